@@ -1,0 +1,1 @@
+"""Where attempts run. `base` is the contract; each other folder is one driver."""

@@ -1,0 +1,178 @@
+"""Everything Wavepool raises on purpose.
+
+::
+
+    WavepoolError                 exit code of `wavepool run`
+    ├── InputError                2   what the user gave is wrong; nothing was started
+    │   ├── PlanError                 a field of the wave plan
+    │   ├── SizeError                 a memory size
+    │   └── SettingError              an option, a variable, or a line of wavepool.toml
+    ├── InfrastructureError       3   the machine or the daemon is at fault
+    │   ├── DriverUnavailable         no daemon, no permission, or it went away
+    │   ├── PrepareError              an image, a network or a secret cannot be had
+    │   ├── NotStarted                this attempt did not start and never will
+    │   ├── Unknown                   a call was cut off: it may or may not have had its effect
+    │   ├── NoSuchAttempt             the handle leads nowhere
+    │   ├── JournalError              the journal cannot be read or written
+    │   └── RunLocked                 another process holds this run
+    └── InvariantBroken           3   a bug of ours; please report it
+
+Each message says what happened, why, and what to do next; ids are fields.
+"""
+
+from __future__ import annotations
+
+
+class WavepoolError(Exception):
+    """The root. `str(error)` is a complete sentence for a person.
+
+    Attributes:
+        advice: what to do next, one sentence or several lines; may be empty.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.advice}" if self.advice else self.message
+
+
+class InputError(WavepoolError):
+    """What the user gave is wrong. Raised before anything has started."""
+
+    exit_code = 2
+
+
+class PlanError(InputError):
+    """A field of the wave plan is wrong.
+
+    Attributes:
+        path: where, as in ``waves[0].batches[3].memory``.
+        value: what stands there, shortened for a person.
+        expected: what would be right.
+    """
+
+    def __init__(self, path: str, value: object, expected: str) -> None:
+        shown = shorten(value)
+        super().__init__(f"{path}: got {shown}, expected {expected}")
+        self.path = path
+        self.value = value
+        self.expected = expected
+
+
+class SizeError(InputError):
+    """A memory size cannot be read, or is out of range.
+
+    Attributes:
+        value: the text that was given.
+        expected: what would be right.
+    """
+
+    def __init__(self, value: object, expected: str) -> None:
+        super().__init__(f"got {shorten(value)}, expected {expected}")
+        self.value = value
+        self.expected = expected
+
+
+class SettingError(InputError):
+    """An option, an environment variable or a line of wavepool.toml is wrong.
+
+    Attributes:
+        name: the option or variable as the user wrote it.
+        value: what was given, shortened.
+        expected: what would be right.
+    """
+
+    def __init__(self, name: str, value: object, expected: str, *, advice: str = "") -> None:
+        super().__init__(f"{name}: got {shorten(value)}, expected {expected}", advice=advice)
+        self.name = name
+        self.value = value
+        self.expected = expected
+
+
+class InfrastructureError(WavepoolError):
+    """The machine or the daemon is at fault, not the task."""
+
+
+class DriverUnavailable(InfrastructureError):
+    """The driver cannot be reached. `advice` says how to get it back."""
+
+
+class PrepareError(InfrastructureError):
+    """An image, a network or a secret that the run needs cannot be had.
+
+    Attributes:
+        what: the image reference, network name or secret name.
+    """
+
+    def __init__(self, what: str, message: str, *, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.what = what
+
+
+class NotStarted(InfrastructureError):
+    """The attempt did not start and never will: the driver has made sure of it.
+
+    Attributes:
+        transient: True if the same start may succeed later (daemon busy, address pool empty).
+        exit_code: 126 or 127 where the program itself could not be executed, else None.
+    """
+
+    def __init__(
+        self, message: str, *, transient: bool = False, exit_code: int | None = None, advice: str = ""
+    ) -> None:
+        super().__init__(message, advice=advice)
+        self.transient = transient
+        self.program_exit_code = exit_code
+
+
+class Unknown(InfrastructureError):
+    """A call was cut off by its deadline or by a lost connection: its effect is not known."""
+
+
+class NoSuchAttempt(InfrastructureError):
+    """The handle leads nowhere: nothing of that attempt exists any more."""
+
+
+class JournalError(InfrastructureError):
+    """The journal cannot be read or written. Nothing was overwritten.
+
+    Attributes:
+        path: the journal's file.
+    """
+
+    def __init__(self, path: str, message: str, *, advice: str = "") -> None:
+        super().__init__(f"{path}: {message}", advice=advice)
+        self.path = path
+
+
+class RunLocked(InfrastructureError):
+    """Another live process holds this run's lock.
+
+    Attributes:
+        run_id: the run.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} is held by another live process",
+            advice="Wait for it to end, or choose another --run-id.",
+        )
+        self.run_id = run_id
+
+
+class InvariantBroken(WavepoolError):
+    """Something happened that our own design rules out. It is a bug; the message says what was seen."""
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """`repr(value)`, cut to `limit` characters with an ellipsis; never raises."""
+    try:
+        text = repr(value)
+    except Exception:  # a foreign __repr__ must not hide the error we report
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

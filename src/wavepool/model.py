@@ -1,0 +1,269 @@
+"""The values that every part speaks about: task, limits, attempt, verdict.
+
+All are frozen. Times are aware UTC datetimes, durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class VerdictKind(StrEnum):
+    """How an attempt ended, or why a task never had one (`SKIPPED`)."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    WATCHDOG = "watchdog"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    START_ERROR = "start_error"
+    RATE_LIMITED = "rate_limited"
+    SKIPPED = "skipped"
+
+
+class StopReason(StrEnum):
+    """Why we stop an attempt; it becomes the attempt's verdict."""
+
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    WATCHDOG = "watchdog"
+
+
+class Schedule(StrEnum):
+    """`BARRIER`: waves as written. `ROLLING`: the next task as soon as the budget allows."""
+
+    BARRIER = "barrier"
+    ROLLING = "rolling"
+
+
+class Isolation(StrEnum):
+    """`SHARED`: one network for the run. `WAVE`: a network of its own for each wave. `NONE`: no network at all."""
+
+    SHARED = "shared"
+    WAVE = "wave"
+    NONE = "none"
+
+
+class AttemptPhase(StrEnum):
+    """Where an attempt stands. Each phase but `REMOVED` has exactly one thing that must happen next."""
+
+    INTENDED = "intended"
+    """The start is in the journal; the driver has been, or must be, asked to start it."""
+    RUNNING = "running"
+    STOPPING = "stopping"
+    """The stop and its reason are in the journal; the driver has been, or must be, asked to stop it."""
+    EXITED = "exited"
+    """It ended; its logs must be archived."""
+    SETTLED = "settled"
+    """Its verdict is committed; what is left of it must be removed."""
+    REMOVED = "removed"
+
+
+ATTEMPT_TRANSITIONS: Mapping[AttemptPhase, frozenset[AttemptPhase]] = {
+    AttemptPhase.INTENDED: frozenset({AttemptPhase.RUNNING, AttemptPhase.STOPPING, AttemptPhase.EXITED}),
+    AttemptPhase.RUNNING: frozenset({AttemptPhase.STOPPING, AttemptPhase.EXITED}),
+    AttemptPhase.STOPPING: frozenset({AttemptPhase.EXITED}),
+    AttemptPhase.EXITED: frozenset({AttemptPhase.SETTLED}),
+    AttemptPhase.SETTLED: frozenset({AttemptPhase.REMOVED}),
+    AttemptPhase.REMOVED: frozenset(),
+}
+
+
+class AttemptId(NamedTuple):
+    """One execution of one task of one run. `number` counts from 1."""
+
+    task_id: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.task_id}#{self.number}"
+
+
+class Resources(NamedTuple):
+    """What an attempt holds of a node while it may be running.
+
+    `memory_bytes` at least 0. `milli_cpus` is thousandths of a core; 0 reserves none.
+    """
+
+    memory_bytes: int
+    milli_cpus: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One place where attempts run, with the budget that running attempts may hold there together.
+
+    `capacity.milli_cpus` 0 means that CPU is not budgeted.
+    """
+
+    name: str
+    capacity: Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Hard limits of one attempt, enforced by the kernel.
+
+    `memory_bytes` also bounds swap (memory plus swap is the same number). `cpus` in cores, None for all.
+    `pids` counts processes and threads, None for no limit.
+    """
+
+    memory_bytes: int
+    cpus: float | None = None
+    pids: int | None = None
+
+    def held(self) -> Resources:
+        """What the budget sets aside for it."""
+        return Resources(self.memory_bytes, round((self.cpus or 0) * 1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A directory or file of the host, seen inside at `target` (absolute). Read-only unless told."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSource:
+    """Where a secret's value is read when it is needed; the value itself is never kept.
+
+    `kind` is ``env`` (then `source` is a variable's name) or ``file`` (a path). Inside it is the file
+    ``/run/secrets/<name>``.
+    """
+
+    name: str
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """The unit of work, made from one batch of a plan.
+
+    Attributes:
+        id: as in the plan, any text of 1 to 256 characters; never used raw in a path or a name.
+        key: derived from the id, unique in the run, safe in paths and names: ``[a-z0-9][a-z0-9_.-]{0,47}``.
+        wave: the number of the wave it belongs to.
+        tier: 1 to 4.
+        limits: the hard limits.
+        command: argv; None runs the image's own entrypoint.
+        image: None for the run's image.
+        prompt: byte-exact (surrogateescape is not used; the plan is UTF-8).
+        files: as in the plan.
+        env: variables of this task, over those of the run.
+        timeout_s: bound of one attempt; None for the run's.
+        depends_on: ids of tasks that must succeed first.
+        extra: fields of the batch that we do not know, kept as they were.
+    """
+
+    id: str
+    key: str
+    wave: int
+    tier: int
+    limits: Limits
+    command: tuple[str, ...] | None = None
+    image: str | None = None
+    prompt: str = ""
+    files: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float | None = None
+    depends_on: tuple[str, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """One wave of a plan: its number and how many of its tasks may run at once (None: as many as fit)."""
+
+    number: int
+    parallelism: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a verdict rests on. Absent readings are None and are left out of reports.
+
+    Attributes:
+        reason: one sentence for a person: what happened and, where there is one, what to do.
+        exit_code: what the main process returned; for a signal 128 plus its number.
+        signal: name of the signal that ended it, as ``SIGKILL``, where one is known.
+        signal_sender: ``task`` (by its own will), ``kernel`` (OOM killer, rlimit), ``wavepool``, ``other``.
+        oom_kills: processes that the kernel killed for memory in this attempt.
+        child_oom: True where a child was killed for memory and the main process went on.
+        oom_flag: the engine's own OOM mark (Docker's ``State.OOMKilled``).
+        memory_peak_bytes: the highest reading of the memory counter.
+        daemon_error: the daemon's or the kernel's own words.
+        stop_reason: why we stopped it.
+        repeats_work: True where an earlier attempt of this task was lost and may have done the work already.
+    """
+
+    reason: str = ""
+    exit_code: int | None = None
+    signal: str | None = None
+    signal_sender: str | None = None
+    oom_kills: int | None = None
+    child_oom: bool | None = None
+    oom_flag: bool | None = None
+    memory_peak_bytes: int | None = None
+    daemon_error: str | None = None
+    stop_reason: StopReason | None = None
+    repeats_work: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended as its driver saw it, before the reason of a stop of ours is taken into account.
+
+    Attributes:
+        kind: SUCCESS, FAILED, OOM, LOST or START_ERROR.
+        transient: for START_ERROR: the same start may succeed later.
+    """
+
+    kind: VerdictKind
+    evidence: Evidence
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    transient: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRecord:
+    """Where an attempt's output was archived.
+
+    `path` is relative to the run's directory; None where there was nothing to archive. `size_bytes` is what the file
+    holds. `truncated` is True where a cap or a gap cut something; `problem` says what.
+    """
+
+    path: str | None = None
+    size_bytes: int = 0
+    truncated: bool = False
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The final word on an attempt.
+
+    `exit_code` is what reports show: 124 for a timeout, else the evidence's; None where nothing ran.
+    """
+
+    kind: VerdictKind
+    exit_code: int | None
+    evidence: Evidence
+
+    @property
+    def succeeded(self) -> bool:
+        return self.kind is VerdictKind.SUCCESS
+
+
+TIMEOUT_EXIT_CODE = 124
+"""What the seeds and timeout(1) report for a timeout."""
