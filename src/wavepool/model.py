@@ -188,6 +188,28 @@ class Wave:
     parallelism: int | None = None
 
 
+HANDLE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """What finds an attempt again after a restart; the journal keeps it.
+
+    Attributes:
+        driver: name of the driver that made it.
+        id: container id, or the supervisor's slot; the driver's own business. Empty where only the name is known.
+        name: the attempt's derived name.
+        attempt: which attempt.
+        version: of this shape.
+    """
+
+    driver: str
+    id: str
+    name: str
+    attempt: AttemptId
+    version: int = HANDLE_VERSION
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What a verdict rests on. Absent readings are None and are left out of reports.
@@ -267,3 +289,62 @@ class Verdict:
 
 TIMEOUT_EXIT_CODE = 124
 """What the seeds and timeout(1) report for a timeout."""
+
+
+DEFAULT_RETRY_ON = (
+    VerdictKind.FAILED,
+    VerdictKind.TIMEOUT,
+    VerdictKind.OOM,
+    VerdictKind.LOST,
+    VerdictKind.START_ERROR,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a run decides by.
+
+    Attributes:
+        schedule: barrier or rolling.
+        nodes: the budget, one entry for each node.
+        isolation: whether each wave needs a network of its own.
+        keep_going: go on after a failed wave (barrier) or a failed task (rolling).
+        max_attempts: attempts of one task altogether, at least 1.
+        retry_on: verdicts that are tried again while attempts are left.
+        start_retries: further attempts after start errors of the infrastructure that may pass, beside `max_attempts`.
+        parallel: how many starts may be under way at once, at least 1.
+        wave_timeout_s: bound of one round of a wave (barrier).
+        task_timeout_s: bound of one attempt where its task has none of its own (rolling).
+        grace_s: between SIGTERM and SIGKILL.
+    """
+
+    schedule: Schedule = Schedule.BARRIER
+    nodes: tuple[Node, ...]
+    isolation: Isolation = Isolation.SHARED
+    keep_going: bool = False
+    max_attempts: int = 1
+    retry_on: tuple[VerdictKind, ...] = DEFAULT_RETRY_ON
+    start_retries: int = 2
+    parallel: int = 5
+    wave_timeout_s: float | None = None
+    task_timeout_s: float | None = None
+    grace_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every attempt of a run is given. Secrets are named by their source, never held.
+
+    `workspace` is an absolute host directory. `network` is the shared network's name, used where the isolation says
+    so. `user` is ``uid:gid`` or None for the owner of the workspace. `pull` is missing, always or never.
+    """
+
+    image: str
+    workspace: str
+    network: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    secrets: tuple[SecretSource, ...] = ()
+    user: str | None = None
+    pull: str = "missing"
+    name_prefix: str = "cfn-"

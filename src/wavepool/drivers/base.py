@@ -17,34 +17,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from wavepool.model import AttemptId, Ending, Limits, Mount, Node
-
-HANDLE_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handle:
-    """What finds an attempt again after a restart; the journal keeps it.
-
-    Attributes:
-        driver: name of the driver that made it.
-        id: container id, or the supervisor's slot; the driver's own business.
-        name: the attempt's derived name.
-        attempt: which attempt.
-        version: of this shape.
-    """
-
-    driver: str
-    id: str
-    name: str
-    attempt: AttemptId
-    version: int = HANDLE_VERSION
-
-
-class NetworkMode(StrEnum):
-    """`NONE`: no network. `NAMED`: the network called `NetworkNeed.name`."""
-
-    NONE = "none"
-    NAMED = "named"
+from wavepool.model import Handle as Handle  # part of this contract; it lives in the model because facts carry it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,16 @@
+"""The pure heart: `decide(state, event, now) -> facts`, `apply(state, fact)`, `actions(fact)`.
+
+No I/O, no clock, no asyncio. Replay runs `apply` alone, so a later release never decides an old run again.
+
+    events.py    what happened outside, as the engine tells it
+    facts.py     what was decided, or is known; the journal holds these
+    actions.py   what the engine must do because of a fact
+    state.py     what the facts add up to; mutable, owned by the core
+    decide.py    routing: event -> slice
+    runs.py      slice: the run as a whole, its waves, draining and ending
+    attempts.py  slice: one attempt from its start to its verdict
+    scheduling.py  slice: which task starts next
+    gates/       the reasons to wait, one file each
+    retry.py     which verdict is tried again, and when
+    timers.py    deadlines
+"""

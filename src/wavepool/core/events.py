@@ -1,0 +1,125 @@
+"""What happened outside, as the engine tells the core. Events are not kept; the facts decided from them are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from wavepool.core.facts import RunOpened, TasksAdded
+from wavepool.model import AttemptId, Ending, Handle, LogRecord
+
+
+class Now(NamedTuple):
+    """One reading of both clocks.
+
+    `boot_s` is CLOCK_BOOTTIME (deadlines are kept on it); `utc` is for people.
+    """
+
+    boot_s: float
+    utc: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A new run with its tasks."""
+
+    run: RunOpened
+    tasks: tuple[TasksAdded, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """The state was replayed; another process goes on from here."""
+
+    boot_id: str
+    shift_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """Look whether something can begin or end now. Fed by the engine after every batch of events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveReady:
+    """What the wave needs was prepared; `problem` says why it was not."""
+
+    wave: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The driver says that the attempt runs (from its start call, or from the watch)."""
+
+    attempt: AttemptId
+    handle: Handle
+    started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The driver says that the attempt ended, was lost, or did not start. `handle` None where none was ever known."""
+
+    attempt: AttemptId
+    handle: Handle | None
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllTold:
+    """The watch has told all that exists; live attempts that are not in `present` are gone."""
+
+    present: frozenset[AttemptId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    """The logs of an ended attempt were read, as far as they could be."""
+
+    attempt: AttemptId
+    log: LogRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleared:
+    """What was left of a settled attempt was removed; `problem` says what was not."""
+
+    attempt: AttemptId
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlinePassed:
+    """The clock reached the earliest deadline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """Ctrl-C, SIGTERM, or a cancel: `force` on the second."""
+
+    force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverFailed:
+    """The driver is gone for good, or an action cannot be done: the run must end, and says why."""
+
+    cause: str
+
+
+Event = (
+    Opened
+    | Resumed
+    | Advance
+    | WaveReady
+    | Running
+    | Ended
+    | AllTold
+    | Archived
+    | Cleared
+    | DeadlinePassed
+    | Interrupted
+    | DriverFailed
+)

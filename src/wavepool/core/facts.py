@@ -1,0 +1,228 @@
+"""Facts: past tense, versioned, never changed. The journal holds nothing else.
+
+`VERSION` rises when a field's meaning changes; a new optional field does not raise it. Times named `at` are aware UTC;
+numbers named `..._s` that are deadlines are seconds on the boot clock (CLOCK_BOOTTIME).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from wavepool.model import (
+    AttemptId,
+    Ending,
+    Handle,
+    LogRecord,
+    Resources,
+    Rules,
+    StopReason,
+    Surroundings,
+    Task,
+    Verdict,
+    Wave,
+)
+
+VERSION = 1
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    INFRASTRUCTURE = "infrastructure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOpened:
+    """A run began. Always the first fact."""
+
+    run_id: str
+    owner: str
+    rules: Rules
+    surroundings: Surroundings
+    driver: str
+    execution_mode: str
+    plan_digest: str
+    boot_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksAdded:
+    """Waves and tasks in their order. Long plans come in several of these, in one commit."""
+
+    waves: tuple[Wave, ...]
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed:
+    """Another process took the run up. `shift_s` moves the deadlines where the boot clock began anew."""
+
+    boot_id: str
+    shift_s: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveOpened:
+    """Tasks of this wave may start as soon as the wave is prepared."""
+
+    wave: int
+    deadline_s: float | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WavePrepared:
+    """What the wave needs (a network of its own) is there."""
+
+    wave: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveTimedOut:
+    """The wave reached its bound. `deadline_s` is that of the next round, None if there is none."""
+
+    wave: int
+    deadline_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveSettled:
+    """Every task of the wave is final, and nothing of its attempts is left."""
+
+    wave: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartIntended:
+    """An attempt holds `held` of `node` from now on, and is about to be started."""
+
+    attempt: AttemptId
+    node: int
+    held: Resources
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted:
+    """It runs, or has run. `deadline_s` is where it will be stopped, None for no bound of its own."""
+
+    attempt: AttemptId
+    handle: Handle
+    started_at: datetime | None
+    deadline_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopIntended:
+    """We are about to stop it. `handle` None: its start is still under way, the stop follows it."""
+
+    attempt: AttemptId
+    reason: StopReason
+    grace_s: float
+    handle: Handle | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptExited:
+    """It ended, or never started; what it held is free. `archive` True: it has logs to be read."""
+
+    attempt: AttemptId
+    ending: Ending
+    archive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSettled:
+    """Its verdict, for ever."""
+
+    attempt: AttemptId
+    verdict: Verdict
+    log: LogRecord
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRemoved:
+    """Nothing of it is left, or (`problem`) what could not be removed."""
+
+    attempt: AttemptId
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRequeued:
+    """Another attempt will follow, not before `not_before_s`."""
+
+    task_id: str
+    not_before_s: float
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettled:
+    """No attempt will follow: the last one's verdict is the task's."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSkipped:
+    """The task will have no attempt in this run, and why."""
+
+    task_id: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStopped:
+    """Nothing new starts. Tasks that were never reached become `skipped` when the run ends."""
+
+    cause: str
+    infrastructure: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInterrupted:
+    """The user wants an end: nothing new starts; with `force` what runs is stopped. Unstarted tasks stay pending."""
+
+    force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The run is over. Always the last fact, unless the run is resumed."""
+
+    outcome: Outcome
+    at: datetime
+
+
+Fact = (
+    RunOpened
+    | TasksAdded
+    | RunResumed
+    | WaveOpened
+    | WavePrepared
+    | WaveTimedOut
+    | WaveSettled
+    | StartIntended
+    | AttemptStarted
+    | StopIntended
+    | AttemptExited
+    | AttemptSettled
+    | AttemptRemoved
+    | TaskRequeued
+    | TaskSettled
+    | TaskSkipped
+    | RunStopped
+    | RunInterrupted
+    | RunFinished
+)

@@ -1,0 +1,25 @@
+"""The reasons to wait, one file each. A task starts when every gate of the run's schedule lets it through.
+
+A gate answers None (let it through) or a `Wait`: with `blocks`, everything behind the task waits too (so that none
+starves); without, the task is set aside until its key is woken, and the next one is looked at.
+"""
+
+from __future__ import annotations
+
+from wavepool.core.gates.backoff import Backoff
+from wavepool.core.gates.barrier import Barrier
+from wavepool.core.gates.base import Gate, Wait
+from wavepool.core.gates.capacity import Capacity
+from wavepool.core.gates.dependencies import Dependencies
+from wavepool.core.gates.parallelism import Parallelism
+from wavepool.core.gates.prepared import Prepared
+from wavepool.core.gates.starts import Starts
+from wavepool.model import Schedule
+
+__all__ = ["Gate", "Wait", "gates_of"]
+
+
+def gates_of(schedule: Schedule) -> tuple[Gate, ...]:
+    """The gates in the order in which they are asked. The schedules differ by one of them."""
+    common: tuple[Gate, ...] = (Prepared(), Dependencies(), Backoff(), Parallelism(), Starts(), Capacity())
+    return (Barrier(), *common) if schedule is Schedule.BARRIER else common

@@ -1,0 +1,152 @@
+"""Slice: the run as a whole, its waves, its deadlines, draining and stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wavepool.core import events, facts
+from wavepool.core.attempts import cancel, stop_for_timeout
+from wavepool.core.events import Now
+from wavepool.core.facts import Fact
+from wavepool.core.state import RunState, TaskStatus
+from wavepool.core.timers import TimerKey, TimerKind
+from wavepool.model import AttemptId, Isolation, VerdictKind
+
+# -- decide --
+
+
+def on_opened(state: RunState, event: events.Opened, now: Now) -> Iterator[Fact]:
+    """The plan enters the journal whole, in the commit that opens the run."""
+    yield from event.tasks
+
+
+def on_resumed(state: RunState, event: events.Resumed, now: Now) -> Iterator[Fact]:
+    """Another process takes the run up."""
+    yield facts.RunResumed(boot_id=event.boot_id, shift_s=event.shift_s, at=now.utc)
+
+
+def on_wave_ready(state: RunState, event: events.WaveReady, now: Now) -> Iterator[Fact]:
+    """A wave that cannot be prepared ends the run: the machine is at fault, not a task."""
+    wave = state.waves[event.wave]
+    if wave.prepared:
+        return
+    if event.problem is not None:
+        yield facts.RunStopped(cause=f"wave {event.wave} could not be prepared: {event.problem}", infrastructure=True)
+    yield facts.WavePrepared(wave=event.wave)
+
+
+def on_deadline(state: RunState, event: events.DeadlinePassed, now: Now) -> Iterator[Fact]:
+    """Every deadline that has come."""
+    for key in state.timers.due(now.boot_s):
+        if key.kind is TimerKind.BACKOFF:
+            state.timers.clear(key)
+            state.wake(key)
+        elif isinstance(key.subject, AttemptId):
+            yield from stop_for_timeout(state, key.subject)
+        elif isinstance(key.subject, int):
+            yield from _time_wave_out(state, key.subject, now)
+
+
+def _time_wave_out(state: RunState, number: int, now: Now) -> Iterator[Fact]:
+    """Stop what runs of the wave. While attempts are left it has another round; else its pending tasks are skipped."""
+    wave = state.waves[number]
+    again = wave.rounds + 1 < state.rules.max_attempts and not state.draining
+    bound_s = state.rules.wave_timeout_s
+    yield facts.WaveTimedOut(wave=number, deadline_s=now.boot_s + bound_s if again and bound_s is not None else None)
+    for attempt in [a.id for a in state.live.values() if a.wave == number]:
+        yield from stop_for_timeout(state, attempt)
+    if not again:
+        cause = f"wave {number} reached its timeout before the task could start"
+        pending = [e for e in state.order if e.task.wave == number and e.status is TaskStatus.PENDING]
+        for entry in pending:
+            yield facts.TaskSkipped(task_id=entry.task.id, cause=cause)
+
+
+def on_interrupted(state: RunState, event: events.Interrupted, now: Now) -> Iterator[Fact]:
+    """First drain: nothing new starts. With `force` also stop what runs."""
+    if state.outcome is not None or (state.draining and (state.forced or not event.force)):
+        return
+    yield facts.RunInterrupted(force=event.force)
+    if event.force:
+        for attempt in list(state.live):
+            yield from cancel(state, attempt)
+
+
+def on_driver_failed(state: RunState, event: events.DriverFailed, now: Now) -> Iterator[Fact]:
+    """Nothing new starts; what runs is waited for."""
+    if state.stopped is None:
+        yield facts.RunStopped(cause=event.cause, infrastructure=True)
+
+
+# -- apply --
+
+
+def tasks_added(state: RunState, fact: facts.TasksAdded) -> None:
+    state.add(fact.waves, fact.tasks)
+
+
+def run_resumed(state: RunState, fact: facts.RunResumed) -> None:
+    """A resumed run has not ended, and a drain that a user asked of an earlier process is over."""
+    if fact.shift_s:
+        state.timers.shift(fact.shift_s)
+    for wave in state.open_waves():
+        wave.prepared = state.rules.isolation is not Isolation.WAVE
+    if state.draining or state.infrastructure_failed:
+        state.draining = state.forced = state.infrastructure_failed = False
+        state.stopped = None
+        state.outcome = None
+
+
+def wave_opened(state: RunState, fact: facts.WaveOpened) -> None:
+    wave = state.waves[fact.wave]
+    wave.opened = True
+    state.open[fact.wave] = wave
+    wave.prepared = state.rules.isolation is not Isolation.WAVE
+    if fact.deadline_s is not None:
+        state.timers.set(_wave_timer(fact.wave), fact.deadline_s)
+
+
+def wave_prepared(state: RunState, fact: facts.WavePrepared) -> None:
+    state.waves[fact.wave].prepared = True
+
+
+def wave_timed_out(state: RunState, fact: facts.WaveTimedOut) -> None:
+    state.waves[fact.wave].rounds += 1
+    if fact.deadline_s is None:
+        state.timers.clear(_wave_timer(fact.wave))
+    else:
+        state.timers.set(_wave_timer(fact.wave), fact.deadline_s)
+
+
+def wave_settled(state: RunState, fact: facts.WaveSettled) -> None:
+    state.waves[fact.wave].settled = True
+    del state.open[fact.wave]
+    state.timers.clear(_wave_timer(fact.wave))
+    state.pass_settled_waves()
+
+
+def run_stopped(state: RunState, fact: facts.RunStopped) -> None:
+    state.stopped = state.stopped or fact.cause
+    state.infrastructure_failed = state.infrastructure_failed or fact.infrastructure
+
+
+def run_interrupted(state: RunState, fact: facts.RunInterrupted) -> None:
+    state.draining = True
+    state.forced = state.forced or fact.force
+
+
+def run_finished(state: RunState, fact: facts.RunFinished) -> None:
+    """What was never reached is skipped, unless a resume may still reach it."""
+    state.outcome = fact.outcome
+    if fact.outcome in (facts.Outcome.INTERRUPTED, facts.Outcome.INFRASTRUCTURE):
+        return
+    for entry in state.order:
+        if entry.status is TaskStatus.PENDING:
+            entry.status = TaskStatus.FINAL
+            entry.verdict = VerdictKind.SKIPPED
+            state.verdicts[VerdictKind.SKIPPED] += 1
+    state.pending = 0
+
+
+def _wave_timer(wave: int) -> TimerKey:
+    return TimerKey(TimerKind.WAVE, wave)

@@ -1,0 +1,214 @@
+"""What the facts of one run add up to. Mutable; only `apply` changes it.
+
+The queue and the waiting lists are an index over the pending tasks: the scheduler moves tasks between them as gates
+answer, and a replay builds them again. Nothing is decided from them that the facts do not say.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from enum import StrEnum
+
+from wavepool.core.facts import Outcome, RunOpened
+from wavepool.core.timers import Timers
+from wavepool.model import (
+    AttemptId,
+    AttemptPhase,
+    Ending,
+    Handle,
+    Resources,
+    Rules,
+    StopReason,
+    Task,
+    VerdictKind,
+    Wave,
+)
+
+
+class TaskStatus(StrEnum):
+    """`PENDING` waits for an attempt, `ACTIVE` has one, `FINAL` will have no more."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    FINAL = "final"
+
+
+class TaskState:
+    """One task and what became of it so far."""
+
+    __slots__ = ("attempts", "index", "may_repeat", "status", "task", "transient_starts", "verdict")
+
+    def __init__(self, task: Task, index: int) -> None:
+        self.task = task
+        self.index = index
+        self.status = TaskStatus.PENDING
+        self.attempts = 0
+        self.transient_starts = 0
+        """Attempts that ended in a start error that may pass; they do not count against `max_attempts`."""
+        self.may_repeat = False
+        """An earlier attempt was lost, so that a further one may repeat its work."""
+        self.verdict: VerdictKind | None = None
+        """Of the last attempt; SKIPPED where there was none."""
+
+
+class AttemptState:
+    """One attempt that still has something to be done about it."""
+
+    __slots__ = ("ending", "handle", "held", "id", "node", "phase", "stop_reason", "wave")
+
+    def __init__(self, attempt: AttemptId, wave: int, node: int, held: Resources) -> None:
+        self.id = attempt
+        self.wave = wave
+        self.node = node
+        self.held = held
+        self.phase = AttemptPhase.INTENDED
+        self.handle: Handle | None = None
+        self.stop_reason: StopReason | None = None
+        self.ending: Ending | None = None
+        """How it ended, from the exit until the verdict."""
+
+
+class WaveState:
+    """One wave: how many of its tasks are not final, and which attempts of it are live."""
+
+    __slots__ = (
+        "failures",
+        "live",
+        "number",
+        "opened",
+        "parallelism",
+        "prepared",
+        "rounds",
+        "running",
+        "settled",
+        "unsettled",
+    )
+
+    def __init__(self, wave: Wave) -> None:
+        self.number = wave.number
+        self.parallelism = wave.parallelism
+        self.opened = False
+        self.prepared = False
+        self.settled = False
+        self.failures = 0
+        """Tasks that are final and did not succeed."""
+        self.unsettled = 0
+        """Tasks that are not final."""
+        self.live = 0
+        """Attempts that are not removed."""
+        self.running = 0
+        """Attempts that hold resources."""
+        self.rounds = 0
+        """How often the wave's bound was reached."""
+
+
+class RunState:
+    """One run. Made by its first fact."""
+
+    def __init__(self, run: RunOpened) -> None:
+        self.run = run
+        self.rules: Rules = run.rules
+        self.tasks: dict[str, TaskState] = {}
+        self.order: list[TaskState] = []
+        self.waves: dict[int, WaveState] = {}
+        """In the order of their numbers."""
+        self.open: dict[int, WaveState] = {}
+        """Waves that were opened and are not settled."""
+        self.live: dict[AttemptId, AttemptState] = {}
+        self.timers = Timers()
+        self.free: list[Resources] = [node.capacity for node in run.rules.nodes]
+        """What is left of each node's budget."""
+        self.starting = 0
+        """Attempts that are intended and not yet known to run."""
+        self.pending = 0
+        self.stopped: str | None = None
+        """Why nothing new starts, None while the run goes on."""
+        self.infrastructure_failed = False
+        self.draining = False
+        self.forced = False
+        self.outcome: Outcome | None = None
+        self.failures = 0
+        """Tasks whose last verdict is final and not success, the skipped ones included."""
+        self.verdicts: Counter[VerdictKind] = Counter()
+        self.left_behind: list[str] = []
+        self.dependents: dict[str, list[str]] = {}
+        self.first_open = 0
+        """Position in `wave_order` of the first wave that is not settled."""
+        self.wave_order: list[int] = []
+        self._ready: list[int] = []
+        self._waiting: dict[Hashable, list[int]] = {}
+
+    # -- tasks and waves --
+
+    def add(self, waves: tuple[Wave, ...], tasks: tuple[Task, ...]) -> None:
+        """Take in more of the plan; tasks come in the order in which they should start."""
+        for wave in waves:
+            self.waves[wave.number] = WaveState(wave)
+            self.wave_order.append(wave.number)
+        for task in tasks:
+            entry = TaskState(task, len(self.order))
+            self.order.append(entry)
+            self.tasks[task.id] = entry
+            self.waves[task.wave].unsettled += 1
+            self._ready.append(entry.index)  # indexes rise, so the list stays a heap
+            for dependency in task.depends_on:
+                self.dependents.setdefault(dependency, []).append(task.id)
+        self.pending += len(tasks)
+
+    def attempt(self, attempt: AttemptId) -> AttemptState | None:
+        """The live attempt, None where nothing is left to be done about it."""
+        return self.live.get(attempt)
+
+    def open_waves(self) -> Iterator[WaveState]:
+        """Waves that were opened and are not settled."""
+        return iter(self.open.values())
+
+    def current_wave(self) -> WaveState | None:
+        """The first wave that is not settled, None when all are."""
+        if self.first_open >= len(self.wave_order):
+            return None
+        return self.waves[self.wave_order[self.first_open]]
+
+    def memory_held_bytes(self) -> int:
+        """What running attempts hold together, over all nodes."""
+        total = sum(node.capacity.memory_bytes for node in self.rules.nodes)
+        return total - sum(free.memory_bytes for free in self.free)
+
+    def pass_settled_waves(self) -> None:
+        """Move on to the first wave that is not settled."""
+        while self.first_open < len(self.wave_order) and self.waves[self.wave_order[self.first_open]].settled:
+            self.first_open += 1
+
+    # -- the index of pending tasks --
+
+    def head(self) -> TaskState | None:
+        """The pending task that comes next, None when there is none that is ready."""
+        while self._ready:
+            entry = self.order[self._ready[0]]
+            if entry.status is TaskStatus.PENDING:
+                return entry
+            heapq.heappop(self._ready)
+        return None
+
+    def set_aside(self, key: Hashable) -> None:
+        """Let the head wait for `key`, so that the next task comes up."""
+        self._waiting.setdefault(key, []).append(heapq.heappop(self._ready))
+
+    def requeue(self, entry: TaskState) -> None:
+        """The task is pending again, in its old place."""
+        heapq.heappush(self._ready, entry.index)
+
+    def wake(self, key: Hashable, limit: int | None = None) -> None:
+        """Bring back those that wait for `key`, in their order; at most `limit` of them."""
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            return
+        count = len(waiting) if limit is None else max(0, min(limit, len(waiting)))
+        for index in waiting[:count]:
+            heapq.heappush(self._ready, index)
+        if count == len(waiting):
+            del self._waiting[key]
+        else:
+            del waiting[:count]
