@@ -1,0 +1,57 @@
+# Everything starts here: `make demo` and `make test` set up what they need by themselves.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# What people and CI may set: make test PYTEST_ARGS="-n auto --dist loadfile"
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+# In CI a test that cannot reach Docker is a failure, not a skip.
+ifdef CI
+export WAVEPOOL_REQUIRE_DOCKER ?= 1
+endif
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test prove bench check format image env clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+$(READY): pyproject.toml constraints.txt scripts/environment
+	scripts/environment
+	touch $@
+
+env: $(READY) ## make .venv, with everything under the pins of constraints.txt
+
+demo: $(READY) ## run a real plan in waves, with live progress
+	@scripts/engine run scripts/demo
+
+test: $(READY) ## all tests but the long proofs (PYTEST_ARGS="..." passes options on)
+	scripts/engine run $(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+prove: $(READY) ## the long proofs
+	scripts/engine run $(BIN)/pytest -m slow $(PYTEST_ARGS)
+
+bench: $(READY) ## measure against the rivals (BENCH_ARGS="NAME... --json")
+	scripts/engine run $(BIN)/python -m bench $(BENCH_ARGS)
+
+check: $(READY) ## lint, format, types, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code into the house's form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+image: $(READY) ## build the test image
+	scripts/test-image
+
+clean: ## remove what was built here (not the engine, nor any run's state)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
