@@ -1,0 +1,222 @@
+"""The loop: collect events, decide, write the facts to the journal, perform their actions.
+
+Facts are applied to the state in memory as they are decided and committed as one group before any of their actions is
+performed. If the commit fails nothing was performed, and the state is thrown away with the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from wavepool.core import decide, events, facts
+from wavepool.core.actions import Action, actions
+from wavepool.core.events import Event
+from wavepool.core.facts import Fact, Stamped
+from wavepool.core.state import RunState
+from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
+from wavepool.engine.clock import Clock
+from wavepool.engine.listener import Listener
+from wavepool.engine.perform import Performer
+from wavepool.engine.recovery import Replayed, first_actions, still_wanted
+from wavepool.errors import InvariantBroken
+from wavepool.journal.base import Journal
+
+INBOX_SIZE = 4096
+"""Events that wait to be decided. At the bound, whoever brings another one waits."""
+
+_DURABLE = (facts.AttemptSettled, facts.RunFinished)
+"""Followed by a removal that cannot be undone, so they must be on the disk first."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """Runs one run to its end, in this process.
+
+    Args:
+        state: new, or replayed.
+        driver, journal: open; closed by their owner.
+        performer: performs the actions.
+        clock: tells the time.
+        listeners: told every fact after its commit.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: RunState,
+        driver: Driver,
+        journal: Journal,
+        performer: Performer,
+        clock: Clock,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self.state = state
+        self._driver = driver
+        self._journal = journal
+        self._performer = performer
+        self._clock = clock
+        self._listeners = tuple(listeners)
+        self._send, self._inbox = anyio.create_memory_object_stream[Event](INBOX_SIZE)
+        self._interrupts: list[events.Interrupted] = []
+        self._told_all = False
+
+    def interrupt(self, *, force: bool) -> None:
+        """Ask the run to end: drain first, with `force` stop what runs. Returns at once; repeating is harmless."""
+        self._interrupts.append(events.Interrupted(force=force))
+        with contextlib.suppress(anyio.WouldBlock):  # a full inbox wakes the loop by itself
+            self._send.send_nowait(events.Advance())
+
+    async def run(self, opened: events.Opened) -> RunState:
+        """A new run, from its first fact to its last.
+
+        Cancelling it stops what runs, as a second Ctrl-C would, and then lets the cancellation go on.
+
+        Raises:
+            DriverUnavailable: the daemon stayed away. The run can be resumed.
+            JournalError: the journal cannot be written. The run can be resumed when that is mended.
+        """
+
+        async def begin(group: TaskGroup) -> None:
+            await self._commit([opened.run], group)
+            await self._step([opened], group, advance=False)
+            group.start_soon(self._watch)
+            await self._hear_what_exists(group)
+
+        return await self._guarded(begin)
+
+    async def resume(self, replayed: Replayed) -> RunState:
+        """Go on with a run whose journal was replayed; raises as `run` does. One that had ended is only returned."""
+        now = self._clock.now()
+        shift_s = replayed.shift_s(self._clock.boot_id, now)
+
+        async def begin(group: TaskGroup) -> None:
+            await self._step([events.Resumed(boot_id=self._clock.boot_id, shift_s=shift_s)], group, advance=False)
+            for_waves, for_attempts = first_actions(self.state)
+            for action in for_waves:
+                event = await self._performer.perform(action)
+                await self._step([event] if event is not None else [], group, advance=False)
+            group.start_soon(self._watch)
+            await self._hear_what_exists(group)
+            for action in for_attempts:
+                if still_wanted(self.state, action):
+                    group.start_soon(self._perform, action)
+
+        if self.state.outcome in (facts.Outcome.SUCCESS, facts.Outcome.FAILED):
+            return self.state
+        return await self._guarded(begin)
+
+    async def _guarded(self, begin: Callable[[TaskGroup], Awaitable[None]]) -> RunState:
+        """Shielded from cancellation, which becomes a forced interrupt: who cancels us wants nothing left behind."""
+
+        async def notice_cancellation() -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self.interrupt(force=True)
+
+        async with anyio.create_task_group() as outer:
+            outer.start_soon(notice_cancellation)
+            with anyio.CancelScope(shield=True):
+                await self._drive(begin)
+            outer.cancel_scope.cancel()
+        return self.state
+
+    async def _drive(self, begin: Callable[[TaskGroup], Awaitable[None]]) -> None:
+        async with anyio.create_task_group() as group:
+            await begin(group)
+            await self._step([], group)
+            while self.state.outcome is None:
+                await self._step(await self._collect(), group)
+            group.cancel_scope.cancel()
+
+    # -- one turn --
+
+    async def _collect(self) -> list[Event]:
+        """What came in, and the deadline that passed. Empty where the wait was cut short to look at the clock again."""
+        next_s = self.state.timers.next_s()
+        batch: list[Event] = []
+        with anyio.move_on_after(self._clock.wait_s(next_s)):
+            batch.append(await self._inbox.receive())
+        while len(batch) < INBOX_SIZE:
+            try:
+                batch.append(self._inbox.receive_nowait())
+            except anyio.WouldBlock:
+                break
+        if next_s is not None and next_s <= self._clock.now().boot_s:
+            batch.append(events.DeadlinePassed())
+        batch.extend(self._interrupts)
+        self._interrupts.clear()
+        return batch
+
+    async def _step(self, batch: Sequence[Event], group: TaskGroup, *, advance: bool = True) -> None:
+        now = self._clock.now()
+        decided: list[Fact] = []
+        for event in (*batch, events.Advance()) if advance else batch:
+            for fact in decide.decide(self.state, event, now):
+                decide.apply(self.state, fact)
+                decided.append(fact)
+        if decided:
+            await self._commit(decided, group)
+
+    async def _commit(self, decided: Sequence[Fact], group: TaskGroup) -> None:
+        now = self._clock.now()
+        stamped = [Stamped(now.boot_s, now.utc, fact) for fact in decided]
+        durable = any(isinstance(fact, _DURABLE) for fact in decided)
+        await self._journal.append(stamped, durable=durable)
+        self._tell(stamped)
+        for fact in decided:
+            for action in actions(fact):
+                group.start_soon(self._perform, action)
+
+    def _tell(self, stamped: Sequence[Stamped]) -> None:
+        for listener in self._listeners:
+            try:
+                listener.on_facts(stamped)
+            except Exception:  # a broken screen must never end a run
+                _log.exception("listener failed", listener=type(listener).__name__)
+
+    async def _perform(self, action: Action) -> None:
+        event = await self._performer.perform(action)
+        if event is not None:
+            await self._send.send(event)
+
+    # -- what the driver sees --
+
+    async def _hear_what_exists(self, group: TaskGroup) -> None:
+        """Take in what the watch tells until it has told all. Nothing starts, and nothing is gone, before that."""
+        while not self._told_all:
+            event = await self._inbox.receive()
+            await self._step([event], group, advance=False)
+            self._told_all = isinstance(event, events.AllTold)
+
+    async def _watch(self) -> None:
+        run = self.state.run
+        first = True
+        async with self._driver.watch(Scope(owner=run.owner, run_id=run.run_id, detached=False)) as stream:
+            async for seen in stream:
+                if not isinstance(seen, Synced):
+                    event = self._event_of(seen)
+                elif first:
+                    first = False
+                    event = events.AllTold(present=frozenset(a for _, a in seen.present))
+                else:
+                    event = None  # after a reconnect the driver itself tells what is gone
+                if event is not None:
+                    await self._send.send(event)
+        raise InvariantBroken("the driver's watch ended by itself")
+
+    def _event_of(self, seen: Observation) -> Event | None:
+        attempt = seen.handle.attempt
+        if attempt not in self.state.live:
+            return None
+        if seen.phase is Phase.RUNNING:
+            return events.Running(attempt=attempt, handle=seen.handle, started_at=seen.started_at)
+        if seen.ending is not None:
+            return events.Ended(attempt=attempt, handle=seen.handle, ending=seen.ending)
+        return None

@@ -1,0 +1,220 @@
+"""One action, and the event that says what came of it. Every action is safe to repeat."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+
+from wavepool.core import actions, events
+from wavepool.core.actions import Action
+from wavepool.core.events import Event
+from wavepool.core.state import RunState
+from wavepool.drivers.base import Driver, LogChunk, Needs, NetworkNeed, Scope
+from wavepool.engine.spec import SpecBuilder
+from wavepool.errors import DriverUnavailable, InfrastructureError, NoSuchAttempt, NotStarted, Unknown
+from wavepool.model import AttemptId, Ending, Evidence, Handle, Isolation, LogRecord, VerdictKind
+from wavepool.statedir import RunDir
+
+TRIES = 5
+"""How often a call is repeated whose outcome is unknown, or that found no daemon, before it is given up."""
+
+FIRST_PAUSE_S = 0.5
+"""Before the first repeat; doubled for each further one."""
+
+CONCURRENT_CALLS = 10
+"""Log reads and removals under way at once: a daemon that is asked for more serves all of them later."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Performer:
+    """Performs the actions of one run through its driver.
+
+    Args:
+        state: of the run; only read.
+        driver: open; closed by its owner.
+        specs: builds what is asked of the driver.
+        files: the run's directory.
+    """
+
+    def __init__(self, *, state: RunState, driver: Driver, specs: SpecBuilder, files: RunDir) -> None:
+        self._state = state
+        self._driver = driver
+        self._specs = specs
+        self._files = files
+        self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
+        self._methods: Mapping[type, Callable[[Any], Awaitable[Event | None]]] = {
+            actions.PrepareWave: self._prepare_wave,
+            actions.ReleaseWave: self._release_wave,
+            actions.StartAttempt: self._start,
+            actions.StopAttempt: self._stop,
+            actions.ArchiveLogs: self._archive,
+            actions.RemoveAttempt: self._remove,
+        }
+
+    async def perform(self, action: Action) -> Event | None:
+        """Do it; None where the watch will tell what comes of it.
+
+        Raises:
+            DriverUnavailable: the daemon stayed away through all tries of a call that cannot be left out.
+        """
+        return await self._methods[type(action)](action)
+
+    async def _prepare_wave(self, action: actions.PrepareWave) -> Event:
+        name = self._specs.network(action.wave)
+        if self._specs.isolation is not Isolation.WAVE or name is None:
+            return events.WaveReady(wave=action.wave)
+        need = NetworkNeed(name=name, labels=self._specs.network_labels(action.wave))
+        try:
+            await self._driver.prepare(Needs(networks=(need,)))
+        except InfrastructureError as error:
+            return events.WaveReady(wave=action.wave, problem=str(error))
+        return events.WaveReady(wave=action.wave)
+
+    async def _release_wave(self, action: actions.ReleaseWave) -> None:
+        if self._specs.isolation is not Isolation.WAVE:
+            return
+        scope = Scope(owner=self._specs.owner, run_id=self._specs.run_id, wave=action.wave)
+        try:
+            await self._driver.remove(scope)
+        except InfrastructureError as error:
+            # The end of the run removes what is left of every wave, and reports what it cannot.
+            _log.warning("wave not released", wave=action.wave, problem=str(error))
+
+    async def _start(self, action: actions.StartAttempt) -> Event:
+        attempt = action.attempt
+        problem = ""
+        for pause_s in _pauses():
+            try:
+                handle = await self._driver.start(self._spec(attempt))
+            except NotStarted as error:
+                return events.Ended(attempt=attempt, handle=None, ending=_not_started(error))
+            except (Unknown, DriverUnavailable) as error:
+                problem = str(error)
+                _log.warning("start not known", attempt=str(attempt), problem=problem)
+                await anyio.sleep(pause_s)
+            except InfrastructureError as error:
+                return events.Ended(attempt=attempt, handle=None, ending=_start_error(str(error), transient=False))
+            else:
+                return events.Running(attempt=attempt, handle=handle, started_at=None)
+        evidence = Evidence(reason=f"whether it started could not be known: {problem}")
+        return events.Ended(
+            attempt=attempt, handle=self._handle(attempt), ending=Ending(kind=VerdictKind.LOST, evidence=evidence)
+        )
+
+    def _spec(self, attempt: AttemptId) -> Any:
+        task = self._state.tasks[attempt.task_id].task
+        return self._specs.build(task, attempt, self._files.slot(task.key, attempt.number))
+
+    async def _stop(self, action: actions.StopAttempt) -> Event | None:
+        problem = ""
+        for pause_s in _pauses():
+            try:
+                await self._driver.stop(action.handle, action.grace_s)
+            except NoSuchAttempt:
+                return None  # the watch tells that it is gone
+            except (Unknown, DriverUnavailable) as error:
+                problem = str(error)
+                _log.warning("stop not known", attempt=str(action.attempt), problem=problem)
+                await anyio.sleep(pause_s)
+            else:
+                return None
+        evidence = Evidence(reason=f"it could not be stopped: {problem}")
+        return events.Ended(
+            attempt=action.attempt, handle=action.handle, ending=Ending(kind=VerdictKind.LOST, evidence=evidence)
+        )
+
+    async def _archive(self, action: actions.ArchiveLogs) -> Event:
+        task = self._state.tasks[action.attempt.task_id].task
+        path = self._files.logs / f"{task.key}.{action.attempt.number}.log"
+        async with self._limiter:
+            record = await self._save_logs(self._handle(action.attempt), path)
+        return events.Archived(attempt=action.attempt, log=record)
+
+    async def _save_logs(self, handle: Handle, path: Path) -> LogRecord:
+        problem = ""
+        for pause_s in _pauses():
+            try:
+                async with self._driver.logs(handle) as chunks:
+                    size_bytes, truncated = await save_chunks(chunks, path)
+                return LogRecord(path=f"logs/{path.name}", size_bytes=size_bytes, truncated=truncated)
+            except NoSuchAttempt:
+                return LogRecord(problem="nothing was left of it to read logs from")
+            except InfrastructureError as error:
+                problem = str(error)
+                await anyio.sleep(pause_s)
+            except OSError as error:
+                return LogRecord(problem=f"logs could not be written: {error}", truncated=True)
+        return LogRecord(problem=f"logs could not be read: {problem}", truncated=True)
+
+    async def _remove(self, action: actions.RemoveAttempt) -> Event:
+        problem: str | None = None
+        async with self._limiter:
+            for pause_s in _pauses():
+                try:
+                    removed = await self._driver.remove(self._handle(action.attempt))
+                except InfrastructureError as error:
+                    problem = str(error)
+                else:
+                    problem = "; ".join(removed.errors) or None
+                if problem is None:
+                    break
+                await anyio.sleep(pause_s)
+        task = self._state.tasks[action.attempt.task_id].task
+        self._files.drop_slot(task.key, action.attempt.number)
+        return events.Cleared(attempt=action.attempt, problem=problem)
+
+    def _handle(self, attempt: AttemptId) -> Handle:
+        live = self._state.attempt(attempt)
+        if live is not None and live.handle is not None:
+            return live.handle
+        return self._specs.handle(self._driver.name, self._state.tasks[attempt.task_id].task, attempt)
+
+
+async def save_chunks(chunks: AsyncIterator[LogChunk], path: Path) -> tuple[int, bool]:
+    """Write the output to `path` (mode 0600) and to the disk; (bytes written, whether a gap was seen).
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    size_bytes, gap = 0, False
+    try:
+        async for chunk in chunks:
+            gap = gap or chunk.gap
+            view = memoryview(chunk.data)
+            while view:
+                written = os.write(descriptor, view)
+                size_bytes += written
+                view = view[written:]
+        if size_bytes:
+            await anyio.to_thread.run_sync(os.fdatasync, descriptor)
+    finally:
+        os.close(descriptor)
+    return size_bytes, gap
+
+
+def _pauses() -> list[float]:
+    return [FIRST_PAUSE_S * 2**n for n in range(TRIES)]
+
+
+def _not_started(error: NotStarted) -> Ending:
+    """The program itself could not be executed: that is the task's failure; all else is the machine's."""
+    if error.program_exit_code is not None:
+        evidence = Evidence(reason=str(error), exit_code=error.program_exit_code)
+        return Ending(kind=VerdictKind.FAILED, evidence=evidence)
+    return _start_error(str(error), transient=error.transient)
+
+
+def _start_error(words: str, *, transient: bool) -> Ending:
+    return Ending(
+        kind=VerdictKind.START_ERROR,
+        evidence=Evidence(reason="it could not be started", daemon_error=words),
+        transient=transient,
+    )
