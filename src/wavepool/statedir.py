@@ -1,0 +1,299 @@
+"""Where Wavepool keeps what must outlive it: who owns the containers, and each run's journal, logs and slots.
+
+::
+
+    <state>/                 0700 where we make it
+    ├── owner                0600: 16 hex digits, made once; containers and networks carry it as a label
+    ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
+    └── runs/<run id>/
+        ├── lock             held (flock) as long as a process works on the run; names that process for people
+        ├── journal.db
+        ├── results.json
+        ├── logs/            output of attempts
+        ├── slots/           <task key>.<attempt number>/, one for each attempt
+        └── artifacts/
+
+Locks are flock(2): the kernel drops them with their process, however it dies. Lock files are never deleted, as a
+lock on a deleted file guards nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from wavepool.errors import InfrastructureError, InvariantBroken, RunLocked
+
+LOOK_PATIENCE_S = 0.2
+"""How long a lock may be refused because somebody only looks whether it is held; a look takes microseconds."""
+
+REMOVAL_PATIENCE_S = 30.0
+"""How long a new run waits for the removal of a network that it is about to use."""
+
+_POLL_S = 0.01
+_OWNER = re.compile(r"[0-9a-f]{16}")
+_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
+
+
+def new_run_id(now: datetime) -> str:
+    """A run id that sorts by time, as ``20261120-231530-4f2a``; two made in one second hardly ever agree."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class RunDir:
+    """The directory of one run. The paths may be used once `create` or `lock` made them.
+
+    Attributes:
+        id: the run id, a valid one.
+        path: the directory itself.
+        journal: the journal's file.
+        results: the results file.
+        logs, slots, artifacts: directories.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.id = path.name
+        self.path = path
+        self.journal = path / "journal.db"
+        self.results = path / "results.json"
+        self.logs = path / "logs"
+        self.slots = path / "slots"
+        self.artifacts = path / "artifacts"
+        self._lock = path / "lock"
+
+    def create(self) -> None:
+        """Make the directories; what exists stays.
+
+        Raises:
+            InfrastructureError: the state directory cannot be written to.
+        """
+        with _told(self.path, "make"):
+            for directory in (self.path, self.logs, self.slots, self.artifacts):
+                _make_private(directory)
+            _sync_directory(self.path.parent)
+
+    def slot(self, key: str, number: int) -> Path:
+        """Make (or find) the slot of attempt `number` of the task with this key: a directory of mode 0755.
+
+        Readable for all, as the attempt may run as another user; the directories above it let nobody else in.
+
+        Raises:
+            InfrastructureError: it cannot be made.
+        """
+        if not _KEY.fullmatch(key) or number < 1:
+            raise InvariantBroken(f"no slot can be named after {key!r} and {number}")
+        path = self.slots / f"{key}.{number}"
+        with _told(path, "make"):
+            path.mkdir(exist_ok=True)
+            path.chmod(0o755)  # whatever the umask took away
+        return path
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run: nobody else can until the block ends, or this process.
+
+        Raises:
+            RunLocked: another process holds it (or this one does, elsewhere).
+            InfrastructureError: the state directory cannot be written to.
+        """
+        self.create()
+        with _opened(self._lock) as descriptor:
+            if not _take(descriptor, fcntl.LOCK_EX, patience_s=LOOK_PATIENCE_S):
+                raise RunLocked(self.id)
+            with _told(self._lock, "write"):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
+            yield
+
+    def is_live(self) -> bool:
+        """True while a process holds the run. Creates nothing.
+
+        Raises:
+            InfrastructureError: the lock file cannot be opened.
+        """
+        if not self._lock.exists():
+            return False
+        with _opened(self._lock) as descriptor:
+            # A shared lock, so that two who look do not take each other for a run.
+            return not _take(descriptor, fcntl.LOCK_SH, patience_s=0.0)
+
+    def holder(self) -> str:
+        """Process id and host of the last holder, for people; empty if unknown. No proof that it lives."""
+        try:
+            return self._lock.read_text("utf-8", errors="replace").strip()
+        except OSError:
+            return ""
+
+
+class StateDir:
+    """One state directory. Making the object touches nothing; directories come into being when they are needed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._runs = self.path / "runs"
+        self._networks = self.path / "networks"
+
+    def owner(self) -> str:
+        """The directory's id, 16 hex digits; made by the first who asks, the same for all ever after.
+
+        Raises:
+            InfrastructureError: it cannot be made or read, or the file holds something else.
+        """
+        path = self.path / "owner"
+        with _told(path, "read"):
+            if not path.exists():
+                _make_private(self.path)
+                _write_once(path, secrets.token_hex(8))
+            text = path.read_text("ascii", errors="replace").strip()
+        if not _OWNER.fullmatch(text):
+            raise InfrastructureError(
+                f"{path}: expected 16 hex digits, the owner of this state directory's containers",
+                advice="Restore the file, or choose another --state-dir. A new id would not find the old containers.",
+            )
+        return text
+
+    def run(self, run_id: str) -> RunDir:
+        """The directory of a run, whether it exists or not. `run_id` was validated by whoever read it."""
+        if not run_id or run_id in {".", ".."} or "/" in run_id or "\0" in run_id:
+            raise InvariantBroken(f"{run_id!r} cannot name a directory")
+        return RunDir(self._runs / run_id)
+
+    def runs(self) -> list[str]:
+        """The ids of all runs that have a directory here, sorted.
+
+        Raises:
+            InfrastructureError: the state directory cannot be read.
+        """
+        with _told(self._runs, "read"):
+            try:
+                return sorted(entry.name for entry in os.scandir(self._runs) if entry.is_dir())
+            except FileNotFoundError:
+                return []
+
+    @contextmanager
+    def network_lease(self, name: str, *, patience_s: float = REMOVAL_PATIENCE_S) -> Iterator[None]:
+        """Hold the network called `name` for a run: nobody removes it. Any number of runs may hold it.
+
+        Take it before the network is looked for or created. Blocks up to `patience_s` while somebody removes it.
+
+        Raises:
+            InfrastructureError: it is still being removed, or the state directory cannot be written to.
+        """
+        with self._network_file(name) as descriptor:
+            if not _take(descriptor, fcntl.LOCK_SH, patience_s=patience_s):
+                raise InfrastructureError(
+                    f"network {name}: another process has been removing it for {patience_s:.0f} s",
+                    advice="Wait for it to end (`wavepool cleanup` or a run that ends), or choose another --network.",
+                )
+            yield
+
+    @contextmanager
+    def try_exclusive(self, name: str) -> Iterator[bool]:
+        """True if no run holds the network: then none can take it until the block ends, and it may be removed.
+
+        A run that ends gives up its own lease first.
+
+        Raises:
+            InfrastructureError: the state directory cannot be written to.
+        """
+        with self._network_file(name) as descriptor:
+            yield _take(descriptor, fcntl.LOCK_EX, patience_s=0.0)
+
+    @contextmanager
+    def _network_file(self, name: str) -> Iterator[int]:
+        path = self._networks / hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        with _told(self._networks, "make"):
+            _make_private(self._networks)
+        with _opened(path) as descriptor:
+            yield descriptor
+
+
+def _take(descriptor: int, kind: int, *, patience_s: float) -> bool:
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(_POLL_S)
+        else:
+            return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A descriptor that children do not inherit: a lock must not live on in them. Any lock on it is dropped."""
+    with _told(path, "open"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        with contextlib.suppress(OSError):
+            # Closing alone would not drop it while a child of ours stands between fork and exec with a copy.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _make_private(directory: Path) -> None:
+    """Make it and what is missing above it, all 0700. One that exists keeps its mode: it may not be ours alone."""
+    for path in (*reversed(directory.parents), directory):
+        if not path.is_dir():
+            path.mkdir(mode=0o700, exist_ok=True)
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Make the file with this content, unless another process is faster; nobody ever sees it half written."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_ADVICE = {
+    errno.EACCES: "See that you own the directory and may write to it, or choose another with --state-dir.",
+    errno.EPERM: "See that you own the directory and may write to it, or choose another with --state-dir.",
+    errno.EROFS: "The file system is read-only: choose another place with --state-dir.",
+    errno.ENOSPC: "The disk is full: free some space, or choose another place with --state-dir.",
+    errno.EDQUOT: "Your quota is used up: free some space, or choose another place with --state-dir.",
+    errno.ENOTDIR: "A file stands where a directory is needed: move it, or choose another place with --state-dir.",
+    errno.EEXIST: "A file stands where a directory is needed: move it, or choose another place with --state-dir.",
+}
+
+
+@contextmanager
+def _told(path: Path, verb: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot {verb} {error.filename or path}: {error.strerror or error}",
+            advice=_ADVICE.get(error.errno or 0, "Choose another place with --state-dir."),
+        ) from error
