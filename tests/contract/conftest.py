@@ -1,0 +1,92 @@
+"""Every driver, ready for the contract suite: `harness` is parametrised over memory, process and docker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from wavepool.drivers.base import Driver
+from wavepool.testing.driver_harness import DriverHarness, ShellCommands
+from wavepool.testing.memory_harness import MemoryHarness
+
+DOCKER_DEADLINE_S = 20
+
+
+class ProcessHarness(DriverHarness):
+    """Supervised processes of this host."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.commands = ShellCommands(unexecutable=str(self.workspace / "not-executable"), enforces_memory=False)
+        self._base = root / "process-driver"
+        self._base.mkdir()
+
+    async def __aenter__(self) -> ProcessHarness:
+        async with self.driver() as driver:
+            enforces_memory = (await driver.probe()).enforces_memory
+        self.commands = ShellCommands(
+            unexecutable=str(self.workspace / "not-executable"), enforces_memory=enforces_memory
+        )
+        return self
+
+    def driver(self) -> Driver:
+        from wavepool.drivers.process import ProcessDriver
+
+        return ProcessDriver(base_dir=self._base)
+
+
+class DockerHarness(DriverHarness):
+    """A real engine, with a small local image."""
+
+    image = os.environ.get("WAVEPOOL_TEST_IMAGE", "wavepool-test:latest")
+    missing_image = "wavepool-contract/no-such-image:latest"
+    has_networks = True
+    patience_s = 90.0
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.commands = ShellCommands(unexecutable="/workspace/not-executable", enforces_memory=True)
+
+    def driver(self) -> Driver:
+        from wavepool.drivers.docker import DockerDriver
+
+        return DockerDriver()
+
+
+@pytest.fixture(scope="session")
+def docker_problem() -> str | None:
+    """Why no test can run on Docker here, or None."""
+    if shutil.which("docker") is None:
+        return "there is no docker command"
+    asked = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{.Id}}", DockerHarness.image],
+        capture_output=True,
+        text=True,
+        timeout=DOCKER_DEADLINE_S,
+        check=False,
+    )
+    return None if asked.returncode == 0 else asked.stderr.strip()
+
+
+@pytest.fixture(params=["memory", "process", pytest.param("docker", marks=pytest.mark.docker)])
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[DriverHarness]:
+    if request.param == "memory":
+        made: DriverHarness = MemoryHarness(tmp_path)
+    elif request.param == "process":
+        pytest.importorskip("wavepool.drivers.process", exc_type=ImportError)
+        made = ProcessHarness(tmp_path)
+    else:
+        pytest.importorskip("wavepool.drivers.docker", exc_type=ImportError)
+        problem = request.getfixturevalue("docker_problem")
+        if problem and os.environ.get("WAVEPOOL_REQUIRE_DOCKER") == "1":
+            pytest.fail(f"WAVEPOOL_REQUIRE_DOCKER=1, but Docker cannot be used: {problem}")
+        if problem:
+            pytest.skip(f"NO TEST RAN ON DOCKER: {problem}")
+        made = DockerHarness(tmp_path)
+    async with made:
+        yield made
