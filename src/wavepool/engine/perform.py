@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,7 @@ class Performer:
                     break
                 await anyio.sleep(pause_s)
         task = self._state.tasks[action.attempt.task_id].task
-        self._files.drop_slot(task.key, action.attempt.number)
+        shutil.rmtree(self._files.slot(task.key, action.attempt.number), ignore_errors=True)
         return events.Cleared(attempt=action.attempt, problem=problem)
 
     def _handle(self, attempt: AttemptId) -> Handle:

@@ -1,0 +1,239 @@
+"""What a run amounted to, read from its facts: for each wave the seed's monitor result, and totals.
+
+Reports read the journal, not the engine's memory: a run of a million tasks keeps its details on disk only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from wavepool.core import facts
+from wavepool.core.facts import Outcome, Stamped
+from wavepool.model import Evidence, Task, VerdictKind
+from wavepool.units import format_size
+
+EXIT_CODES: Mapping[Outcome | None, int] = {
+    Outcome.SUCCESS: 0,
+    Outcome.FAILED: 1,
+    Outcome.INFRASTRUCTURE: 3,
+    Outcome.INTERRUPTED: 130,
+    None: 3,
+}
+"""Of `wavepool run`, by outcome; None for a run that did not come to its end."""
+
+
+class RunReport:
+    """Folds facts; `result()` gives the JSON object of `--output`."""
+
+    def __init__(self) -> None:
+        self._run: facts.RunOpened | None = None
+        self._waves: dict[int, _WaveReport] = {}
+        self._tasks: dict[str, _TaskReport] = {}
+        self._ended_at: datetime | None = None
+        self._last_at: datetime | None = None
+        self.outcome: Outcome | None = None
+        self._stopped: str | None = None
+        self._left_behind: list[str] = []
+
+    @classmethod
+    def of(cls, stamped: Iterable[Stamped]) -> RunReport:
+        """The report of a journal's facts."""
+        report = cls()
+        for entry in stamped:
+            report.take(entry)
+        return report
+
+    def take(self, stamped: Stamped) -> None:
+        """Take in one more fact."""
+        self._last_at = stamped.utc
+        match stamped.fact:
+            case facts.RunOpened() as fact:
+                self._run = fact
+            case facts.TasksAdded() as fact:
+                self._add(fact)
+            case facts.WaveOpened() as fact:
+                self._waves[fact.wave].opened_at = fact.at
+            case facts.WaveTimedOut() as fact:
+                self._waves[fact.wave].timed_out = True
+            case facts.WaveSettled() as fact:
+                self._waves[fact.wave].settled_at = fact.at
+            case facts.AttemptStarted() as fact:
+                task = self._tasks[fact.attempt.task_id]
+                task.container_id, task.container_name = fact.handle.id, fact.handle.name
+                task.status = "running"
+            case facts.AttemptSettled() as fact:
+                self._tasks[fact.attempt.task_id].settle(fact)
+            case facts.AttemptRemoved(problem=str(problem)):
+                self._left_behind.append(problem)
+            case facts.TaskRequeued() as fact:
+                self._tasks[fact.task_id].retried.append(fact.because)
+            case facts.TaskSkipped() as fact:
+                self._tasks[fact.task_id].skip(fact.cause)
+            case facts.RunStopped() as fact:
+                self._stopped = self._stopped or fact.cause
+            case facts.RunFinished() as fact:
+                self.outcome, self._ended_at = fact.outcome, fact.at
+                self._skip_unreached(fact.outcome)
+            case facts.RunResumed():
+                self.outcome = self._ended_at = None
+
+    @property
+    def exit_code(self) -> int:
+        """Of `wavepool run`."""
+        return EXIT_CODES[self.outcome]
+
+    def add_left_behind(self, problems: Iterable[str]) -> None:
+        """What the release of the run could not remove."""
+        self._left_behind.extend(problems)
+
+    def wave_results(self) -> list[dict[str, Any]]:
+        """For each wave, in order, what the seed's monitor would say, with more beside it."""
+        members: dict[int, list[_TaskReport]] = {number: [] for number in self._waves}
+        for task in self._tasks.values():
+            members[task.task.wave].append(task)
+        return [wave.result(members[number], self._last_at) for number, wave in self._waves.items()]
+
+    def result(self) -> dict[str, Any]:
+        """The JSON object of the results file."""
+        run = self._run
+        if run is None:
+            return {"status": "empty", "exit_code": self.exit_code, "waves": []}
+        waves = self.wave_results()
+        return {
+            "run_id": run.run_id,
+            "status": self.outcome.value if self.outcome is not None else "unfinished",
+            "exit_code": self.exit_code,
+            "stopped_because": self._stopped,
+            "driver": run.driver,
+            "execution_mode": run.execution_mode,
+            "schedule": run.rules.schedule.value,
+            "budget": {node.name: format_size(node.capacity.memory_bytes) for node in run.rules.nodes},
+            "started_at": stamp(run.at),
+            "completed_at": stamp(self._ended_at),
+            "duration_s": _seconds(run.at, self._ended_at or self._last_at),
+            "metrics": _sum_metrics(waves),
+            "waves": waves,
+            "left_behind": self._left_behind,
+        }
+
+    def _add(self, fact: facts.TasksAdded) -> None:
+        for wave in fact.waves:
+            self._waves[wave.number] = _WaveReport(wave.number)
+        for task in fact.tasks:
+            self._tasks[task.id] = _TaskReport(task)
+
+    def _skip_unreached(self, outcome: Outcome) -> None:
+        if outcome in (Outcome.INTERRUPTED, Outcome.INFRASTRUCTURE):
+            return
+        for task in self._tasks.values():
+            if task.verdict is None:
+                task.skip(f"the run stopped before it: {self._stopped}")
+
+
+class _WaveReport:
+    __slots__ = ("number", "opened_at", "settled_at", "timed_out")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.opened_at: datetime | None = None
+        self.settled_at: datetime | None = None
+        self.timed_out = False
+
+    def result(self, tasks: list[_TaskReport], now: datetime | None) -> dict[str, Any]:
+        metrics = _metrics(tasks)
+        return {
+            "wave_number": self.number,
+            "monitoring_duration": round(_seconds(self.opened_at, self.settled_at or now) or 0),
+            "completion_status": "timeout" if self.timed_out or metrics["timeout"] else "complete",
+            "containers": [task.entry() for task in tasks],
+            "metrics": metrics,
+        }
+
+
+class _TaskReport:
+    __slots__ = ("container_id", "container_name", "reason", "retried", "settled", "status", "task", "verdict")
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.container_id = ""
+        self.container_name = ""
+        self.status = "pending"
+        self.verdict: VerdictKind | None = None
+        self.reason = ""
+        self.settled: facts.AttemptSettled | None = None
+        self.retried: list[str] = []
+
+    def settle(self, fact: facts.AttemptSettled) -> None:
+        self.settled, self.verdict, self.status = fact, fact.verdict.kind, "exited"
+
+    def skip(self, cause: str) -> None:
+        self.status, self.reason = "skipped", cause
+        if self.verdict is None:
+            self.verdict = VerdictKind.SKIPPED
+
+    def entry(self) -> dict[str, Any]:
+        settled = self.settled
+        evidence = evidence_json(settled.verdict.evidence) if settled is not None else {"reason": self.reason}
+        return {
+            "container_id": self.container_id,
+            "container_name": self.container_name,
+            "batch_id": self.task.id,
+            "tier": self.task.tier,
+            "memory_limit": format_size(self.task.limits.memory_bytes),
+            "status": self.status,
+            "exit_code": settled.verdict.exit_code if settled is not None else None,
+            "exit_status": exit_status(self.verdict),
+            "verdict": self.verdict.value if self.verdict is not None else None,
+            "evidence": evidence,
+            "attempts": settled.attempt.number if settled is not None else 0,
+            "retried_because": self.retried,
+            "log": settled.log.path if settled is not None else None,
+            "log_problem": settled.log.problem if settled is not None else None,
+            "started_at": stamp(settled.started_at) if settled is not None else None,
+            "completed_at": stamp(settled.finished_at) if settled is not None else None,
+        }
+
+
+def exit_status(verdict: VerdictKind | None) -> str | None:
+    """The seed's three words for a verdict; None for a task that has not ended."""
+    if verdict is None:
+        return None
+    return verdict.value if verdict in (VerdictKind.SUCCESS, VerdictKind.TIMEOUT) else "failed"
+
+
+def evidence_json(evidence: Evidence) -> dict[str, Any]:
+    """The readings that there are."""
+    return {name: value for name, value in asdict(evidence).items() if value not in (None, "")}
+
+
+def stamp(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC, as in the seed: ``2025-11-14T10:30:45Z``, with milliseconds."""
+    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _metrics(tasks: list[_TaskReport]) -> dict[str, int]:
+    words = [exit_status(task.verdict) for task in tasks]
+    return {
+        "total": len(tasks),
+        "running": sum(task.status == "running" for task in tasks),
+        "exited": sum(task.status == "exited" for task in tasks),
+        "success": words.count("success"),
+        "failed": words.count("failed"),
+        "timeout": words.count("timeout"),
+        "pending": words.count(None),
+    }
+
+
+def _sum_metrics(waves: list[dict[str, Any]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for wave in waves:
+        for name, count in wave["metrics"].items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else round((end - start).total_seconds(), 3)
