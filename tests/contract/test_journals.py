@@ -23,6 +23,7 @@ from wavepool.core.facts import Stamped, StartIntended, TaskSettled
 from wavepool.errors import JournalError
 from wavepool.journal.base import Journal
 from wavepool.journal.memory import MemoryJournal
+from wavepool.journal.rows import checksum
 from wavepool.journal.sqlite import SCHEMA_VERSION, WAITING_MAX, SqliteJournal
 from wavepool.model import AttemptId, Resources
 
@@ -144,7 +145,7 @@ async def test_a_closed_journal_is_one_private_file_with_its_log_copied_in(path:
     async with SqliteJournal(path) as journal:
         await journal.append(series(10))
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert permissions(path) == 0o600
 
 
 async def test_a_live_journal_can_be_read(path: Path) -> None:
@@ -189,11 +190,9 @@ async def test_a_newer_schema_is_refused(path: Path) -> None:
 async def test_a_fact_of_a_newer_release_is_no_damage(path: Path) -> None:
     async with SqliteJournal(path) as journal:
         await journal.append(series(1))
-    from wavepool.journal.rows import _checksum
-
     body = b'["PoolResized",1,{}]'
-    checksum = _checksum(2, 0.5, START.isoformat(), "PoolResized", body)
-    change(path, "INSERT INTO facts VALUES (2, 0.5, ?, 'PoolResized', ?, ?)", START.isoformat(), body, checksum)
+    sound = checksum(2, 0.5, START.isoformat(), "PoolResized", body)
+    change(path, "INSERT INTO facts VALUES (2, 0.5, ?, 'PoolResized', ?, ?)", START.isoformat(), body, sound)
     with pytest.raises(JournalError, match=r"unknown kind PoolResized(?s:.)*another release"):
         reread(path)
 
@@ -219,14 +218,18 @@ async def test_what_was_changed_is_found_and_nothing_is_added_to_it(path: Path, 
     async with SqliteJournal(path) as journal:
         await journal.append(series(3))
     change(path, statement)
-    before = path.read_bytes()
+    before = content(path)
     with pytest.raises(JournalError, match=r"(?s)damaged.*Nothing was overwritten.*--run-id") as caught:
-        async with SqliteJournal(path) as journal:
-            with contextlib.suppress(JournalError):
-                list(journal.replay())
-            await journal.append(series(1, 3))
+        await replay_and_append(path)
     assert str(path) in str(caught.value)
-    assert path.read_bytes() == before
+    assert content(path) == before
+
+
+async def replay_and_append(path: Path) -> None:
+    async with SqliteJournal(path) as journal:
+        with contextlib.suppress(JournalError):
+            list(journal.replay())
+        await journal.append(series(1, 3))
 
 
 async def test_two_openings_cannot_mix_their_facts(path: Path) -> None:
@@ -255,11 +258,11 @@ async def test_two_that_create_at_once_make_one_journal(path: Path) -> None:
 
 
 async def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
-    path.write_bytes(b"my notes\n" * 1000)
+    await anyio.Path(path).write_bytes(b"my notes\n" * 1000)
     with pytest.raises(JournalError, match="no SQLite database"):
         async with SqliteJournal(path):
             pass
-    assert path.read_bytes() == b"my notes\n" * 1000
+    assert content(path) == b"my notes\n" * 1000
 
 
 async def test_a_directory_that_does_not_exist_is_explained(path: Path) -> None:
@@ -271,24 +274,21 @@ async def test_a_directory_that_does_not_exist_is_explained(path: Path) -> None:
 # Processes that die
 
 APPEND_UNTIL_KILLED = """
-import os, sys, anyio
+import itertools, os, sys, anyio
 from pathlib import Path
 from tests.contract.test_journals import SqliteJournal, stamped
 
 async def main(path, end):
+    numbers = itertools.count()
     async with SqliteJournal(Path(path)) as journal, anyio.create_task_group() as group:
-        async def append(number):
-            await journal.append([stamped(3 * number + n) for n in range(3)], durable=number % 10 == 0)
-            os.write(1, b"%d\\n" % number)
-            if end == "exit" and number == 300:
-                os._exit(7)
-        for number in range(100_000):
-            group.start_soon(append, number)
-            if number % 5 == 0:
-                await append_slowly(group)
-
-async def append_slowly(group):
-    await anyio.lowlevel.checkpoint()
+        async def work():
+            for number in numbers:
+                await journal.append([stamped(3 * number + n) for n in range(3)], durable=number % 10 == 0)
+                os.write(1, b"%d\\n" % number)
+                if end == "exit" and number == 300:
+                    os._exit(7)
+        for _ in range(16):
+            group.start_soon(work)
 
 anyio.run(main, *sys.argv[1:])
 """
@@ -448,15 +448,22 @@ def copied(sound: Path, name: str) -> Iterator[Path]:
 
 def assert_true_or_refused(path: Path, *, may_lose_the_end: bool) -> None:
     """Facts that come back are true. In the write-ahead log SQLite takes damage for the end of what was written."""
-    found = []
+    count = 0
     try:
         for item in SqliteJournal(path).replay():
-            found.append(item)
+            assert item == stamped(count)
+            count += 1
     except JournalError:
-        pass
-    else:
-        assert may_lose_the_end or len(found) == 300
-    assert found == series(len(found))
+        return
+    assert may_lose_the_end or count == 300
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def permissions(path: Path) -> int:
+    return path.stat().st_mode & 0o777
 
 
 def change(path: Path, statement: str, *values: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from wavepool.model import (
     AttemptId,
@@ -226,3 +227,11 @@ Fact = (
     | RunInterrupted
     | RunFinished
 )
+
+
+class Stamped(NamedTuple):
+    """A fact and when it was decided: `boot_s` is finite seconds on the boot clock, `utc` is aware UTC, for people."""
+
+    boot_s: float
+    utc: datetime
+    fact: Fact

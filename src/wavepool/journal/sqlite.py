@@ -1,0 +1,218 @@
+"""The journal on disk: SQLite in WAL mode, written by one thread, read by connections of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio import to_thread
+
+from wavepool.core.facts import Stamped
+from wavepool.errors import JournalError
+from wavepool.journal.base import Journal
+from wavepool.journal.codec import Undecodable
+from wavepool.journal.damage import damaged, explain
+from wavepool.journal.rows import COLUMNS, BadRow, from_row
+from wavepool.journal.writer import Request, Writer
+
+SCHEMA_VERSION = 1
+
+WAITING_MAX = 1024
+"""Appends under way at once; one more waits for room before it is handed over."""
+
+
+class SqliteJournal(Journal):
+    """A journal in one file (with ``-wal`` and ``-shm`` beside it while it is open, and after a crash).
+
+    `replay` needs no `async with`: a finished run, or a live one of another process, can be read at any time; reading
+    changes no fact (it may leave an empty ``-wal`` and a ``-shm``). A process that dies loses no committed fact; a
+    machine that loses power keeps all up to the last durable append or sync.
+
+    Args:
+        path: the file; its directory must exist, on a local file system (WAL needs shared memory).
+        owner, run_id: kept where the file is created; where it exists, it must be theirs (None: not checked).
+        must_exist: entering does not create it.
+    """
+
+    def __init__(
+        self, path: Path, *, owner: str | None = None, run_id: str | None = None, must_exist: bool = False
+    ) -> None:
+        self._path = path
+        self._owner = owner
+        self._run_id = run_id
+        self._must_exist = must_exist
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writer: Writer | None = None
+        self._room = anyio.Semaphore(WAITING_MAX)
+        self._pending = 0
+        self._failure: JournalError | None = None
+
+    async def __aenter__(self) -> Self:
+        await to_thread.run_sync(self._create_or_check)
+        self._loop = asyncio.get_running_loop()
+        self._writer = Writer(self._path, self._answer_from_thread)
+        self._writer.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with anyio.CancelScope(shield=True):  # bounded by what was handed over
+                await to_thread.run_sync(writer.stop)
+
+    async def append(self, facts: Sequence[Stamped], *, durable: bool = False) -> None:
+        if facts or durable:
+            await self._hand_over(tuple(facts), durable=durable)
+
+    async def sync(self) -> None:
+        await self._hand_over((), durable=True)
+
+    @property
+    def pending(self) -> int:
+        return self._pending
+
+    def replay(self) -> Iterator[Stamped]:
+        try:
+            yield from _read(self._path, owner=self._owner, run_id=self._run_id)
+        except JournalError as error:
+            self._failure = error  # no append may follow on top of what cannot be read
+            raise
+
+    async def _hand_over(self, facts: tuple[Stamped, ...], *, durable: bool) -> None:
+        try:
+            self._room.acquire_nowait()  # so that even a caller who is cancelled already hands over
+        except anyio.WouldBlock:
+            await self._room.acquire()
+        if self._failure is not None or self._writer is None or self._loop is None:
+            self._room.release()
+            raise self._refusal()
+        answer: asyncio.Future[None] = self._loop.create_future()
+        self._pending += 1
+        self._writer.submit(Request(facts, durable, answer))
+        await answer
+
+    def _answer_from_thread(self, group: Sequence[Request], failure: JournalError | None) -> None:
+        # RuntimeError: the loop was closed without leaving the journal; nobody waits any more
+        with contextlib.suppress(RuntimeError):
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._answer, group, failure)
+
+    def _answer(self, group: Sequence[Request], failure: JournalError | None) -> None:
+        self._failure = self._failure or failure
+        self._pending -= len(group)
+        for request in group:
+            self._room.release()
+            if request.answer.done():  # its caller was cancelled
+                continue
+            if failure is None:
+                request.answer.set_result(None)
+            else:
+                request.answer.set_exception(_copy(failure))
+
+    def _refusal(self) -> JournalError:
+        if self._failure is not None:
+            return _copy(self._failure)
+        return JournalError(str(self._path), "the journal is not open")
+
+    def _create_or_check(self) -> None:
+        if not self._path.exists() and not self._must_exist:
+            try:
+                _create(self._path, owner=self._owner or "", run_id=self._run_id or "")
+            except (OSError, sqlite3.Error) as error:
+                raise explain(self._path, error, doing="create") from error
+        with contextlib.closing(_open_reading(self._path)) as connection:
+            _check_meta(connection, self._path, owner=self._owner, run_id=self._run_id)
+
+
+def _create(path: Path, *, owner: str, run_id: str) -> None:
+    """Make the file under another name and link it: under its own name it is complete or does not exist.
+
+    So an empty or headless file is always damage, never a crash at an unlucky moment.
+    """
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(resources.files(__package__).joinpath("schema.sql").read_text("utf-8"))
+            connection.execute("INSERT INTO meta VALUES (1, ?, ?, ?, 0)", (SCHEMA_VERSION, owner, run_id))
+        new.chmod(0o600)
+        with contextlib.suppress(FileExistsError):  # another process was faster; what it made is checked next
+            os.link(new, path)
+    finally:
+        for left in path.parent.glob(f"{new.name}*"):
+            left.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _open_reading(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise JournalError(str(path), "there is no journal", advice="See the run id and --state-dir.")
+    try:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise explain(path, error, doing="open") from error
+
+
+def _check_meta(connection: sqlite3.Connection, path: Path, *, owner: str | None, run_id: str | None) -> None:
+    try:
+        row = connection.execute("SELECT schema_version, owner, run_id FROM meta").fetchone()
+    except sqlite3.Error as error:
+        raise explain(path, error, doing="read") from error
+    if row is None or not isinstance(row[0], int) or row[0] < 1:
+        raise damaged(path, "it does not say its version")
+    if row[0] > SCHEMA_VERSION:
+        raise JournalError(
+            str(path),
+            f"the journal has schema {row[0]}; this release knows up to {SCHEMA_VERSION}",
+            advice="It was written by a newer Wavepool: use that one, or start again with a new --run-id.",
+        )
+    for name, mine, theirs in (("owner", owner, row[1]), ("run", run_id, row[2])):
+        if mine is not None and mine != theirs:
+            raise JournalError(
+                str(path), f"the journal is of {name} {theirs!r}, not {mine!r}", advice="See --run-id and --state-dir."
+            )
+
+
+def _read(path: Path, *, owner: str | None, run_id: str | None) -> Iterator[Stamped]:
+    """Each fact in order; quick_check first, as rows cut off at the end would leave no gap in the numbers."""
+    with contextlib.closing(_open_reading(path)) as connection:
+        _check_meta(connection, path, owner=owner, run_id=run_id)
+        try:
+            connection.execute("BEGIN")  # the check and the reading see one state
+            connection.execute("PRAGMA cell_size_check = ON")
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise damaged(path, verdict)
+            rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM facts ORDER BY seq")
+            for expected_seq, row in enumerate(rows, start=1):
+                yield from_row(expected_seq, row)
+        except sqlite3.Error as error:
+            raise explain(path, error, doing="read") from error
+        except Undecodable as error:
+            raise JournalError(
+                str(path), str(error), advice="It was written by another release of Wavepool: use that one."
+            ) from error
+        except (BadRow, ValueError, TypeError) as error:
+            raise damaged(path, str(error)) from error
+
+
+def _copy(error: JournalError) -> JournalError:
+    """The same failure for another caller: one exception raised in many tasks would gather all their tracebacks."""
+    copy = JournalError(error.path, error.message.removeprefix(f"{error.path}: "), advice=error.advice)
+    copy.__cause__ = error
+    return copy
