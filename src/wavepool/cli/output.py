@@ -1,0 +1,91 @@
+"""Results to stdout and to files, progress to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from wavepool.errors import InputError, SettingError
+
+
+def print_result(value: Mapping[str, object]) -> None:
+    """One JSON object on stdout, for a person and for jq."""
+    sys.stdout.write(_json(value))
+    sys.stdout.flush()
+
+
+def progress_line(text: str) -> None:
+    """Lines of progress on stderr, each with the time in UTC; control characters are shown as escapes."""
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    for line in text.split("\n"):
+        sys.stderr.write(f"{now} {_printable(line)}\n")
+    sys.stderr.flush()
+
+
+def check_output(path: Path | None, *, option: str = "--output") -> None:
+    """See, before anything starts, that a file can be written at `path`. Creates nothing.
+
+    Raises:
+        SettingError: it is a directory, or its directory is missing or not writable.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise SettingError(option, str(path), "a file, and this is a directory")
+    target = path if path.exists() else path.parent
+    if not target.exists():
+        raise SettingError(option, str(path), f"a file in a directory that exists ({target} does not)")
+    if not os.access(target, os.W_OK):
+        raise SettingError(option, str(path), "a file that you may write")
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write one JSON object to `path`; nobody ever reads half of it.
+
+    What exists and is no plain file (a pipe, /dev/stdout, a process substitution) is written into as it is. A link
+    is followed.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    text = _json(value)
+    try:
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            path.write_text(text, encoding="utf-8")
+            return
+        _replace(Path(os.path.realpath(path)), text)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}", advice="Give another --output; the result is on stdout."
+        ) from error
+
+
+def _replace(path: Path, text: str) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with open(
+            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _json(value: Mapping[str, object]) -> str:
+    # Escaped to ASCII: batch ids may hold anything, and a terminal or a pipe of any locale must take it.
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
