@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import anyio
-
-from wavepool.budget import available_memory_bytes, budget_nodes
-from wavepool.core import decide, events
-from wavepool.core.facts import Outcome, RunOpened, TasksAdded
-from wavepool.drivers.base import Driver, DriverFacts, Needs, NetworkNeed, PullProgress
+from wavepool.budget import Budget, available_memory_bytes, budget_nodes
+from wavepool.drivers.base import Driver, DriverFacts, PullProgress
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.process import ProcessDriver
-from wavepool.engine.clock import Clock, SystemClock
+from wavepool.engine.clock import SystemClock
 from wavepool.engine.listener import Listener
-from wavepool.engine.loop import Engine
-from wavepool.engine.perform import Performer
-from wavepool.engine.recovery import Replayed, replay
-from wavepool.engine.release import release_run
 from wavepool.engine.report import RunReport
-from wavepool.engine.signals import forward_interrupts
-from wavepool.engine.spec import SpecBuilder
-from wavepool.errors import DriverUnavailable, SettingError
+from wavepool.engine.session import Session
+from wavepool.errors import DriverUnavailable
 from wavepool.journal.sqlite import SqliteJournal
-from wavepool.model import Isolation, Rules, Surroundings
+from wavepool.model import Rules, Surroundings
 from wavepool.plan import Plan, check_capacity, check_schedule
-from wavepool.statedir import RunDir, StateDir, new_run_id
-
-TASKS_PER_FACT = 1000
-"""A plan enters the journal in pieces of this many tasks, all in one commit."""
+from wavepool.statedir import StateDir, new_run_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +32,7 @@ class RunRequest:
         surroundings: what every attempt gets.
         secrets: name -> value.
         driver: ``auto``, ``docker`` or ``process``.
-        budget: ``auto`` or a size.
+        budget: ``auto`` or bytes.
         run_id: None for a new one. An existing run is gone on with.
         state_dir: where journals, logs and locks live.
         signals: the run owns SIGINT and SIGTERM (main thread only).
@@ -55,7 +43,7 @@ class RunRequest:
     surroundings: Surroundings
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     driver: str = "auto"
-    budget: str = "auto"
+    budget: Budget = "auto"
     run_id: str | None = None
     state_dir: Path
     signals: bool = False
@@ -85,15 +73,21 @@ async def run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         driver, found = await open_driver(stack, request, state_dir, hooks.notice)
         rules = with_budget(request, found)
         stack.enter_context(files.lock())
-        session = _Session(
-            request=request,
-            hooks=hooks,
+        journal = await stack.enter_async_context(SqliteJournal(files.journal))
+        session = Session(
+            plan=request.plan,
+            rules=rules,
+            surroundings=request.surroundings,
+            secrets=request.secrets,
             driver=driver,
             driver_facts=found,
-            rules=rules,
+            journal=journal,
+            clock=clock,
             state_dir=state_dir,
             files=files,
-            clock=clock,
+            listeners=hooks.listeners,
+            pulling=hooks.pulling,
+            signals=request.signals,
         )
         return await session.run()
 
@@ -154,157 +148,3 @@ def _available_bytes(found: DriverFacts) -> int:
     if found.remote:
         return sum(node.capacity.memory_bytes for node in found.nodes)
     return available_memory_bytes()
-
-
-def opened_run(
-    request: RunRequest, rules: Rules, *, run_id: str, owner: str, driver: str, execution_mode: str, clock: Clock
-) -> events.Opened:
-    """The first event of a new run: its rules and its whole plan."""
-    plan = request.plan
-    run = RunOpened(
-        run_id=run_id,
-        owner=owner,
-        rules=rules,
-        surroundings=request.surroundings,
-        driver=driver,
-        execution_mode=execution_mode,
-        plan_digest=plan.digest,
-        boot_id=clock.boot_id,
-        at=clock.now().utc,
-    )
-    pieces = [plan.tasks[i : i + TASKS_PER_FACT] for i in range(0, len(plan.tasks), TASKS_PER_FACT)]
-    added = [TasksAdded(waves=plan.waves, tasks=()), *(TasksAdded(waves=(), tasks=piece) for piece in pieces)]
-    return events.Opened(run=run, tasks=tuple(added))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Session:
-    """One process's work on one run, the lock held and the driver open."""
-
-    request: RunRequest
-    hooks: Hooks
-    driver: Driver
-    driver_facts: DriverFacts
-    rules: Rules
-    state_dir: StateDir
-    files: RunDir
-    clock: Clock
-
-    async def run(self) -> RunReport:
-        owner = self.state_dir.owner()
-        async with SqliteJournal(self.files.journal) as journal:
-            replayed = self._replayed(journal)
-            specs = self._specs(owner, replayed)
-            with ExitStack() as leases:
-                if specs.isolation is Isolation.SHARED:
-                    leases.enter_context(self.state_dir.network_lease(specs.surroundings.network))
-                began = await self._work(journal, replayed, specs, owner)
-            # Not reached when the daemon or the journal failed: then what runs is left for a resume to adopt.
-            left = await release_run(
-                driver=self.driver,
-                specs=specs,
-                files=self.files,
-                state_dir=self.state_dir,
-                shared_network=specs.surroundings.network,
-            )
-            await journal.sync()
-            report = RunReport.of(journal.replay())
-        report.add_left_behind(left)
-        if not began:
-            report.outcome = Outcome.INTERRUPTED
-        return report
-
-    def _replayed(self, journal: SqliteJournal) -> Replayed | None:
-        replayed = replay(journal.replay())
-        if replayed is None:
-            return None
-        run = replayed.state.run
-        if run.plan_digest != self.request.plan.digest:
-            raise SettingError(
-                "--run-id",
-                run.run_id,
-                "an id that is new, or that of a run of this very plan",
-                advice="Leave --run-id out for a new run, or give the plan that this run was started with.",
-            )
-        if run.driver != self.driver.name:
-            raise DriverUnavailable(
-                f"Run {run.run_id} was started on the {run.driver} driver, and only {self.driver.name} is here.",
-                advice=f"Bring {run.driver} back, or leave --run-id out for a new run.",
-            )
-        return replayed
-
-    def _specs(self, owner: str, replayed: Replayed | None) -> SpecBuilder:
-        """A run that is gone on with keeps the surroundings that it began with."""
-        run = replayed.state.run if replayed is not None else None
-        return SpecBuilder(
-            owner=owner,
-            run_id=self.files.id,
-            surroundings=run.surroundings if run is not None else self.request.surroundings,
-            isolation=run.rules.isolation if run is not None else self.rules.isolation,
-            secrets=self.request.secrets,
-        )
-
-    async def _work(self, journal: SqliteJournal, replayed: Replayed | None, specs: SpecBuilder, owner: str) -> None:
-        async with anyio.create_task_group() as group:
-            preparing = anyio.CancelScope()
-            engine_of: list[Engine] = []
-
-            def interrupt(force: bool) -> None:
-                preparing.cancel()
-                for engine in engine_of:
-                    engine.interrupt(force=force)
-
-            if self.request.signals:
-                group.start_soon(forward_interrupts, interrupt)
-            with preparing:
-                await self._prepare(specs)
-            if not preparing.cancelled_caught:
-                await self._drive(journal, replayed, specs, owner, engine_of)
-            group.cancel_scope.cancel()
-        return not preparing.cancelled_caught
-
-    async def _prepare(self, specs: SpecBuilder) -> None:
-        images = {task.image or specs.surroundings.image for task in self.request.plan.tasks}
-        networks: tuple[NetworkNeed, ...] = ()
-        if specs.isolation is Isolation.SHARED:
-            networks = (NetworkNeed(name=specs.surroundings.network, labels=specs.network_labels(None)),)
-        needs = Needs(images=tuple(sorted(images)), networks=networks, pull=specs.surroundings.pull)
-        await self.driver.prepare(needs, self.hooks.pulling)
-
-    async def _drive(
-        self,
-        journal: SqliteJournal,
-        replayed: Replayed | None,
-        specs: SpecBuilder,
-        owner: str,
-        engine_of: list[Engine],
-    ) -> None:
-        opened = opened_run(
-            self.request,
-            self.rules,
-            run_id=self.files.id,
-            owner=owner,
-            driver=self.driver.name,
-            execution_mode=self.driver_facts.execution_mode,
-            clock=self.clock,
-        )
-        state = replayed.state if replayed is not None else decide.open_run(opened.run)
-        engine = Engine(
-            state=state,
-            driver=self.driver,
-            journal=journal,
-            performer=Performer(state=state, driver=self.driver, specs=specs, files=self.files),
-            clock=self.clock,
-            listeners=self.hooks.listeners,
-        )
-        engine_of.append(engine)
-        if replayed is None:
-            await engine.run(opened)
-        else:
-            self._tell_replayed(journal)
-            await engine.resume(replayed)
-
-    def _tell_replayed(self, journal: SqliteJournal) -> None:
-        for stamped in journal.replay():
-            for listener in self.hooks.listeners:
-                listener.on_facts([stamped])

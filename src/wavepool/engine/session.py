@@ -1,0 +1,195 @@
+"""One process's work on one run: prepare, run or resume, release, report.
+
+The caller holds the run's lock, and opened the driver and the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import anyio
+
+from wavepool.core import decide, events
+from wavepool.core.facts import Outcome, RunOpened, TasksAdded
+from wavepool.drivers.base import Driver, DriverFacts, Needs, NetworkNeed, PullProgress
+from wavepool.engine.clock import Clock
+from wavepool.engine.listener import Listener
+from wavepool.engine.loop import Engine
+from wavepool.engine.perform import Performer
+from wavepool.engine.recovery import Replayed, replay
+from wavepool.engine.release import release_run
+from wavepool.engine.report import RunReport
+from wavepool.engine.signals import forward_interrupts
+from wavepool.engine.spec import SpecBuilder
+from wavepool.errors import DriverUnavailable, SettingError
+from wavepool.journal.base import Journal
+from wavepool.model import Isolation, Rules, Surroundings
+from wavepool.plan import Plan
+from wavepool.statedir import RunDir, StateDir
+
+TASKS_PER_FACT = 1000
+"""A plan enters the journal in pieces of this many tasks, all in one commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Everything that one process needs for one run.
+
+    Attributes:
+        plan: what to run; a resumed run must be one of this very plan.
+        rules, surroundings: of a new run; a resumed one keeps those that it began with.
+        secrets: name -> value.
+        signals: forward SIGINT and SIGTERM to the engine (main thread only).
+    """
+
+    plan: Plan
+    rules: Rules
+    surroundings: Surroundings
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    driver: Driver
+    driver_facts: DriverFacts
+    journal: Journal
+    clock: Clock
+    state_dir: StateDir
+    files: RunDir
+    listeners: Sequence[Listener] = ()
+    pulling: PullProgress | None = None
+    signals: bool = False
+
+    async def run(self) -> RunReport:
+        """To the end of the run; the report is read from the journal.
+
+        Raises:
+            SettingError: the run id belongs to a run of another plan.
+            InfrastructureError: the daemon, an image, a network or the journal; the run can be resumed.
+        """
+        replayed = self._replayed()
+        specs = self._specs(replayed)
+        with ExitStack() as leases:
+            if specs.isolation is Isolation.SHARED:
+                leases.enter_context(self.state_dir.network_lease(specs.surroundings.network))
+            began = await self._work(replayed, specs)
+        # Not reached when the daemon or the journal failed: then what runs is left for a resume to adopt.
+        left = await release_run(
+            driver=self.driver,
+            specs=specs,
+            files=self.files,
+            state_dir=self.state_dir,
+            shared_network=specs.surroundings.network,
+        )
+        await self.journal.sync()
+        report = RunReport.of(self.journal.replay())
+        report.add_left_behind(left)
+        if not began:
+            report.outcome = Outcome.INTERRUPTED
+        return report
+
+    def _replayed(self) -> Replayed | None:
+        replayed = replay(self.journal.replay())
+        if replayed is None:
+            return None
+        run = replayed.state.run
+        if run.plan_digest != self.plan.digest:
+            raise SettingError(
+                "--run-id",
+                run.run_id,
+                "an id that is new, or that of a run of this very plan",
+                advice="Leave --run-id out for a new run, or give the plan that this run was started with.",
+            )
+        if run.driver != self.driver.name:
+            raise DriverUnavailable(
+                f"Run {run.run_id} was started on the {run.driver} driver, and only {self.driver.name} is here.",
+                advice=f"Bring {run.driver} back, or leave --run-id out for a new run.",
+            )
+        return replayed
+
+    def _specs(self, replayed: Replayed | None) -> SpecBuilder:
+        run = replayed.state.run if replayed is not None else None
+        return SpecBuilder(
+            owner=self.state_dir.owner(),
+            run_id=self.files.id,
+            surroundings=run.surroundings if run is not None else self.surroundings,
+            isolation=run.rules.isolation if run is not None else self.rules.isolation,
+            secrets=self.secrets,
+        )
+
+    async def _work(self, replayed: Replayed | None, specs: SpecBuilder) -> bool:
+        """False where the user interrupted before anything had begun."""
+        engine, opened = self._engine(replayed, specs)
+        preparing = anyio.CancelScope()
+
+        def interrupt(force: bool) -> None:
+            preparing.cancel()
+            engine.interrupt(force=force)
+
+        async with anyio.create_task_group() as group:
+            if self.signals:
+                group.start_soon(forward_interrupts, interrupt)
+            with preparing:
+                await self._prepare(specs)
+            if not preparing.cancelled_caught:
+                await (engine.run(opened) if replayed is None else engine.resume(replayed))
+            group.cancel_scope.cancel()
+        return not preparing.cancelled_caught
+
+    def _engine(self, replayed: Replayed | None, specs: SpecBuilder) -> tuple[Engine, events.Opened]:
+        opened = opened_run(
+            self.plan,
+            self.rules,
+            self.surroundings,
+            run_id=self.files.id,
+            owner=specs.owner,
+            driver=self.driver_facts,
+            clock=self.clock,
+        )
+        state = replayed.state if replayed is not None else decide.open_run(opened.run)
+        if replayed is not None:
+            for stamped in self.journal.replay():
+                for listener in self.listeners:
+                    listener.on_facts([stamped])
+        engine = Engine(
+            state=state,
+            driver=self.driver,
+            journal=self.journal,
+            performer=Performer(state=state, driver=self.driver, specs=specs, files=self.files),
+            clock=self.clock,
+            listeners=self.listeners,
+        )
+        return engine, opened
+
+    async def _prepare(self, specs: SpecBuilder) -> None:
+        images = {task.image or specs.surroundings.image for task in self.plan.tasks}
+        networks: tuple[NetworkNeed, ...] = ()
+        if specs.isolation is Isolation.SHARED:
+            networks = (NetworkNeed(name=specs.surroundings.network, labels=specs.network_labels(None)),)
+        needs = Needs(images=tuple(sorted(images)), networks=networks, pull=specs.surroundings.pull)
+        await self.driver.prepare(needs, self.pulling)
+
+
+def opened_run(
+    plan: Plan,
+    rules: Rules,
+    surroundings: Surroundings,
+    *,
+    run_id: str,
+    owner: str,
+    driver: DriverFacts,
+    clock: Clock,
+) -> events.Opened:
+    """The first event of a new run: its rules and its whole plan."""
+    run = RunOpened(
+        run_id=run_id,
+        owner=owner,
+        rules=rules,
+        surroundings=surroundings,
+        driver=driver.driver,
+        execution_mode=driver.execution_mode,
+        plan_digest=plan.digest,
+        boot_id=clock.boot_id,
+        at=clock.now().utc,
+    )
+    pieces = [plan.tasks[i : i + TASKS_PER_FACT] for i in range(0, len(plan.tasks), TASKS_PER_FACT)]
+    added = [TasksAdded(waves=plan.waves, tasks=()), *(TasksAdded(waves=(), tasks=piece) for piece in pieces)]
+    return events.Opened(run=run, tasks=tuple(added))
