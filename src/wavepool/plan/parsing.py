@@ -116,7 +116,7 @@ class _PlanReading:
             task = self._reader.read(batch, wave)
         except PlanError as error:
             path = f"{self._root}[{position}].batches[{place}]"
-            raise PlanError(f"{path}.{error.path}".removesuffix("."), error.value, error.expected) from None
+            raise PlanError(f"{path}.{error.path}" if error.path else path, error.value, error.expected) from None
         if self._places.setdefault(task.id, (position, place)) != (position, place):
             self._refuse_twice(task.id, position, place)
         # Two ids of one key would share a directory. Keys that are the id itself cannot clash, digests could.

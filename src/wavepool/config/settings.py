@@ -1,0 +1,194 @@
+"""Every setting: its name, type, default, seed variable, option, and what a right value looks like.
+
+The type of a field is what the rest of Wavepool gets; validators take the text that people write. Checked by pydantic,
+as all that comes from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from wavepool.errors import InputError
+from wavepool.inputs import image_problem, network_problem
+from wavepool.model import Isolation, Schedule, VerdictKind
+from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_duration, parse_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What people know a setting by, beside its name.
+
+    Attributes:
+        expected: what a right value is; ends the message about a wrong one.
+        seed: the seeds' variable, if they have one.
+        option: the command line's spelling where it is not ``--<name with dashes>``.
+    """
+
+    expected: str
+    seed: str | None = None
+    option: str | None = None
+
+
+def _text(problem: Callable[[str], str | None]) -> AfterValidator:
+    def check(value: str) -> str:
+        found = problem(value)
+        if found is not None:
+            raise ValueError(found)
+        return value
+
+    return AfterValidator(check)
+
+
+def _size(value: object) -> object:
+    if value is None:
+        return None
+    try:
+        size_bytes = parse_size(value)  # type: ignore[arg-type]  # it refuses other types itself
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return size_bytes
+
+
+def _limit(value: object) -> object:
+    size_bytes = _size(value)
+    if isinstance(size_bytes, int) and size_bytes < DOCKER_MEMORY_MIN_BYTES:
+        raise ValueError("below the least that Docker accepts")
+    return size_bytes
+
+
+def _budget(value: object) -> object:
+    return value if value == "auto" else _size(value)
+
+
+def _seconds(value: object) -> object:
+    try:
+        return parse_duration(value)  # type: ignore[arg-type]  # it refuses other types itself
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+def _level(value: object) -> object:
+    return {"warning": "warn"}.get(value.lower(), value.lower()) if isinstance(value, str) else value
+
+
+def _kinds(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _no_switch(value: object) -> object:
+    if isinstance(value, bool):  # pydantic would take true for 1
+        raise ValueError("a number")
+    return value
+
+
+_LIMIT_EXPECTED = "a size of at least 6m, such as 512m or 1g"
+_SWITCH = "true or false"
+_SECONDS = "a duration above zero such as 90, 30m or 1m36s"
+_Limit = Annotated[int, BeforeValidator(_limit)]
+_Seconds = Annotated[float, BeforeValidator(_seconds)]
+_Retriable = Literal[
+    VerdictKind.FAILED, VerdictKind.TIMEOUT, VerdictKind.OOM, VerdictKind.LOST, VerdictKind.START_ERROR
+]
+_RETRIABLE: tuple[_Retriable, ...] = get_args(_Retriable)
+_Whole = Annotated[int, BeforeValidator(_no_switch)]
+
+
+class Settings(BaseModel):
+    """All settings, checked. Sizes are bytes, durations seconds, paths absolute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    # Where and in what tasks run.
+    driver: Annotated[Literal["auto", "docker", "process"], Source(expected="auto, docker or process")] = "auto"
+    base_image: Annotated[
+        str, _text(image_problem), Source(expected="an image reference such as name:tag", seed="CFN_DOCKER_IMAGE")
+    ] = "claude-flow-novice:latest"
+    pull: Annotated[Literal["missing", "always", "never"], Source(expected="missing, always or never")] = "missing"
+    network: Annotated[
+        str,
+        _text(network_problem),
+        Source(expected="a network's name (not host; for none use --isolate none)", seed="CFN_DOCKER_NETWORK"),
+    ] = "cfn-network"
+    isolate: Annotated[Isolation, Source(expected="shared, wave or none")] = Isolation.SHARED
+    workspace: Annotated[Path, Source(expected="a directory", seed="CFN_DOCKER_WORKSPACE")] = Path("/workspace")
+    user: Annotated[
+        str | None, Field(pattern=r"^[0-9]{1,10}:[0-9]{1,10}$"), Source(expected="uid:gid, both numbers")
+    ] = None
+    name_prefix: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,19}$"),
+        Source(expected="1 to 20 lower case letters, digits, _, . and -, starting with a letter or digit"),
+    ] = "cfn-"
+
+    # How much at once, in what order.
+    parallel: Annotated[
+        _Whole,
+        Field(ge=1, le=10_000),
+        Source(expected="a whole number from 1 to 10000", seed="CFN_SPAWN_PARALLEL_LIMIT"),
+    ] = 5
+    budget: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=1)],
+        BeforeValidator(_budget),
+        Source(expected="auto, or a size such as 40g"),
+    ] = "auto"
+    schedule: Annotated[Schedule, Source(expected="barrier or rolling")] = Schedule.BARRIER
+    memory: Annotated[_Limit | None, Source(expected=_LIMIT_EXPECTED)] = None
+    cpus: Annotated[
+        float | None, Field(ge=0.01, le=10_000, allow_inf_nan=False), Source(expected="cores, from 0.01")
+    ] = None
+    pids: Annotated[_Whole | None, Field(ge=1, le=4_194_304), Source(expected="a whole number from 1")] = None
+    tier_1_memory: Annotated[_Limit | None, Source(expected=_LIMIT_EXPECTED, seed="CFN_TIER_1_MEMORY")] = None
+    tier_2_memory: Annotated[_Limit | None, Source(expected=_LIMIT_EXPECTED, seed="CFN_TIER_2_MEMORY")] = None
+    tier_3_memory: Annotated[_Limit | None, Source(expected=_LIMIT_EXPECTED, seed="CFN_TIER_3_MEMORY")] = None
+    tier_4_memory: Annotated[_Limit | None, Source(expected=_LIMIT_EXPECTED, seed="CFN_TIER_4_MEMORY")] = None
+
+    # How long, and what when it fails.
+    monitor_timeout: Annotated[_Seconds, Source(expected=_SECONDS, seed="CFN_MONITOR_TIMEOUT", option="--timeout")] = (
+        1800.0
+    )
+    poll_interval: Annotated[_Seconds, Source(expected=_SECONDS, seed="CFN_MONITOR_POLL_INTERVAL")] = 5.0
+    grace: Annotated[_Seconds, Source(expected=_SECONDS)] = 10.0
+    spawn_lifetime: Annotated[_Seconds, Source(expected=_SECONDS)] = 43_200.0
+    retries: Annotated[_Whole, Field(ge=1, le=1000), Source(expected="a whole number from 1 (attempts altogether)")] = 1
+    retry_on: Annotated[
+        tuple[_Retriable, ...],
+        BeforeValidator(_kinds),
+        Source(expected=f"verdicts with commas between, of {', '.join(_RETRIABLE)}"),
+    ] = _RETRIABLE
+    keep_going: Annotated[bool, Source(expected=_SWITCH)] = False
+
+    # What is only shown, what is kept, and where.
+    spawn_dry_run: Annotated[bool, Source(expected=_SWITCH, seed="CFN_SPAWN_DRY_RUN", option="--dry-run")] = False
+    cleanup_dry_run: Annotated[bool, Source(expected=_SWITCH, seed="CFN_CLEANUP_DRY_RUN", option="--dry-run")] = False
+    preserve_logs: Annotated[bool, Source(expected=_SWITCH, seed="CFN_MONITOR_PRESERVE_LOGS")] = False
+    cleanup_preserve_failed: Annotated[
+        bool, Source(expected=_SWITCH, seed="CFN_CLEANUP_PRESERVE_FAILED", option="--preserve-failed-logs")
+    ] = True
+    cache: Annotated[Path | None, Source(expected="a directory")] = None
+    log_dir: Annotated[Path | None, Source(expected="a directory", seed="CFN_LOG_DIR")] = None
+    log_level: Annotated[
+        Literal["debug", "info", "warn", "error"],
+        BeforeValidator(_level),
+        Source(expected="debug, info, warn or error", seed="CFN_LOG_LEVEL"),
+    ] = "info"
+    state_dir: Annotated[Path, Source(expected="a directory")]
+
+    @property
+    def tier_overrides(self) -> dict[int, int]:
+        """Tier number -> bytes, for the tiers whose memory was set."""
+        given = {1: self.tier_1_memory, 2: self.tier_2_memory, 3: self.tier_3_memory, 4: self.tier_4_memory}
+        return {tier: size_bytes for tier, size_bytes in given.items() if size_bytes is not None}
+
+
+def source_of(name: str) -> Source:
+    """What people know the setting `name` by."""
+    return next(item for item in Settings.model_fields[name].metadata if isinstance(item, Source))
+
+
+PATHS = frozenset({"workspace", "cache", "log_dir", "state_dir"})
+"""Settings that are paths: relative ones count from the working directory, or from their wavepool.toml."""
