@@ -83,10 +83,11 @@ class Record:
         return mine == (spec.owner, spec.run_id, spec.attempt.task_id, spec.attempt.number, spec.spec_hash)
 
     def within(self, scope: Scope) -> bool:
-        """True if the attempt is in `scope`."""
+        """True if the attempt is in `scope`; a scope that is one network holds no attempts."""
         detached = self.labels.get(DETACHED) == "true"
         return (
-            self.owner == scope.owner
+            scope.shared_network is None
+            and self.owner == scope.owner
             and scope.run_id in (None, self.run_id)
             and scope.wave in (None, self.wave)
             and scope.detached in (None, detached)

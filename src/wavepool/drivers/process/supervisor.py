@@ -162,7 +162,8 @@ class Log:
         if written < len(header) + len(data):
             self._full = True
             self.dropped_bytes += len(data)
-            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
+            if written:  # no half frame: a reader would wait for its rest
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
 
     def close(self) -> None:
         gap = GAP if self.dropped_bytes else 0
