@@ -1,0 +1,193 @@
+"""The Docker driver: the contract's eight methods, each handed to the part that knows how."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import anyio.to_thread
+
+from wavepool.drivers.base import (
+    AttemptSpec,
+    Driver,
+    DriverFacts,
+    Handle,
+    LogChunk,
+    Needs,
+    Observation,
+    Prepared,
+    PullProgress,
+    Removed,
+    Scope,
+    Synced,
+    Usage,
+)
+from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.delivery import SecretStore, default_secrets_dir, write_prompt
+from wavepool.drivers.docker.facts import driver_facts, is_remote
+from wavepool.drivers.docker.images import Images
+from wavepool.drivers.docker.logs import reading_logs
+from wavepool.drivers.docker.networks import Networks
+from wavepool.drivers.docker.removal import Remover
+from wavepool.drivers.docker.sightings import DRIVER_NAME, OwnActs
+from wavepool.drivers.docker.spec import create_body, user_of
+from wavepool.drivers.docker.starting import Starter
+from wavepool.drivers.docker.sweep import Sweeper
+from wavepool.drivers.docker.trouble import Refused
+from wavepool.drivers.docker.watch import watching
+from wavepool.errors import DriverUnavailable, NotStarted
+
+PATIENCE_S = 60.0
+START_DEADLINE_S = 120.0
+
+
+class DockerDriver(Driver):
+    """Attempts in containers of one Docker engine.
+
+    Args:
+        host: the engine's address; None for DOCKER_HOST, the current context, or the usual sockets.
+        secrets_dir: host directory on a tmpfs for secrets; None for ``/dev/shm/wavepool-<uid>``.
+        patience_s: how long a watch bears an engine that is away.
+        start_deadline_s: bound of one start, its retries included.
+    """
+
+    name = DRIVER_NAME
+
+    def __init__(
+        self,
+        *,
+        host: str | None = None,
+        secrets_dir: Path | None = None,
+        patience_s: float = PATIENCE_S,
+        start_deadline_s: float = START_DEADLINE_S,
+    ) -> None:
+        self._api = DockerApi(host)
+        self._patience_s = patience_s
+        self._own = OwnActs()
+        self._secrets = SecretStore(secrets_dir or default_secrets_dir())
+        self._images = Images(self._api)
+        self._networks = Networks(self._api)
+        self._starter = Starter(self._api, self._networks, deadline_s=start_deadline_s)
+        self._remover = Remover(self._api, self._own, self._networks, self._secrets)
+        self._names: dict[str, _Turn] = {}
+        self._never_start: set[str] = set()
+        self._info: dict[str, Any] | None = None
+        self._sweeper = Sweeper(self._api)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._sweeper.close()
+        await self._api.close()
+
+    async def probe(self) -> DriverFacts:
+        try:
+            version = await self._api.read("version")
+            before = time.time()
+            self._info = info = await self._api.read("info")
+        except Refused as refused:
+            raise DriverUnavailable(f"the Docker daemon does not say what it is: {refused.words}") from refused
+        return driver_facts(version, info, address=self._api.address, asked_at_s=(before + time.time()) / 2)
+
+    async def prepare(self, needs: Needs, progress: PullProgress | None = None) -> Prepared:
+        images = {
+            image: await self._images.ensure(image, needs.pull, progress) for image in dict.fromkeys(needs.images)
+        }
+        created = [need.name for need in needs.networks if await self._networks.ensure(need)]
+        return Prepared(image_ids=images, networks_created=tuple(created))
+
+    async def start(self, spec: AttemptSpec) -> Handle:
+        async with self._turn(spec.name):
+            self._own.starting.add(spec.name)
+            try:
+                container_id = await self._start(spec)
+            finally:
+                self._own.starting.discard(spec.name)
+        return Handle(driver=self.name, id=container_id, name=spec.name, attempt=spec.attempt)
+
+    def watch(self, scope: Scope) -> AbstractAsyncContextManager[AsyncIterator[Observation | Synced]]:
+        return watching(self._api, scope, self._own, patience_s=self._patience_s)
+
+    def logs(
+        self, handle: Handle, since: datetime | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[LogChunk]]:
+        return reading_logs(self._api, handle, since)
+
+    async def usage(self, handles: Collection[Handle]) -> dict[Handle, Usage]:
+        return await self._sweeper.sweep(handles, by_files=not await self._is_remote())
+
+    async def stop(self, handle: Handle, grace_s: float) -> None:
+        self._never_start.add(handle.name)
+        async with self._turn(handle.name):
+            await self._remover.stop(handle, grace_s)
+
+    async def remove(self, target: Scope | Handle) -> Removed:
+        removed = await self._remover.remove(target)
+        if isinstance(target, Handle):
+            self._sweeper.forget(target.id)
+            if not removed.errors:
+                self._never_start.discard(target.name)
+        return removed
+
+    async def _start(self, spec: AttemptSpec) -> str:
+        existing = await self._starter.find(spec)
+        if existing is not None and existing[1]:
+            return existing[0]  # what it was given must not change under it
+        if spec.name in self._never_start:
+            raise NotStarted(f"{spec.name} was stopped before it started")
+        body = await self._body(spec)
+        return await self._starter.start(spec, body)
+
+    async def _body(self, spec: AttemptSpec) -> dict[str, Any]:
+        """Put prompt and secrets where the container will find them, and make the body of its create call."""
+        user = user_of(spec)
+        if spec.secrets and await self._is_remote():
+            raise NotStarted(
+                f"{spec.name}: secrets cannot be given to containers of a remote Docker daemon ({self._api.address}): "
+                "they would have to cross into its disk or its environment",
+                advice="Run Wavepool on the Docker host itself, or leave the secrets out.",
+            )
+        try:
+            prompt_dir = await anyio.to_thread.run_sync(write_prompt, spec.slot, spec.prompt)
+            secrets_dir = None
+            if spec.secrets:
+                secrets_dir = await anyio.to_thread.run_sync(self._secrets.place, spec.name, spec.secrets, user)
+        except OSError as error:
+            raise NotStarted(f"{spec.name}: its prompt or secrets cannot be written: {error}") from error
+        socket = self._api.address.removeprefix("unix://") if self._api.address.startswith("unix://") else ""
+        return create_body(spec, prompt_dir=prompt_dir, secrets_dir=secrets_dir, socket=socket)
+
+    async def _is_remote(self) -> bool:
+        if self._info is None:
+            await self.probe()
+        return is_remote(self._info or {}, self._api.address)
+
+    @asynccontextmanager
+    async def _turn(self, name: str) -> AsyncIterator[None]:
+        """One start or stop of a name at a time: two starts of one spec must not both find it absent."""
+        turn = self._names.setdefault(name, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.users -= 1
+            if turn.users == 0:
+                self._names.pop(name, None)
+
+
+class _Turn:
+    """A lock and how many hold or await it."""
+
+    def __init__(self) -> None:
+        self.lock = anyio.Lock()
+        self.users = 0

@@ -1,0 +1,158 @@
+"""What a watch has seen of each container, and what this driver did itself: the memory behind a verdict's evidence."""
+
+from __future__ import annotations
+
+import signal
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from wavepool import labels
+from wavepool.drivers.base import Handle, Phase, Scope
+from wavepool.drivers.docker.verdict import Witnessed
+from wavepool.model import AttemptId
+
+DRIVER_NAME = "docker"
+KILLS_KEPT = 8
+REMEMBERED = 20_000
+"""Own acts beyond this many are forgotten, the oldest first; then a stop of ours may be reported as another's."""
+
+
+class OwnActs:
+    """Which containers this driver itself is starting, has stopped, has removed; by id, starts by name."""
+
+    def __init__(self) -> None:
+        self.starting: set[str] = set()
+        self._stopped: OrderedDict[str, None] = OrderedDict()
+        self._removed: OrderedDict[str, None] = OrderedDict()
+
+    def note_stop(self, container_id: str) -> None:
+        """Call before the stop is sent: its event may be faster than its answer."""
+        _remember(self._stopped, container_id)
+
+    def note_remove(self, container_id: str) -> None:
+        """Call before the removal is sent."""
+        _remember(self._removed, container_id)
+
+    def stopped(self, container_id: str) -> bool:
+        return container_id in self._stopped
+
+    def removed(self, container_id: str) -> bool:
+        return container_id in self._removed
+
+
+def _remember(kept: OrderedDict[str, None], key: str) -> None:
+    kept[key] = None
+    while len(kept) > REMEMBERED:
+        kept.popitem(last=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class Sighting:
+    """One container in scope, as far as events and listings have shown it.
+
+    Attributes:
+        complete: True where its start was seen as an event, and no event can have been missed since.
+        died: exit code and time of its die event.
+        told: the last phase that was reported.
+        in_gap: it was running when the connection was lost, and has not been seen running since.
+    """
+
+    handle: Handle
+    run_id: str
+    wave: int
+    labels: Mapping[str, str]
+    phase: Phase = Phase.CREATED
+    complete: bool = False
+    started_at: datetime | None = None
+    died: tuple[int, datetime] | None = None
+    oom_at: datetime | None = None
+    kills: list[int] = field(default_factory=list)
+    told: Phase | None = None
+    in_gap: bool = False
+
+    def apply(self, action: str, attributes: Mapping[str, str], at: datetime) -> bool:
+        """Take in an event; True where it may have changed the state."""
+        match action:
+            case "start":
+                self.phase, self.started_at, self.complete = Phase.RUNNING, at, True
+            case "die":
+                self.phase, self.died = Phase.EXITED, (int(attributes.get("exitCode", "0")), at)
+                self.in_gap = False  # the daemon saw it end and remembers: it was never away
+            case "destroy":
+                self.phase = Phase.GONE
+            case "oom":
+                self.oom_at = at
+                return False
+            case "kill":
+                self._note_kill(attributes.get("signal", ""))
+                return False
+            case "create":
+                pass
+            case _:
+                return False
+        return True
+
+    def witnessed(self, own: OwnActs) -> Witnessed:
+        return Witnessed(
+            complete=self.complete,
+            oom_at=self.oom_at,
+            kills=tuple(self.kills),
+            stopped_by_us=own.stopped(self.handle.id),
+            daemon_was_away=self.in_gap,
+        )
+
+    def _note_kill(self, number: str) -> None:
+        try:
+            sent = int(number)
+        except ValueError:
+            sent = getattr(signal, number, signal.SIGTERM)
+        if len(self.kills) < KILLS_KEPT or sent == signal.SIGKILL:
+            self.kills = [*self.kills[-KILLS_KEPT + 1 :], int(sent)]
+
+
+def sight(container_id: str, name: str, found: Mapping[str, str]) -> Sighting | None:
+    """A sighting from a container's id, name and labels; None where it is no attempt (a parked one, or foreign)."""
+    try:
+        attempt = AttemptId(found[labels.TASK], int(found[labels.ATTEMPT]))
+        run_id, wave = found[labels.RUN], int(found[labels.WAVE])
+    except (KeyError, ValueError):
+        return None
+    handle = Handle(driver=DRIVER_NAME, id=container_id, name=name, attempt=attempt)
+    return Sighting(handle=handle, run_id=run_id, wave=wave, labels=found)
+
+
+def in_scope(found: Mapping[str, str], scope: Scope) -> bool:
+    """True where labels say that a container belongs to `scope`."""
+    wanted = {labels.OWNER: scope.owner}
+    if scope.run_id is not None:
+        wanted[labels.RUN] = scope.run_id
+    if scope.wave is not None:
+        wanted[labels.WAVE] = str(scope.wave)
+    if any(found.get(key) != value for key, value in wanted.items()):
+        return False
+    return scope.detached is None or scope.detached == (labels.DETACHED in found)
+
+
+def scope_filter(scope: Scope) -> list[str]:
+    """The part of `scope` that the daemon can filter by: ``label=value`` texts."""
+    wanted = [f"{labels.OWNER}={scope.owner}"]
+    if scope.run_id is not None:
+        wanted.append(f"{labels.RUN}={scope.run_id}")
+    if scope.wave is not None:
+        wanted.append(f"{labels.WAVE}={scope.wave}")
+    if scope.detached:
+        wanted.append(labels.DETACHED)
+    return wanted
+
+
+def container_name(summary: Mapping[str, Any]) -> str:
+    """The own name of a container in a listing: links of old show up as further names with two slashes."""
+    names = [str(name).lstrip("/") for name in summary.get("Names") or [] if str(name).count("/") == 1]
+    return names[0] if names else ""
+
+
+def event_time(event: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(int(event["timeNano"]) / 1e9, UTC)

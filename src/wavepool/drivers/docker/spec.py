@@ -1,0 +1,181 @@
+"""From an attempt's spec to the body of the create call: limits, confinement, mounts, environment, labels."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from wavepool import labels
+from wavepool.drivers.base import AttemptSpec
+from wavepool.errors import NotStarted
+from wavepool.model import Mount
+
+WORKSPACE_TARGET = "/workspace"
+PROMPT_TARGET = "/run/wavepool"
+PROMPT_FILE = f"{PROMPT_TARGET}/prompt"
+SECRETS_TARGET = "/run/secrets"
+
+ENV_STRING_MAX_BYTES = 128 * 1024 - 1
+"""The kernel's MAX_ARG_STRLEN less the final NUL: a longer NAME=value makes execve fail."""
+
+LOG_CONFIG = {"Type": "local", "Config": {"max-size": "16m", "max-file": "2"}}
+"""`local` keeps bytes as they are; `json-file` replaces what is not UTF-8 (seen on 20.10)."""
+
+SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
+
+
+def create_body(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None, socket: str = "") -> dict[str, Any]:
+    """The body of ``POST /containers/create``.
+
+    Args:
+        prompt_dir: host directory with the file ``prompt``.
+        secrets_dir: host directory with one file for each secret; None for no secrets.
+        socket: the daemon's own socket, where it is none of the usual ones.
+
+    Raises:
+        NotStarted: a mount that is never allowed, or a workspace that is not there.
+    """
+    body: dict[str, Any] = {
+        "Image": spec.image,
+        "WorkingDir": WORKSPACE_TARGET,
+        "User": user_of(spec),
+        "Env": [f"{name}={value}" for name, value in environment(spec).items()],
+        "Labels": own_labels(spec),
+        "StopSignal": "SIGTERM",
+        "Healthcheck": {"Test": ["NONE"]},  # its execs would be work and events that nobody asked for
+        "AttachStdin": False,
+        "OpenStdin": False,
+        "Tty": False,
+        "HostConfig": host_config(spec, prompt_dir=prompt_dir, secrets_dir=secrets_dir, socket=socket),
+    }
+    if spec.command is not None:
+        # An entrypoint of one word replaces the image's entrypoint and its arguments both.
+        body["Entrypoint"] = list(spec.command[:1])
+        body["Cmd"] = list(spec.command[1:])
+    return body
+
+
+def host_config(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None, socket: str) -> dict[str, Any]:
+    """Limits, confinement and mounts. Raises NotStarted for a mount that is never allowed."""
+    limits = spec.limits
+    config: dict[str, Any] = {
+        "Memory": limits.memory_bytes,
+        "MemorySwap": limits.memory_bytes,
+        "MemoryReservation": limits.memory_bytes,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "Init": True,
+        "AutoRemove": False,
+        "RestartPolicy": {"Name": "no"},
+        "NetworkMode": network_mode(spec),
+        "LogConfig": LOG_CONFIG,
+        "Mounts": _mounts(spec, prompt_dir=prompt_dir, secrets_dir=secrets_dir, socket=socket),
+    }
+    if limits.cpus is not None:
+        config["NanoCpus"] = round(limits.cpus * 1_000_000_000)
+    if limits.pids is not None:
+        config["PidsLimit"] = limits.pids
+    return config
+
+
+def network_mode(spec: AttemptSpec) -> str:
+    """The network's name, or ``none``. Raises NotStarted for another container's network."""
+    if spec.network is None:
+        return "none"
+    if ":" in spec.network:
+        raise NotStarted(f"{spec.name}: {spec.network!r} is not the name of a network")
+    return spec.network
+
+
+def environment(spec: AttemptSpec) -> dict[str, str]:
+    """The task's variables, then ours. TASK_PROMPT only where execve can carry it."""
+    variables = dict(spec.env)
+    variables.pop("TASK_PROMPT", None)
+    if (
+        "\0" not in spec.prompt
+        and len(b"TASK_PROMPT=" + spec.prompt.encode("utf-8", "surrogatepass")) <= ENV_STRING_MAX_BYTES
+    ):
+        variables["TASK_PROMPT"] = spec.prompt
+    variables["TASK_PROMPT_FILE"] = PROMPT_FILE
+    variables["WAVEPOOL_WORKSPACE"] = WORKSPACE_TARGET
+    variables["WAVEPOOL_SECRETS_DIR"] = SECRETS_TARGET
+    return variables
+
+
+def own_labels(spec: AttemptSpec) -> dict[str, str]:
+    """The spec's labels, and those that make it ours whatever else it says."""
+    return {
+        **spec.labels,
+        labels.OWNER: spec.owner,
+        labels.RUN: spec.run_id,
+        labels.WAVE: str(spec.wave),
+        labels.TASK: spec.attempt.task_id,
+        labels.ATTEMPT: str(spec.attempt.number),
+        labels.SPEC_HASH: spec.spec_hash,
+    }
+
+
+def user_of(spec: AttemptSpec) -> str:
+    """``uid:gid`` that the container runs as: without capabilities even root writes only into what it owns.
+
+    Raises:
+        NotStarted: the workspace is not there.
+    """
+    if spec.user is not None:
+        return spec.user
+    try:
+        status = spec.workspace.stat()
+    except OSError as error:
+        raise NotStarted(
+            f"{spec.name}: the workspace {spec.workspace} cannot be used: {error.strerror}",
+            advice="Give an existing directory with --workspace.",
+        ) from error
+    return f"{status.st_uid}:{status.st_gid}"
+
+
+def _mounts(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None, socket: str) -> list[dict[str, Any]]:
+    wanted = [Mount(source=str(spec.workspace), target=WORKSPACE_TARGET, read_only=False), *spec.mounts]
+    for mount in wanted:
+        refusal = forbidden(mount.source, socket=socket)
+        if refusal:
+            raise NotStarted(f"{spec.name}: {mount.source} is never mounted: {refusal}")
+    wanted.append(Mount(source=str(prompt_dir), target=PROMPT_TARGET))
+    if secrets_dir is not None:
+        wanted.append(Mount(source=str(secrets_dir), target=SECRETS_TARGET))
+    return [_bind(mount) for mount in wanted]
+
+
+def _bind(mount: Mount) -> dict[str, Any]:
+    """`Mounts` and not `Binds`: a path may have colons in it."""
+    return {
+        "Type": "bind",
+        "Source": os.path.abspath(mount.source),
+        "Target": mount.target,
+        "ReadOnly": mount.read_only,
+        "BindOptions": {"Propagation": "rprivate"},
+    }
+
+
+def forbidden(source: str, *, socket: str = "") -> str:
+    """Why this host path is never mounted, or an empty text. Links are followed first."""
+    real = os.path.realpath(source)
+    if real == "/":
+        return "it is the whole host"
+    for tree in ("/proc", "/sys"):
+        if real == tree or real.startswith(tree + "/"):
+            return "it is the kernel's interface"
+    for path in {os.path.realpath(each) for each in (*SOCKETS, socket) if each}:
+        if real == path or path.startswith(real + "/"):
+            return "it gives the Docker socket, which is root on this host"
+    if os.path.basename(real) == "docker.sock" and _is_socket(real):
+        return "it is a Docker socket, which is root on its host"
+    return ""
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False

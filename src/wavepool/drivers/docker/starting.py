@@ -1,0 +1,153 @@
+"""Starting one attempt at most once, whatever is cut off on the way.
+
+The name is derived, so a create that is sent twice clashes. A clash may come together with "no such container": the
+first one is still being made, or being removed. A container is started only while its StartedAt is zero.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import anyio
+
+from wavepool import labels
+from wavepool.drivers.base import AttemptSpec
+from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.containers import inspect
+from wavepool.drivers.docker.networks import Networks
+from wavepool.drivers.docker.trouble import Refused, not_started
+from wavepool.drivers.docker.verdict import read_final
+from wavepool.errors import DriverUnavailable, NotStarted, PrepareError, Unknown
+
+LOOK_AGAIN_S = 0.1
+
+
+class Starter:
+    """Creates, adopts and starts containers. `deadline_s` bounds one whole start."""
+
+    def __init__(self, api: DockerApi, networks: Networks, *, deadline_s: float) -> None:
+        self._api = api
+        self._networks = networks
+        self._deadline_s = deadline_s
+
+    async def start(self, spec: AttemptSpec, body: dict[str, Any]) -> str:
+        """The id of the container that runs this attempt, or has run it.
+
+        Raises:
+            NotStarted: the daemon refused, or the name belongs to something else.
+            Unknown: cut off.
+            DriverUnavailable: the daemon cannot be reached.
+        """
+        give_up = time.monotonic() + self._deadline_s
+        container_id, was_started = await self._obtain(spec, body, give_up)
+        if not was_started:
+            await self._launch(spec, container_id, give_up)
+        return container_id
+
+    async def find(self, spec: AttemptSpec) -> tuple[str, bool] | None:
+        """(id, was started) of what exists under the name; None where nothing does. Raises as `start`."""
+        found = await self._look(spec)
+        if found is None or found["State"]["Status"] in ("removing", "dead"):
+            return None
+        _check_ours(spec, found)
+        return str(found["Id"]), read_final(found["State"]).started_at is not None
+
+    async def _obtain(self, spec: AttemptSpec, body: dict[str, Any], give_up: float) -> tuple[str, bool]:
+        """Create the container, or find the one of this very attempt: (id, was started)."""
+        cut: Unknown | None = None
+        while True:
+            try:
+                reply = await self._api.change("POST", "containers/create", {"name": spec.name}, body)
+                return str(reply["Id"]), False
+            except Unknown as error:
+                cut = error  # a second create clashes with the first, if that was heard
+            except Refused as refused:
+                if refused.status != 409:
+                    raise _refused(spec, refused) from refused
+            except DriverUnavailable as error:
+                if cut is None:
+                    raise  # nothing was asked of it
+                raise cut from error
+            found = await self.find(spec)
+            if found is not None:
+                return found
+            if time.monotonic() > give_up:
+                raise cut or Unknown(f"{spec.name}: its name is taken, yet nothing of that name is there")
+            await anyio.sleep(LOOK_AGAIN_S)
+
+    async def _launch(self, spec: AttemptSpec, container_id: str, give_up: float) -> None:
+        try:
+            try:
+                await self._api.change("POST", f"containers/{container_id}/start")
+            except Refused as refused:
+                if not await self._network_is_back(spec, refused):
+                    raise
+                await self._api.change("POST", f"containers/{container_id}/start")
+        except Refused as refused:
+            if not await self._has_started(spec):
+                raise _refused(spec, refused) from refused
+        except Unknown as cut:
+            await self._settle(spec, cut, give_up)
+        except DriverUnavailable as error:
+            raise Unknown(f"{spec.name} was created, then {error.message}", advice=error.advice) from error
+
+    async def _network_is_back(self, spec: AttemptSpec, refused: Refused) -> bool:
+        if refused.status != 404 or "network" not in refused.words.lower():
+            return False
+        try:
+            return await self._networks.restore(spec.network)
+        except PrepareError as error:
+            raise NotStarted(f"{spec.name}: {error.message}", transient=True, advice=error.advice) from error
+
+    async def _has_started(self, spec: AttemptSpec) -> bool:
+        found = await self._look(spec)
+        return found is not None and read_final(found["State"]).started_at is not None
+
+    async def _settle(self, spec: AttemptSpec, cut: Unknown, give_up: float) -> None:
+        """After a start that was cut off: wait for what becomes of it. It is not sent again: it may come yet."""
+        while time.monotonic() < give_up:
+            found = await self._look(spec)
+            if found is None:
+                raise NotStarted(f"{spec.name}: its container is gone")
+            final = read_final(found["State"])
+            if final.started_at is not None:
+                return
+            if final.error:
+                raise _refused(spec, Refused(500, final.error))
+            await anyio.sleep(LOOK_AGAIN_S)
+        raise cut
+
+    async def _look(self, spec: AttemptSpec) -> dict[str, Any] | None:
+        try:
+            return await inspect(self._api, spec.name)
+        except Refused as refused:
+            raise Unknown(f"{spec.name}: {refused.message}") from refused
+        except DriverUnavailable as error:
+            # The create or start before this one may have been heard.
+            raise Unknown(f"{spec.name}: {error.message}", advice=error.advice) from error
+
+
+def _check_ours(spec: AttemptSpec, found: dict[str, Any]) -> None:
+    """Raise NotStarted unless the container's labels say that it is this very attempt of this very spec."""
+    there: dict[str, str] = found["Config"].get("Labels") or {}
+    wanted = {
+        labels.OWNER: spec.owner,
+        labels.RUN: spec.run_id,
+        labels.TASK: spec.attempt.task_id,
+        labels.ATTEMPT: str(spec.attempt.number),
+        labels.SPEC_HASH: spec.spec_hash,
+    }
+    wrong = [key for key, value in wanted.items() if there.get(key) != value]
+    if not wrong:
+        return
+    whose = there.get(labels.OWNER)
+    holder = f"owner {whose}, run {there.get(labels.RUN)}" if whose else "someone else (it has no Wavepool labels)"
+    raise NotStarted(
+        f"{spec.name}: the name is taken by container {found['Id'][:12]} of {holder}; it differs in {', '.join(wrong)}",
+        advice=f"See `docker inspect {spec.name}`; remove or rename it if it is not needed.",
+    )
+
+
+def _refused(spec: AttemptSpec, refused: Refused) -> NotStarted:
+    return not_started(refused, name=spec.name, image=spec.image, network=spec.network)

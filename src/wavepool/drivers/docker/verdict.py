@@ -1,0 +1,196 @@
+"""How a container ended: the one place of this driver that decides between a result and a loss.
+
+Pure. It weighs the engine's record of the container with what its events showed and with what we did ourselves.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from wavepool.drivers.docker.trouble import find_trouble
+from wavepool.model import Ending, Evidence, VerdictKind
+
+KILLED = 128 + signal.SIGKILL
+OOM_TO_DEATH = timedelta(seconds=1)
+"""An OOM kill of the main process is followed by its death at once; measured 30 ms on API 1.41."""
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Final:
+    """A container's last state, as `inspect` or its die event tells it.
+
+    Attributes:
+        status: the engine's word: created, running, paused, restarting, exited, removing, dead.
+        oom_flag: ``State.OOMKilled``: something in the container was killed for memory; None where not asked.
+        error: the engine's own words where it could not start it.
+    """
+
+    status: str
+    exit_code: int
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    oom_flag: bool | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessed:
+    """What events showed of it, and what we did.
+
+    Attributes:
+        complete: True where every event since its start was seen.
+        oom_at: when something in it was last killed for memory, by the engine's clock.
+        kills: numbers of the signals that were sent through the API, by anyone.
+        stopped_by_us: we asked the engine to stop or kill it.
+        daemon_was_away: it ended while the daemon could not be reached.
+    """
+
+    complete: bool = False
+    oom_at: datetime | None = None
+    kills: tuple[int, ...] = ()
+    stopped_by_us: bool = False
+    daemon_was_away: bool = False
+
+
+def ending(final: Final, seen: Witnessed) -> Ending | None:
+    """How it ended, or None where it has not: it runs, or was created and nothing went wrong yet."""
+    if final.status in ("removing", "dead"):
+        return lost("its container was being removed by someone else before its result was known", final)
+    if final.started_at is None:
+        return _start_error(final) if final.error else None
+    if final.status != "exited":
+        return None
+    if seen.daemon_was_away and final.exit_code != 0 and not seen.stopped_by_us:
+        return lost("it ended while the Docker daemon was away: its exit code may be the daemon's doing", final)
+    if final.exit_code == 0:
+        return _result(VerdictKind.SUCCESS, final, _with_child_oom("", final, seen))
+    if _is_oom(final, seen):
+        return _result(VerdictKind.OOM, final, _oom_evidence(final))
+    return _result(VerdictKind.FAILED, final, _with_child_oom(_failure(final), final, seen))
+
+
+def lost(reason: str, final: Final | None = None) -> Ending:
+    """The ending of one whose result cannot be known any more."""
+    if final is None:
+        return Ending(kind=VerdictKind.LOST, evidence=Evidence(reason=reason))
+    evidence = Evidence(
+        reason=reason,
+        exit_code=final.exit_code if final.status == "exited" else None,
+        oom_flag=final.oom_flag,
+        daemon_error=final.error or None,
+    )
+    return _result(VerdictKind.LOST, final, evidence)
+
+
+def read_final(state: Mapping[str, Any]) -> Final:
+    """`inspect`'s ``State`` as a `Final`."""
+    return Final(
+        status=str(state.get("Status", "")),
+        exit_code=int(state.get("ExitCode", 0)),
+        started_at=parse_time(state.get("StartedAt")),
+        finished_at=parse_time(state.get("FinishedAt")),
+        oom_flag=bool(state.get("OOMKilled")),
+        error=str(state.get("Error") or ""),
+    )
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """An RFC 3339 time of the engine (nanoseconds are cut to microseconds); None for its zero time or none at all."""
+    match = _TIME.fullmatch(text or "")
+    if match is None or match[1].startswith("0001-"):
+        return None
+    seconds, fraction, zone = match.groups()
+    whole = datetime.fromisoformat(seconds + ("+00:00" if zone == "Z" else zone))
+    return whole.replace(microsecond=int((fraction or "0").ljust(9, "0")[:6])).astimezone(UTC)
+
+
+def _result(kind: VerdictKind, final: Final, evidence: Evidence) -> Ending:
+    return Ending(kind=kind, evidence=evidence, started_at=final.started_at, finished_at=final.finished_at)
+
+
+def _start_error(final: Final) -> Ending:
+    trouble = find_trouble(final.error)
+    evidence = Evidence(
+        reason=f"the container could not be started: {final.error}",
+        exit_code=trouble.program_exit_code if trouble else None,
+        daemon_error=final.error,
+    )
+    transient = trouble.transient if trouble else False
+    return Ending(kind=VerdictKind.START_ERROR, evidence=evidence, transient=transient)
+
+
+def _is_oom(final: Final, seen: Witnessed) -> bool:
+    """137 alone is not OOM, and the mark alone is not either: a child may have died of memory long before."""
+    marked = final.oom_flag or seen.oom_at is not None
+    if final.exit_code != KILLED or not marked or signal.SIGKILL in seen.kills:
+        return False
+    return not _oom_long_before(final, seen)
+
+
+def _oom_long_before(final: Final, seen: Witnessed) -> bool:
+    if seen.oom_at is None or final.finished_at is None:
+        return False
+    return final.finished_at - seen.oom_at > OOM_TO_DEATH
+
+
+def _oom_evidence(final: Final) -> Evidence:
+    return Evidence(
+        reason="the kernel killed it for memory: it reached its limit. Give it more memory, or less to do at once.",
+        exit_code=final.exit_code,
+        signal="SIGKILL",
+        signal_sender="kernel",
+        oom_flag=final.oom_flag,
+    )
+
+
+def _with_child_oom(reason: str, final: Final, seen: Witnessed) -> Evidence:
+    child_oom = bool(final.oom_flag or seen.oom_at) or None
+    if child_oom:
+        after = "the kernel killed a child of it for memory, and it went on"
+        reason = f"{reason}; {after}" if reason else after
+    name, sender = _signal(final, seen)
+    if sender in ("other", "wavepool"):
+        by = "someone else" if sender == "other" else "Wavepool"
+        reason = f"{name} was sent to it through the Docker API by {by}" + (f"; {reason}" if reason else "")
+    return Evidence(
+        reason=reason,
+        exit_code=final.exit_code,
+        signal=name,
+        signal_sender=sender,
+        child_oom=child_oom,
+        oom_flag=final.oom_flag,
+    )
+
+
+def _signal(final: Final, seen: Witnessed) -> tuple[str | None, str | None]:
+    """(name, sender) of the signal that an exit code above 128 stands for; (None, None) where it stands for none.
+
+    Without a full view of its events a kill from outside cannot be ruled out: then the sender stays unknown.
+    """
+    number = final.exit_code - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return None, None
+    if seen.stopped_by_us and number in (signal.SIGTERM, signal.SIGKILL):
+        return name, "wavepool"
+    if number in seen.kills:
+        return name, "other"
+    return name, "task" if seen.complete else None
+
+
+def _failure(final: Final) -> str:
+    if final.exit_code == 127:
+        return "exit code 127: the program, or one that it calls, was not found in the image"
+    if final.exit_code == 126:
+        return "exit code 126: the program, or one that it calls, was found but is not executable"
+    if final.exit_code == KILLED:
+        return "exit code 137 without a memory kill: it was killed, or returned 137 by its own will"
+    return f"exit code {final.exit_code}"

@@ -1,0 +1,377 @@
+"""Watching: one label-filtered event stream, a listing, and states made of both.
+
+An ending comes from the die event itself where events were seen without a gap: the daemon holds the container's lock
+while it takes the network down (50 ms on a bridge, API 1.41), and `inspect` would wait for that. Events never queue up:
+each is applied to its container's sighting at once, and only the names of changed ones wait for the consumer, so memory
+is bounded by the number of containers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from wavepool.drivers.base import Observation, Phase, Scope, Synced
+from wavepool.drivers.docker.api import ByteStream, DockerApi
+from wavepool.drivers.docker.births import Births
+from wavepool.drivers.docker.containers import inspect, list_containers
+from wavepool.drivers.docker.sightings import (
+    OwnActs,
+    Sighting,
+    container_name,
+    event_time,
+    in_scope,
+    scope_filter,
+    sight,
+)
+from wavepool.drivers.docker.trouble import Refused
+from wavepool.drivers.docker.verdict import KILLED, Final, ending, lost, read_final
+from wavepool.errors import DriverUnavailable
+from wavepool.model import Ending
+
+REPLAY_S = 2.0
+"""The daemon sends a stream's header before it subscribes: events from a moment earlier are asked for too."""
+INSPECTS_AT_ONCE = 8
+TELLERS = 4
+BUFFER = 256
+"""Observations that wait for the consumer; beyond it, changes of one container fold into one."""
+LATE_OOM_S = 0.1
+"""On a busy host the event of a memory kill may come after that of the death it caused."""
+EVENT_MAX_BYTES = 1 << 20
+BACKOFF_MAX_S = 2.0
+_ORDER = {None: -1, Phase.CREATED: 0, Phase.RUNNING: 1, Phase.EXITED: 2, Phase.GONE: 3}
+
+Told = Observation | Synced
+
+
+class ObservationStream:
+    """What `watch` yields. Ends only with DriverUnavailable."""
+
+    def __init__(self, receive: MemoryObjectReceiveStream[Told], watcher: Watcher) -> None:
+        self._receive = receive
+        self._watcher = watcher
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Told:
+        try:
+            return await self._receive.receive()
+        except anyio.EndOfStream:
+            raise self._watcher.failure or DriverUnavailable("the watch has ended") from None
+
+
+@asynccontextmanager
+async def watching(
+    api: DockerApi, scope: Scope, own: OwnActs, *, patience_s: float
+) -> AsyncIterator[ObservationStream]:
+    """Run a `Watcher` for as long as the context is open; errors of the body come out as they are."""
+    send, receive = anyio.create_memory_object_stream[Told](BUFFER)
+    watcher = Watcher(api, scope, own, send, patience_s=patience_s)
+    failure: Exception | None = None
+    with send, receive:
+        async with anyio.create_task_group() as group:
+            group.start_soon(watcher.run)
+            try:
+                yield ObservationStream(receive, watcher)
+            except Exception as error:  # kept out of the group, which would wrap it
+                failure = error
+            finally:
+                group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+class Watcher:
+    """Keeps the states of one scope and tells their changes.
+
+    Attributes:
+        failure: why it gave up, once it has.
+    """
+
+    def __init__(
+        self,
+        api: DockerApi,
+        scope: Scope,
+        own: OwnActs,
+        out: MemoryObjectSendStream[Told],
+        *,
+        patience_s: float,
+    ) -> None:
+        self.failure: DriverUnavailable | None = None
+        self._api = api
+        self._scope = scope
+        self._own = own
+        self._out = out
+        self._patience_s = patience_s
+        self._known: dict[str, Sighting] = {}
+        self._changed: dict[str, None] = {}
+        self._being_told: set[str] = set()
+        self._wake = anyio.Event()
+        self._since = time.time() - REPLAY_S
+        self._births = Births(self._note_oom)
+        self._listed = False
+
+    async def run(self) -> None:
+        """Watch until cancelled, or until the daemon stayed away for longer than the patience."""
+        with self._out:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._births.run)
+                await self._keep_connected()
+                group.cancel_scope.cancel()
+
+    async def _keep_connected(self) -> None:
+        away_since: float | None = None
+        delay_s = 0.02
+        while True:
+            self._listed = False
+            try:
+                await self._connected()
+            except (DriverUnavailable, Refused) as error:
+                now = time.monotonic()
+                away_since = now if away_since is None or self._listed else away_since
+                if now - away_since >= self._patience_s:
+                    self.failure = _gave_up(error, self._patience_s)
+                    return
+            delay_s = 0.02 if self._listed else min(delay_s * 2, BACKOFF_MAX_S)
+            self._expect_gap(daemon_away=not self._listed)
+            await anyio.sleep(min(delay_s, self._patience_s))
+
+    def _expect_gap(self, *, daemon_away: bool) -> None:
+        for sighting in self._known.values():
+            sighting.complete = False
+            if daemon_away and sighting.phase is Phase.RUNNING:
+                sighting.in_gap = True
+
+    async def _connected(self) -> None:
+        """One connection: subscribe, list, tell, until it is cut.
+
+        Raises:
+            DriverUnavailable, Refused: it was cut, or could not be made.
+        """
+        filters = {"type": ["container"], "label": scope_filter(self._scope)}
+        params = {"filters": json.dumps(filters), "since": f"{self._since:.6f}"}
+        cut: list[Exception] = []
+        async with self._api.stream("GET", "events", params) as stream, anyio.create_task_group() as group:
+            group.start_soon(self._until_cut, group, cut, self._read, stream)
+            group.start_soon(self._until_cut, group, cut, self._list_then_tell, group, cut)
+        raise cut[0] if cut else DriverUnavailable("the Docker daemon ended its event stream")
+
+    async def _until_cut(self, group: TaskGroup, cut: list[Exception], work: Any, *arguments: Any) -> None:
+        """Run one part of a connection; its failure ends the others, and is kept for `_connected` to raise."""
+        try:
+            await work(*arguments)
+        except (DriverUnavailable, Refused) as error:
+            cut.append(error)
+            group.cancel_scope.cancel()
+
+    async def _read(self, stream: ByteStream) -> None:
+        rest = b""
+        async for piece in stream:
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                if line.strip():
+                    self._take(json.loads(line))
+            if len(rest) > EVENT_MAX_BYTES:
+                raise DriverUnavailable("the Docker daemon sent an event of more than 1 MiB")
+        raise DriverUnavailable("the Docker daemon ended its event stream")
+
+    def _take(self, event: dict[str, Any]) -> None:
+        """Apply one event to its container's sighting."""
+        actor = event.get("Actor") or {}
+        attributes: dict[str, str] = actor.get("Attributes") or {}
+        container_id = str(actor.get("ID", ""))
+        self._since = max(self._since, int(event["timeNano"]) / 1e9)
+        if not in_scope(attributes, self._scope):
+            return
+        sighting = self._known.get(container_id)
+        if sighting is None:
+            if event["Action"] not in ("create", "start", "oom", "kill", "die"):
+                return
+            sighting = sight(container_id, attributes.get("name", ""), attributes)
+            if sighting is None:
+                return
+            self._known[container_id] = sighting
+        if _stale(sighting, str(event["Action"])):
+            return
+        self._watch_over(container_id, str(event["Action"]))
+        if sighting.apply(str(event["Action"]), attributes, event_time(event)):
+            self._changed[container_id] = None
+            self._wake.set()
+
+    def _watch_over(self, container_id: str, action: str) -> None:
+        """Look closely at a container in its first moments, where its cgroup is on this host."""
+        if not self._api.address.startswith("unix://"):
+            return
+        if action == "create":
+            self._births.expect(container_id)
+        elif action == "start":
+            self._births.started(container_id)
+        elif action in ("die", "destroy"):
+            self._births.forget(container_id)
+
+    def _note_oom(self, container_id: str) -> None:
+        sighting = self._known.get(container_id)
+        if sighting is not None and sighting.oom_at is None:
+            sighting.oom_at = datetime.now(UTC)
+
+    async def _list_then_tell(self, group: TaskGroup, cut: list[Exception]) -> None:
+        present = await self._list(group, cut)
+        await self._out.send(Synced(present=present))
+        self._listed = True
+        for _ in range(TELLERS):
+            group.start_soon(self._until_cut, group, cut, self._tell_changes)
+
+    async def _list(self, group: TaskGroup, cut: list[Exception]) -> frozenset[Any]:
+        """Tell the state of each container that is there, and GONE for each that was and is not."""
+        found: list[Sighting] = []
+        for summary in await list_containers(self._api, self._scope):
+            sighting = self._known.get(summary["Id"]) or sight(
+                summary["Id"], container_name(summary), summary.get("Labels") or {}
+            )
+            if sighting is not None:
+                self._known[summary["Id"]] = sighting
+                found.append(sighting)
+        ids = {sighting.handle.id for sighting in found}
+        for container_id in [known for known in self._known if known not in ids]:
+            if self._known[container_id].told is not None:
+                self._known[container_id].phase = Phase.GONE
+            # a container younger than the listing is told by its events
+            self._changed[container_id] = None
+        limit = anyio.Semaphore(INSPECTS_AT_ONCE)
+        async with anyio.create_task_group() as inner:
+            for sighting in found:
+                inner.start_soon(self._until_cut, group, cut, self._tell_listed, sighting, limit)
+        for container_id in [known for known in self._known if known not in ids]:
+            await self._tell(container_id)
+        return frozenset((each.run_id, each.handle.attempt) for each in found if each.phase is not Phase.GONE)
+
+    async def _tell_listed(self, sighting: Sighting, limit: anyio.Semaphore) -> None:
+        async with limit:
+            await self._tell_inspected(sighting, repeat=True)
+
+    async def _tell_changes(self) -> None:
+        while True:
+            container_id = next((each for each in self._changed if each not in self._being_told), None)
+            if container_id is None:
+                self._wake = anyio.Event() if self._wake.is_set() else self._wake
+                await self._wake.wait()
+                continue
+            del self._changed[container_id]
+            self._being_told.add(container_id)
+            try:
+                await self._tell(container_id)
+            finally:
+                self._being_told.discard(container_id)
+                if container_id in self._changed:
+                    self._wake.set()
+
+    async def _tell(self, container_id: str) -> None:
+        """Tell the state that events have shown; inspect only where they do not suffice."""
+        sighting = self._known.get(container_id)
+        if sighting is None:
+            return
+        if sighting.phase is Phase.GONE:
+            await self._tell_gone(sighting)
+        elif sighting.phase is Phase.EXITED:
+            ended = _ending_by_events(sighting, self._own)
+            if ended is None:
+                await self._tell_inspected(sighting)
+            else:
+                await self._send(sighting, Phase.EXITED, ended)
+        else:
+            await self._send(sighting, sighting.phase, None)
+
+    async def _tell_gone(self, sighting: Sighting) -> None:
+        self._known.pop(sighting.handle.id, None)
+        ours = self._own.removed(sighting.handle.id)
+        if ours and sighting.told in (Phase.EXITED, Phase.GONE):
+            return  # the usual end of every attempt: its verdict is known and we cleaned up
+        by = "Wavepool before it had ended" if ours else "someone else"
+        await self._send(sighting, Phase.GONE, lost(f"its container was removed by {by}"))
+
+    async def _tell_inspected(self, sighting: Sighting, *, repeat: bool = False) -> None:
+        if _may_be_oom_yet(sighting):
+            await anyio.sleep(LATE_OOM_S)
+        found = await inspect(self._api, sighting.handle.id)
+        if found is None:
+            sighting.phase = Phase.GONE
+            if sighting.told is not None or sighting.died is not None:
+                await self._tell_gone(sighting)
+            return
+        final = read_final(found["State"])
+        sighting.started_at = final.started_at or sighting.started_at  # the event's own time may differ by a little
+        if final.status in ("removing", "dead") and self._own.removed(sighting.handle.id):
+            return  # its destroy event follows
+        ended = ending(final, sighting.witnessed(self._own))
+        if final.started_at is None and sighting.handle.name in self._own.starting:
+            ended = None  # a start of ours is at work on it and will say how that went
+        phase = _phase(final, ended)
+        if sighting.phase is not Phase.GONE:
+            sighting.phase = phase  # newer than any event that led here: a start that failed may yet be repeated
+        sighting.in_gap = sighting.in_gap and phase is not Phase.RUNNING
+        await self._send(sighting, phase, ended, repeat=repeat)
+
+    async def _send(self, sighting: Sighting, phase: Phase, ended: Ending | None, *, repeat: bool = False) -> None:
+        """Phases only go forward: what replayed events would tell again, or backwards, is not told."""
+        before, after = _ORDER[sighting.told], _ORDER[phase]
+        if after < before or (after == before and not repeat):
+            return
+        sighting.told = phase
+        await self._out.send(
+            Observation(
+                handle=sighting.handle,
+                run_id=sighting.run_id,
+                wave=sighting.wave,
+                phase=phase,
+                started_at=sighting.started_at,
+                ending=ended,
+                labels=sighting.labels,
+            )
+        )
+
+
+def _stale(sighting: Sighting, action: str) -> bool:
+    """A replayed event of a phase that is long past."""
+    return action == "start" and sighting.phase in (Phase.EXITED, Phase.GONE)
+
+
+def _may_be_oom_yet(sighting: Sighting) -> bool:
+    """It died with 137, and nothing has said why yet."""
+    return sighting.died is not None and sighting.died[0] == KILLED and not sighting.oom_at and not sighting.kills
+
+
+def _ending_by_events(sighting: Sighting, own: OwnActs) -> Ending | None:
+    """The ending of one whose every event was seen; None where only `inspect` knows (137 may be a memory kill)."""
+    if not sighting.complete or sighting.died is None or sighting.died[0] == KILLED:
+        return None
+    code, at = sighting.died
+    final = Final(
+        status="exited",
+        exit_code=code,
+        started_at=sighting.started_at,
+        finished_at=at,
+        oom_flag=sighting.oom_at is not None,
+    )
+    return ending(final, sighting.witnessed(own))
+
+
+def _phase(final: Final, ended: Ending | None) -> Phase:
+    if ended is not None:
+        return Phase.GONE if final.status in ("removing", "dead") else Phase.EXITED
+    return Phase.CREATED if final.started_at is None else Phase.RUNNING
+
+
+def _gave_up(error: DriverUnavailable | Refused, patience_s: float) -> DriverUnavailable:
+    return DriverUnavailable(
+        f"the Docker daemon stayed away for {math.ceil(patience_s)} s: {error.message}", advice=error.advice
+    )
