@@ -83,8 +83,8 @@ class Engine:
         """
 
         async def begin(group: TaskGroup) -> None:
-            await self._commit([opened.run], group)
-            await self._step([opened], group, advance=False)
+            # One commit: a run without its plan would be an empty success to whoever resumes it.
+            await self._step([opened], group, advance=False, first=(opened.run,))
             group.start_soon(self._watch)
             await self._hear_what_exists(group)
 
@@ -154,9 +154,12 @@ class Engine:
         self._interrupts.clear()
         return batch
 
-    async def _step(self, batch: Sequence[Event], group: TaskGroup, *, advance: bool = True) -> None:
+    async def _step(
+        self, batch: Sequence[Event], group: TaskGroup, *, advance: bool = True, first: Sequence[Fact] = ()
+    ) -> None:
+        """Decide about a batch and commit what follows, after the facts `first`, which are applied already."""
         now = self._clock.now()
-        decided: list[Fact] = []
+        decided = list(first)
         for event in (*batch, events.Advance()) if advance else batch:
             for fact in decide.decide(self.state, event, now):
                 decide.apply(self.state, fact)

@@ -28,6 +28,9 @@ from wavepool.units import GIB
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """What the world's wall clock shows at its second 0."""
 
+TICK_S = 1e-6
+"""Times closer than this are the same: sums of floats that should be equal are not."""
+
 DEFAULT_NODES = (Node(name="local", capacity=Resources(64 * GIB, 16_000)),)
 DEFAULT_ENTRYPOINT = ("sim",)
 
@@ -123,12 +126,12 @@ class MemoryWorld:
     def advance(self) -> bool:
         """Let everything happen that is due by now; True if anything did."""
         now_s, happened = self._read_clock(), False
-        while self._heap and self._heap[0][0] <= now_s:
+        while self._heap and self._heap[0][0] <= now_s + TICK_S:
             due_s, _, action = heapq.heappop(self._heap)
             self._time_s = max(self._time_s, due_s)
             action()
             happened = True
-        self._time_s = now_s
+        self._time_s = max(self._time_s, now_s)
         return happened
 
     async def wait(self) -> None:
@@ -149,7 +152,7 @@ class MemoryWorld:
 
     def _read_clock(self) -> float:
         reading_s = self._clock()
-        if self._shift_s is None or reading_s + self._shift_s < self._time_s:
+        if self._shift_s is None or reading_s + self._shift_s < self._time_s - TICK_S:
             # the first look, or another event loop whose clock began anew: the world's time goes on
             self._shift_s = self._time_s - reading_s
         return reading_s + self._shift_s
@@ -166,8 +169,16 @@ class MemoryWorld:
         """True while a create that was cut off has yet to have its effect."""
         return name in self._appearing
 
+    def container_names(self) -> list[str]:
+        """All that exist, whoever they belong to."""
+        return list(self._by_name)
+
     def within(self, scope: Scope) -> list[Container]:
         return [each for each in self._by_id.values() if in_scope(each.spec, scope)]
+
+    def container_names(self) -> list[str]:
+        """The names of all containers that exist."""
+        return list(self._by_name)
 
     def networks_within(self, scope: Scope) -> list[str]:
         """Networks of this scope that no container uses."""
