@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from wavepool.drivers.base import Driver
+from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.process import ProcessDriver
 from wavepool.testing.driver_harness import DriverHarness, ShellCommands
 from wavepool.testing.memory_harness import MemoryHarness
-
-DOCKER_DEADLINE_S = 20
 
 
 class ProcessHarness(DriverHarness):
@@ -35,8 +33,6 @@ class ProcessHarness(DriverHarness):
         return self
 
     def driver(self) -> Driver:
-        from wavepool.drivers.process import ProcessDriver
-
         return ProcessDriver(base_dir=self._base)
 
 
@@ -53,24 +49,7 @@ class DockerHarness(DriverHarness):
         self.commands = ShellCommands(unexecutable="/workspace/not-executable", enforces_memory=True)
 
     def driver(self) -> Driver:
-        from wavepool.drivers.docker import DockerDriver
-
         return DockerDriver()
-
-
-@pytest.fixture(scope="session")
-def docker_problem() -> str | None:
-    """Why no test can run on Docker here, or None."""
-    if shutil.which("docker") is None:
-        return "there is no docker command"
-    asked = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{.Id}}", DockerHarness.image],
-        capture_output=True,
-        text=True,
-        timeout=DOCKER_DEADLINE_S,
-        check=False,
-    )
-    return None if asked.returncode == 0 else asked.stderr.strip()
 
 
 @pytest.fixture(params=["memory", "process", pytest.param("docker", marks=pytest.mark.docker)])
@@ -78,15 +57,8 @@ async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "memory":
         made: DriverHarness = MemoryHarness(tmp_path)
     elif request.param == "process":
-        pytest.importorskip("wavepool.drivers.process", exc_type=ImportError)
         made = ProcessHarness(tmp_path)
     else:
-        pytest.importorskip("wavepool.drivers.docker", exc_type=ImportError)
-        problem = request.getfixturevalue("docker_problem")
-        if problem and os.environ.get("WAVEPOOL_REQUIRE_DOCKER") == "1":
-            pytest.fail(f"WAVEPOOL_REQUIRE_DOCKER=1, but Docker cannot be used: {problem}")
-        if problem:
-            pytest.skip(f"NO TEST RAN ON DOCKER: {problem}")
         made = DockerHarness(tmp_path)
     async with made:
         yield made

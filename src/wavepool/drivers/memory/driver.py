@@ -83,7 +83,7 @@ class MemoryDriver(Driver):
         await self._reach(f"start/{subject}")
         self._refuse_by_fault(spec, subject)
         container = await self._create_or_adopt(spec)
-        if self._strikes(Fault.START_IMPOSSIBLE, subject):
+        if container.phase is Phase.CREATED and self._strikes(Fault.START_IMPOSSIBLE, subject):
             raise NotStarted(f"{spec.name} cannot be started: injected")
         if self._strikes(Fault.START_CUT_BETWEEN, subject):
             raise Unknown(f"the start of {spec.name} was cut off after its create")
@@ -190,12 +190,13 @@ class MemoryDriver(Driver):
 
     def _refuse_by_fault(self, spec: AttemptSpec, subject: str) -> None:
         """The faults that come before the engine has done anything."""
-        if self._strikes(Fault.START_REFUSED, subject):
-            raise NotStarted(f"the engine is too busy to start {spec.name}: injected", transient=True)
         if self._strikes(Fault.START_CUT_BEFORE, subject):
             raise Unknown(f"the start of {spec.name} was cut off")
-        unborn = self._world.named(spec.name) is None and not self._world.is_appearing(spec.name)
-        if unborn and self._strikes(Fault.CREATE_LATE, subject):
+        if self._world.named(spec.name) is not None or self._world.is_appearing(spec.name):
+            return  # it may be running: nobody may say that it did not start
+        if self._strikes(Fault.START_REFUSED, subject):
+            raise NotStarted(f"the engine is too busy to start {spec.name}: injected", transient=True)
+        if self._strikes(Fault.CREATE_LATE, subject):
             self._world.create_late(spec, self._world.latencies.reappear_s)
             raise Unknown(f"the create of {spec.name} was cut off")
 

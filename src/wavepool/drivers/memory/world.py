@@ -2,7 +2,7 @@
 
 It has no tasks of its own. What will happen stands in a heap; whoever looks at the world first brings it up to date
 (`advance`), each event at its own time. So it works in real and in virtual time, and a second event loop can go on
-with the world of a first one that was killed.
+with the world of a first one that was killed, from the moment of its last look.
 """
 
 from __future__ import annotations
@@ -175,10 +175,6 @@ class MemoryWorld:
 
     def within(self, scope: Scope) -> list[Container]:
         return [each for each in self._by_id.values() if in_scope(each.spec, scope)]
-
-    def container_names(self) -> list[str]:
-        """The names of all containers that exist."""
-        return list(self._by_name)
 
     def networks_within(self, scope: Scope) -> list[str]:
         """Networks of this scope that no container uses."""
