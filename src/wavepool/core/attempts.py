@@ -155,13 +155,14 @@ def _verdict(attempt: AttemptState, entry: TaskState, ending: Ending) -> Verdict
 
 
 def _after_failure(state: RunState, entry: TaskState, verdict: Verdict) -> Iterator[Fact]:
-    """Dependents are skipped, theirs too; a rolling run that does not keep going stops (a barrier one at the wave's end)."""
-    yield from _skip_dependents(state, entry.task.id, verdict.kind)
+    """Dependents are skipped, theirs too. A run that does not keep going stops: rolling here, barrier at the wave's end."""
+    yield from skip_dependents(state, entry.task.id, verdict.kind)
     if state.rules.schedule is Schedule.ROLLING and not state.rules.keep_going and state.stopped is None:
         yield facts.RunStopped(cause=f"task {entry.task.id!r} ended as {verdict.kind}", infrastructure=False)
 
 
-def _skip_dependents(state: RunState, task_id: str, kind: VerdictKind) -> Iterator[Fact]:
+def skip_dependents(state: RunState, task_id: str, kind: VerdictKind) -> Iterator[Fact]:
+    """The task is final without success: those that wait for it, and for them, will have no attempt."""
     causes = [(task_id, kind)]
     while causes:
         failed, how = causes.pop()
@@ -216,10 +217,11 @@ def start_intended(state: RunState, fact: facts.StartIntended) -> None:
 
 def attempt_started(state: RunState, fact: facts.AttemptStarted) -> None:
     attempt = _live(state, fact.attempt)
+    if attempt.handle is None:
+        state.starting -= 1
     attempt.handle = fact.handle
     if attempt.phase is AttemptPhase.INTENDED:
         _move(attempt, AttemptPhase.RUNNING)
-        state.starting -= 1
         if fact.deadline_s is not None:
             state.timers.set(_timer(fact.attempt), fact.deadline_s)
 
@@ -228,15 +230,13 @@ def stop_intended(state: RunState, fact: facts.StopIntended) -> None:
     attempt = _live(state, fact.attempt)
     state.timers.clear(_timer(fact.attempt))
     attempt.stop_reason = attempt.stop_reason or fact.reason
-    if attempt.phase is AttemptPhase.INTENDED:
-        state.starting -= 1
     if attempt.phase is not AttemptPhase.STOPPING:
         _move(attempt, AttemptPhase.STOPPING)
 
 
 def attempt_exited(state: RunState, fact: facts.AttemptExited) -> None:
     attempt = _live(state, fact.attempt)
-    if attempt.phase is AttemptPhase.INTENDED:
+    if attempt.handle is None:
         state.starting -= 1
     _move(attempt, AttemptPhase.EXITED)
     attempt.ending = fact.ending
@@ -288,7 +288,7 @@ def task_skipped(state: RunState, fact: facts.TaskSkipped) -> None:
     if entry.status is not TaskStatus.PENDING:
         raise InvariantBroken(f"task {fact.task_id!r} cannot be skipped: it is {entry.status}")
     state.pending -= 1
-    entry.verdict = VerdictKind.SKIPPED
+    entry.verdict = entry.verdict or VerdictKind.SKIPPED  # one that waited to be retried keeps its last
     state.timers.clear(TimerKey(TimerKind.BACKOFF, fact.task_id))
     _finish(state, entry)
     state.wake(parallelism_key(entry.task.wave), _free_slots(state, entry.task.wave))

@@ -57,8 +57,10 @@ def open_run(fact: facts.RunOpened) -> RunState:
 def decide(state: RunState, event: Event, now: Now) -> Iterator[Fact]:
     """What follows from `event`. The caller applies each fact before it asks for the next.
 
-    Events that repeat, come late, or come in another order decide nothing the second time.
+    Events that repeat, come late, or come in another order decide nothing the second time; none does after the end.
     """
+    if state.outcome is not None and type(event) is not events.Resumed:
+        return iter(())
     return _DECIDE[type(event)](state, event, now)
 
 

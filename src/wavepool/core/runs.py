@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wavepool.core import events, facts
-from wavepool.core.attempts import cancel, stop_for_timeout
+from wavepool.core.attempts import cancel, skip_dependents, stop_for_timeout
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState, TaskStatus
@@ -50,7 +50,7 @@ def on_deadline(state: RunState, event: events.DeadlinePassed, now: Now) -> Iter
 def _time_wave_out(state: RunState, number: int, now: Now) -> Iterator[Fact]:
     """Stop what runs of the wave. While attempts are left it has another round; else its pending tasks are skipped."""
     wave = state.waves[number]
-    again = wave.rounds + 1 < state.rules.max_attempts and not state.draining
+    again = wave.rounds + 1 < state.rules.max_attempts
     bound_s = state.rules.wave_timeout_s
     yield facts.WaveTimedOut(wave=number, deadline_s=now.boot_s + bound_s if again and bound_s is not None else None)
     for attempt in [a.id for a in state.live.values() if a.wave == number]:
@@ -59,7 +59,9 @@ def _time_wave_out(state: RunState, number: int, now: Now) -> Iterator[Fact]:
         cause = f"wave {number} reached its timeout before the task could start"
         pending = [e for e in state.order if e.task.wave == number and e.status is TaskStatus.PENDING]
         for entry in pending:
-            yield facts.TaskSkipped(task_id=entry.task.id, cause=cause)
+            if entry.status is TaskStatus.PENDING:  # else it was skipped with one that it depends on
+                yield facts.TaskSkipped(task_id=entry.task.id, cause=cause)
+                yield from skip_dependents(state, entry.task.id, VerdictKind.SKIPPED)
 
 
 def on_interrupted(state: RunState, event: events.Interrupted, now: Now) -> Iterator[Fact]:
@@ -143,8 +145,8 @@ def run_finished(state: RunState, fact: facts.RunFinished) -> None:
     for entry in state.order:
         if entry.status is TaskStatus.PENDING:
             entry.status = TaskStatus.FINAL
-            entry.verdict = VerdictKind.SKIPPED
-            state.verdicts[VerdictKind.SKIPPED] += 1
+            entry.verdict = entry.verdict or VerdictKind.SKIPPED  # one that waited to be retried keeps its last
+            state.verdicts[entry.verdict] += 1
     state.pending = 0
 
 

@@ -29,7 +29,8 @@ def on_advance(state: RunState, event: Advance, now: Now) -> Iterator[Fact]:
         start = _next_start(state, gates, now)
         if start is not None:
             yield start
-        progressed = wave is not None or start is not None
+        # the search for a start may have passed over tasks, up to one whose wave is not open yet
+        progressed = wave is not None or start is not None or _wave_to_open(state) is not None
     if _is_over(state):
         yield RunFinished(outcome=_outcome(state), at=now.utc)
 

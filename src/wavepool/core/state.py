@@ -38,11 +38,13 @@ class TaskStatus(StrEnum):
 class TaskState:
     """One task and what became of it so far."""
 
-    __slots__ = ("attempts", "index", "may_repeat", "status", "task", "transient_starts", "verdict")
+    __slots__ = ("attempts", "index", "indexed", "may_repeat", "status", "task", "transient_starts", "verdict")
 
     def __init__(self, task: Task, index: int) -> None:
         self.task = task
         self.index = index
+        self.indexed = True
+        """Its index stands in the queue or in a waiting list, exactly once."""
         self.status = TaskStatus.PENDING
         self.attempts = 0
         self.transient_starts = 0
@@ -190,25 +192,29 @@ class RunState:
             if entry.status is TaskStatus.PENDING:
                 return entry
             heapq.heappop(self._ready)
+            entry.indexed = False
         return None
 
     def set_aside(self, key: Hashable) -> None:
         """Let the head wait for `key`, so that the next task comes up."""
-        self._waiting.setdefault(key, []).append(heapq.heappop(self._ready))
+        heapq.heappush(self._waiting.setdefault(key, []), heapq.heappop(self._ready))
 
     def requeue(self, entry: TaskState) -> None:
         """The task is pending again, in its old place."""
-        heapq.heappush(self._ready, entry.index)
+        if not entry.indexed:  # a replay has not asked for heads: there it never left its place
+            entry.indexed = True
+            heapq.heappush(self._ready, entry.index)
 
     def wake(self, key: Hashable, limit: int | None = None) -> None:
-        """Bring back those that wait for `key`, in their order; at most `limit` of them."""
+        """Bring back those that wait for `key`, in the order of the plan; at most `limit` of them."""
         waiting = self._waiting.get(key)
         if waiting is None:
             return
-        count = len(waiting) if limit is None else max(0, min(limit, len(waiting)))
-        for index in waiting[:count]:
+        left = len(waiting) if limit is None else limit
+        while waiting and left > 0:
+            index = heapq.heappop(waiting)
             heapq.heappush(self._ready, index)
-        if count == len(waiting):
+            if self.order[index].status is TaskStatus.PENDING:  # one that was skipped meanwhile needs no slot
+                left -= 1
+        if not waiting:
             del self._waiting[key]
-        else:
-            del waiting[:count]

@@ -53,6 +53,10 @@ class Timers:
         for key, deadline in moved.items():
             self.set(key, deadline)
 
+    def deadlines(self) -> dict[TimerKey, float]:
+        """All deadlines that are set, as a copy."""
+        return dict(self._deadline_s)
+
     def next_s(self) -> float | None:
         """The earliest deadline, None if there is none."""
         self._drop_stale()
