@@ -159,17 +159,26 @@ def _bind(mount: Mount) -> dict[str, Any]:
 
 
 def forbidden(source: str, *, socket: str = "") -> str:
-    """Why this host path is never mounted, or an empty text. Links are followed first."""
-    real = os.path.realpath(source)
-    if real == "/":
+    """Why this host path is never mounted, or an empty text. Judged as written, and with its links followed."""
+    written = os.path.abspath(source)
+    try:
+        real = os.path.realpath(written)
+    except OSError:  # links in /proc may not be read even by root
+        real = written
+    sockets = {os.path.realpath(each) for each in (*SOCKETS, socket) if each}
+    return _refusal(written, sockets) or _refusal(real, sockets)
+
+
+def _refusal(path: str, sockets: set[str]) -> str:
+    if path == "/":
         return "it is the whole host"
     for tree in ("/proc", "/sys"):
-        if real == tree or real.startswith(tree + "/"):
+        if path == tree or path.startswith(tree + "/"):
             return "it is the kernel's interface"
-    for path in {os.path.realpath(each) for each in (*SOCKETS, socket) if each}:
-        if real == path or path.startswith(real + "/"):
+    for known in sockets:
+        if path == known or known.startswith(path + "/"):
             return "it gives the Docker socket, which is root on this host"
-    if os.path.basename(real) == "docker.sock" and _is_socket(real):
+    if os.path.basename(path) == "docker.sock" and _is_socket(path):
         return "it is a Docker socket, which is root on its host"
     return ""
 

@@ -112,7 +112,10 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def _result(kind: VerdictKind, final: Final, evidence: Evidence) -> Ending:
-    return Ending(kind=kind, evidence=evidence, started_at=final.started_at, finished_at=final.finished_at)
+    started, finished = final.started_at, final.finished_at
+    if started is not None and finished is not None:
+        started = min(started, finished)  # the engine notes a start when it hears of it: a short task has ended by then
+    return Ending(kind=kind, evidence=evidence, started_at=started, finished_at=finished)
 
 
 def _start_error(final: Final) -> Ending:

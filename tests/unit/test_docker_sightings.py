@@ -1,0 +1,98 @@
+"""What events make of a container, and which containers are in a scope."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from wavepool import labels
+from wavepool.drivers.base import Phase, Scope
+from wavepool.drivers.docker.sightings import OwnActs, Sighting, container_name, in_scope, scope_filter, sight
+from wavepool.model import AttemptId
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LABELS = {labels.OWNER: "o", labels.RUN: "r", labels.WAVE: "1", labels.TASK: "t\n", labels.ATTEMPT: "2"}
+
+
+def sighted() -> Sighting:
+    found = sight("id", "name", LABELS)
+    assert found is not None
+    return found
+
+
+def test_labels_name_the_attempt() -> None:
+    found = sighted()
+    assert found.handle.attempt == AttemptId("t\n", 2)
+    assert (found.run_id, found.wave, found.phase) == ("r", 1, Phase.CREATED)
+
+
+@pytest.mark.parametrize("without", [labels.TASK, labels.ATTEMPT, labels.RUN, labels.WAVE])
+def test_what_names_no_attempt_is_none(without: str) -> None:
+    assert sight("id", "name", {key: value for key, value in LABELS.items() if key != without}) is None
+    assert sight("id", "name", {**LABELS, labels.ATTEMPT: "x"}) is None
+
+
+def test_a_life_in_events() -> None:
+    found = sighted()
+    assert found.apply("create", {}, NOW)
+    assert found.apply("start", {}, NOW)
+    assert (found.phase, found.complete) == (Phase.RUNNING, True)
+    assert not found.apply("oom", {}, NOW)
+    assert not found.apply("kill", {"signal": "15"}, NOW)
+    assert not found.apply("kill", {"signal": "SIGKILL"}, NOW)
+    assert not found.apply("exec_create: sh", {}, NOW)
+    assert found.apply("die", {"exitCode": "137"}, NOW + timedelta(seconds=1))
+    seen = found.witnessed(OwnActs())
+    assert (seen.oom_at, seen.kills, seen.stopped_by_us) == (NOW, (15, 9), False)
+    assert found.died == (137, NOW + timedelta(seconds=1))
+    assert found.apply("destroy", {}, NOW)
+    assert found.phase is Phase.GONE
+
+
+def test_a_flood_of_kills_is_bounded_and_keeps_the_last_sigkill() -> None:
+    found = sighted()
+    for _ in range(1000):
+        found.apply("kill", {"signal": "1"}, NOW)
+    found.apply("kill", {"signal": "9"}, NOW)
+    assert len(found.kills) <= 8
+    assert 9 in found.kills
+
+
+def test_a_die_event_that_is_replayed_proves_that_the_daemon_was_there() -> None:
+    found = sighted()
+    found.in_gap = True
+    found.apply("die", {"exitCode": "1"}, NOW)
+    assert not found.witnessed(OwnActs()).daemon_was_away
+
+
+def test_own_acts_are_remembered() -> None:
+    own = OwnActs()
+    own.note_stop("a")
+    own.note_remove("b")
+    assert (own.stopped("a"), own.stopped("b"), own.removed("b"), own.removed("a")) == (True, False, True, False)
+
+
+@pytest.mark.parametrize(
+    ("scope", "inside"),
+    [
+        (Scope(owner="o"), True),
+        (Scope(owner="other"), False),
+        (Scope(owner="o", run_id="r"), True),
+        (Scope(owner="o", run_id="r2"), False),
+        (Scope(owner="o", wave=1), True),
+        (Scope(owner="o", wave=10), False),
+        (Scope(owner="o", detached=True), False),
+        (Scope(owner="o", detached=False), True),
+    ],
+)
+def test_a_scope_is_exact(scope: Scope, inside: bool) -> None:
+    assert in_scope(LABELS, scope) is inside
+    wanted = scope_filter(scope)
+    assert wanted[0] == f"{labels.OWNER}={scope.owner}"
+    assert (labels.DETACHED in wanted) is bool(scope.detached)
+
+
+def test_a_name_is_not_that_of_a_link() -> None:
+    assert container_name({"Names": ["/other/alias", "/real"]}) == "real"
+    assert container_name({}) == ""
