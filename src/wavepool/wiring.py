@@ -73,7 +73,9 @@ async def run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         driver, found = await open_driver(stack, request, state_dir, hooks.notice)
         rules = with_budget(request, found)
         stack.enter_context(files.lock())
-        journal = await stack.enter_async_context(SqliteJournal(files.journal))
+        journal = await stack.enter_async_context(
+            SqliteJournal(files.journal, owner=state_dir.owner(), run_id=files.id)
+        )
         session = Session(
             plan=request.plan,
             rules=rules,

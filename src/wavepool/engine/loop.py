@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Self
 
 import anyio
 import structlog
@@ -36,7 +38,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Engine:
-    """Runs one run to its end, in this process.
+    """Runs one run to its end, in this process. A context manager: leaving closes its inbox.
 
     Args:
         state: new, or replayed.
@@ -66,10 +68,20 @@ class Engine:
         self._interrupts: list[events.Interrupted] = []
         self._told_all = False
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._send.close()
+        self._inbox.close()
+
     def interrupt(self, *, force: bool) -> None:
         """Ask the run to end: drain first, with `force` stop what runs. Returns at once; repeating is harmless."""
         self._interrupts.append(events.Interrupted(force=force))
-        with contextlib.suppress(anyio.WouldBlock):  # a full inbox wakes the loop by itself
+        # A full inbox wakes the loop by itself; a closed one means that the run is over.
+        with contextlib.suppress(anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
             self._send.send_nowait(events.Advance())
 
     async def run(self, opened: events.Opened) -> RunState:

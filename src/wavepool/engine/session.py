@@ -69,7 +69,8 @@ class Session:
         specs = self._specs(replayed)
         with ExitStack() as leases:
             if specs.isolation is Isolation.SHARED:
-                leases.enter_context(self.state_dir.network_lease(specs.surroundings.network))
+                lease = self.state_dir.network_lease(specs.surroundings.network)
+                await anyio.to_thread.run_sync(leases.enter_context, lease)  # waits for whoever removes it
             began = await self._work(replayed, specs)
         # Not reached when the daemon or the journal failed: then what runs is left for a resume to adopt.
         left = await release_run(
@@ -124,14 +125,15 @@ class Session:
             preparing.cancel()
             engine.interrupt(force=force)
 
-        async with anyio.create_task_group() as group:
-            if self.signals:
-                group.start_soon(forward_interrupts, interrupt)
-            with preparing:
-                await self._prepare(specs)
-            if not preparing.cancelled_caught:
-                await (engine.run(opened) if replayed is None else engine.resume(replayed))
-            group.cancel_scope.cancel()
+        with engine:
+            async with anyio.create_task_group() as group:
+                if self.signals:
+                    group.start_soon(forward_interrupts, interrupt)
+                with preparing:
+                    await self._prepare(specs)
+                if not preparing.cancelled_caught:
+                    await (engine.run(opened) if replayed is None else engine.resume(replayed))
+                group.cancel_scope.cancel()
         return not preparing.cancelled_caught
 
     def _engine(self, replayed: Replayed | None, specs: SpecBuilder) -> tuple[Engine, events.Opened]:

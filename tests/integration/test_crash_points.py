@@ -1,0 +1,71 @@
+"""A run on the real SQLite journal, killed before and after every commit and every action, one at a time.
+
+Each time another process recovers it; the verdicts must be those of an undisturbed run, no attempt may be executed
+twice, the budget must hold, and nothing may be left.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wavepool.model import Isolation, Node, Resources, Rules, Schedule
+from wavepool.testing.whole_runs import crash_everywhere
+from wavepool.units import GIB
+
+
+def batch(name: str, *words: str, **fields: Any) -> dict[str, Any]:
+    return {"batch_id": name, "memory": "512m", "tier": 1, "files": ["a"], "command": ["sim", *words], **fields}
+
+
+PLAN = {
+    "waves": [
+        {
+            "wave_number": 1,
+            "batches": [
+                batch("succeeds", "duration=1"),
+                batch("fails", "duration=2", "exit=3"),
+                batch("out of memory", "duration=1", "oom"),
+                batch("never ends", "duration=50", "ignore_term", timeout=3),
+            ],
+        },
+        {
+            "wave_number": 2,
+            "batches": [
+                batch("depends on success", "duration=1", depends_on=["succeeds"]),
+                batch("depends on failure", depends_on=["fails"]),
+                {**batch("missing program"), "command": ["no-such-program"]},
+            ],
+        },
+    ]
+}
+
+
+def rules(schedule: Schedule, isolation: Isolation) -> Rules:
+    return Rules(
+        schedule=schedule,
+        nodes=(Node(name="local", capacity=Resources(GIB)),),
+        isolation=isolation,
+        keep_going=True,
+        max_attempts=2,
+        wave_timeout_s=100,
+        grace_s=2,
+    )
+
+
+@pytest.mark.parametrize("schedule", Schedule)
+def test_a_run_killed_at_every_point_ends_as_if_nothing_had_happened(schedule: Schedule, tmp_path: Path) -> None:
+    report = crash_everywhere(PLAN, rules(schedule, Isolation.WAVE), tmp_path)
+    assert report.differences == []
+    assert report.kills == len(report.points) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", Schedule)
+@pytest.mark.parametrize("isolation", [Isolation.SHARED, Isolation.NONE])
+def test_the_same_on_other_networks(schedule: Schedule, isolation: Isolation, tmp_path: Path) -> None:
+    report = crash_everywhere(PLAN, rules(schedule, isolation), tmp_path)
+    assert report.differences == []
+    assert report.kills == len(report.points) > 100
