@@ -1,6 +1,6 @@
 """The supervisor of one attempt: a script of its own, so that the exit of an orphan is never lost.
 
-Run as ``python -I -S supervisor.py RECORD_DIR`` with its order (`marshal`, see `launch.Order`) on stdin. It forks: the
+Run by `launch.BOOT` as ``python -I -S … RECORD_DIR`` with its order (`marshal`, `launch.Order`) on stdin. It forks: the
 parent returns at once, the child lives in a session of its own until the task has ended and
 
 - claims the attempt (`started`, made with link(2): whoever comes second leaves without a trace),
@@ -538,7 +538,3 @@ def main() -> None:
         except BaseException as error:
             report(f"error {type(error).__name__}: {error}")
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
