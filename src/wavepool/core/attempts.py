@@ -155,7 +155,7 @@ def _verdict(attempt: AttemptState, entry: TaskState, ending: Ending) -> Verdict
 
 
 def _after_failure(state: RunState, entry: TaskState, verdict: Verdict) -> Iterator[Fact]:
-    """Dependents are skipped, theirs too. A run that does not keep going stops: rolling here, barrier at the wave's end."""
+    """Dependents are skipped, theirs too. Without keep_going the run stops: rolling here, barrier at the wave's end."""
     yield from skip_dependents(state, entry.task.id, verdict.kind)
     if state.rules.schedule is Schedule.ROLLING and not state.rules.keep_going and state.stopped is None:
         yield facts.RunStopped(cause=f"task {entry.task.id!r} ended as {verdict.kind}", infrastructure=False)

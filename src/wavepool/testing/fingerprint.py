@@ -1,0 +1,40 @@
+"""What two states must have in common to be the same run."""
+
+from __future__ import annotations
+
+from wavepool.core.state import AttemptState, RunState, TaskState, WaveState
+from wavepool.core.timers import TimerKind
+
+
+def fingerprint(state: RunState) -> dict[str, object]:
+    """All that the facts say about `state`, as values that compare: equal for a live state and its replay.
+
+    Left out is what no fact says: the index of pending tasks, and the timers of backoffs, which the scheduler forgets
+    when they pass and a replay sets again.
+    """
+    return {
+        "tasks": [_task(entry) for entry in state.order],
+        "waves": [_wave(wave) for wave in state.waves.values()],
+        "open": list(state.open),
+        "live": {attempt: _attempt(entry) for attempt, entry in state.live.items()},
+        "deadlines": {key: at for key, at in state.timers.deadlines().items() if key.kind is not TimerKind.BACKOFF},
+        "free": list(state.free),
+        "counts": (state.starting, state.pending, state.failures, state.first_open),
+        "verdicts": {kind: count for kind, count in state.verdicts.items() if count},
+        "stopped": (state.stopped, state.infrastructure_failed, state.draining, state.forced),
+        "outcome": state.outcome,
+        "left_behind": list(state.left_behind),
+    }
+
+
+def _task(entry: TaskState) -> tuple[object, ...]:
+    return (entry.task, entry.status, entry.attempts, entry.transient_starts, entry.may_repeat, entry.verdict)
+
+
+def _wave(wave: WaveState) -> tuple[object, ...]:
+    marks = (wave.opened, wave.prepared, wave.settled)
+    return (wave.number, wave.parallelism, marks, wave.failures, wave.unsettled, wave.live, wave.running, wave.rounds)
+
+
+def _attempt(entry: AttemptState) -> tuple[object, ...]:
+    return (entry.wave, entry.node, entry.held, entry.phase, entry.handle, entry.stop_reason, entry.ending)

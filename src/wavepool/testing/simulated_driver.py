@@ -1,0 +1,181 @@
+"""What a driver does in a simulation: it takes actions, and tells late, twice, in any order, or not at all."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from wavepool.core import actions, events
+from wavepool.core.actions import Action
+from wavepool.core.events import Event
+from wavepool.model import AttemptId, Ending, Evidence, LogRecord, VerdictKind
+from wavepool.testing.scenarios import Troubles
+from wavepool.testing.simulated_world import Body, BodyPhase, Violation, World
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class Agenda:
+    """What will happen, and when: seconds from 0 on a clock that only `advance` moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._entries: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+
+    @property
+    def next_s(self) -> float | None:
+        """When the next thing happens, None if nothing will."""
+        return self._entries[0][0] if self._entries else None
+
+    def at(self, in_s: float, what: Callable[[], None]) -> None:
+        """Later, rounded to quarters of a second, so that things happen at the same instant."""
+        self._count += 1
+        heapq.heappush(self._entries, (self.now_s + round(in_s * 4) / 4, self._count, what))
+
+    def advance(self, by_s: float) -> None:
+        """Move the clock, and let happen what is due by then."""
+        self.now_s += by_s
+        while self._entries and self._entries[0][0] <= self.now_s:
+            heapq.heappop(self._entries)[2]()
+
+    def utc(self) -> datetime:
+        """The same reading for people."""
+        return START + timedelta(seconds=self.now_s)
+
+
+class SimulatedDriver:
+    """Performs actions on a `World`, and puts the events that come of them into `inbox`.
+
+    Args:
+        world: what really runs.
+        agenda: the clock, shared with whoever turns it.
+        inbox: of the present process.
+        rng, troubles: what goes wrong, and how often.
+    """
+
+    def __init__(self, *, world: World, agenda: Agenda, inbox: list[Event], rng: Random, troubles: Troubles) -> None:
+        self._world = world
+        self._agenda = agenda
+        self._inbox = inbox
+        self._rng = rng
+        self._troubles = troubles
+        self._process = 0
+        """Rises with each crash: what was under way to the dead process never arrives."""
+
+    def perform(self, action: Action) -> None:
+        match action:
+            case actions.PrepareWave():
+                problem = "no address left" if self._rng.random() < self._troubles.not_prepared else None
+                self._tell(events.WaveReady(wave=action.wave, problem=problem))
+            case actions.ReleaseWave():
+                if self._world.wave_running[action.wave]:
+                    raise Violation(f"wave {action.wave} is released while its tasks run")
+            case actions.StartAttempt():
+                self._start(self._world.called(action.attempt))
+            case actions.StopAttempt():
+                self._agenda.at(self._rng.random() * action.grace_s, lambda: self._stop(action))
+            case actions.ArchiveLogs():
+                self._tell(events.Archived(attempt=action.attempt, log=LogRecord(path=f"{action.attempt}.log")))
+            case actions.RemoveAttempt():
+                self._after_latency(lambda: self._remove(action.attempt))
+
+    def _start(self, body: Body) -> None:
+        if body.phase is BodyPhase.RUNNING:
+            return self._tell(events.Running(attempt=body.attempt, handle=body.handle, started_at=None))
+        if body.ending is not None:
+            return self._tell(events.Ended(attempt=body.attempt, handle=body.handle, ending=body.ending))
+        drawn = self._rng.random()
+        if drawn < self._troubles.refused + self._troubles.refused_for_now:
+            ending = Ending(
+                kind=VerdictKind.START_ERROR,
+                evidence=Evidence(reason="refused"),
+                transient=drawn >= self._troubles.refused,
+            )
+            return self._tell(events.Ended(attempt=body.attempt, handle=None, ending=ending))
+        body.phase = BodyPhase.STARTING
+
+        def begin() -> None:
+            if body.phase is BodyPhase.STARTING:
+                self._take_effect(body, True)
+                self._tell(events.Running(attempt=body.attempt, handle=body.handle, started_at=self._agenda.utc()))
+
+        return self._after_latency(begin)
+
+    def _take_effect(self, body: Body, does: bool) -> None:
+        if not does:
+            body.phase = BodyPhase.ABSENT
+            return
+        self._world.execute(body)
+        self._agenda.at(self._rng.random() * self._troubles.duration_s, lambda: self._end(body, self._draw_ending()))
+
+    def _draw_ending(self) -> Ending:
+        drawn = self._rng.random()
+        for kind, share in (
+            (VerdictKind.FAILED, self._troubles.fails),
+            (VerdictKind.OOM, self._troubles.oom),
+            (VerdictKind.LOST, self._troubles.lost),
+        ):
+            if drawn < share:
+                exit_code = {VerdictKind.FAILED: 1, VerdictKind.OOM: 137}.get(kind)
+                return Ending(kind=kind, evidence=Evidence(reason=f"simulated {kind}", exit_code=exit_code))
+            drawn -= share
+        return Ending(kind=VerdictKind.SUCCESS, evidence=Evidence(exit_code=0))
+
+    def _end(self, body: Body, ending: Ending) -> None:
+        if body.phase is BodyPhase.RUNNING:
+            ended = Ending(kind=ending.kind, evidence=ending.evidence, finished_at=self._agenda.utc())
+            self._world.end(body, ended)
+            self._tell(events.Ended(attempt=body.attempt, handle=body.handle, ending=ended))
+
+    def _stop(self, action: actions.StopAttempt) -> None:
+        stopped = Ending(kind=VerdictKind.FAILED, evidence=Evidence(exit_code=143, signal="SIGTERM"))
+        self._end(self._world.bodies[action.attempt], stopped)
+
+    def _remove(self, attempt: AttemptId) -> None:
+        self._world.remove(attempt)
+        problem = f"{attempt} is busy" if self._rng.random() < self._troubles.left_behind else None
+        self._tell(events.Cleared(attempt=attempt, problem=problem))
+
+    def told(self) -> Iterator[Event]:
+        """What the watch tells first: each body of which there is a trace, then that this was all."""
+        bodies = [b for b in self._world.bodies.values() if b.phase in (BodyPhase.RUNNING, BodyPhase.ENDED)]
+        self._rng.shuffle(bodies)
+        for body in bodies:
+            if body.ending is not None:
+                yield events.Ended(attempt=body.attempt, handle=body.handle, ending=body.ending)
+            else:
+                yield events.Running(attempt=body.attempt, handle=body.handle, started_at=None)
+        yield events.AllTold(present=frozenset(body.attempt for body in bodies))
+
+    def cut_off(self) -> None:
+        """The process died: starts that were under way have their effect now, or never will."""
+        self._process += 1
+        self._inbox.clear()
+        self._world.calls.clear()
+        for body in self._world.bodies.values():
+            if body.phase is BodyPhase.STARTING:
+                self._take_effect(body, self._rng.random() < 0.5)
+
+    # -- messages --
+
+    def _after_latency(self, what: Callable[[], None]) -> None:
+        self._agenda.at(self._rng.random() * self._troubles.latency_s, self._if_alive(what))
+
+    def _if_alive(self, what: Callable[[], None]) -> Callable[[], None]:
+        process = self._process
+        return lambda: what() if process == self._process else None
+
+    def _tell(self, event: Event) -> None:
+        """The event arrives after a while, perhaps more than once, perhaps after later ones."""
+
+        def arrive() -> None:
+            self._inbox.append(event)
+            if isinstance(event, events.Running | events.Ended):
+                self._world.calls.discard(event.attempt)
+
+        self._after_latency(arrive)
+        while self._rng.random() < self._troubles.duplicate:
+            self._agenda.at(self._rng.random() * self._troubles.late_s, self._if_alive(arrive))

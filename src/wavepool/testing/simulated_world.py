@@ -1,0 +1,202 @@
+"""What really runs in a simulation, kept apart from what the core believes, and the checks that compare the two."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from wavepool.core import facts
+from wavepool.core.facts import Fact
+from wavepool.core.state import RunState, TaskStatus
+from wavepool.core.timers import TimerKey, TimerKind
+from wavepool.model import AttemptId, Ending, Handle, Rules, Schedule, Task, VerdictKind, Wave
+
+TOLERANCE_S = 1e-6
+"""Deadlines are shifted by sums of floats."""
+
+
+class Violation(AssertionError):
+    """Something happened that must never happen. The message says what, and when."""
+
+
+class BodyPhase(Enum):
+    """`ABSENT`: nothing ever ran, so that a start may still be tried. `ENDED`: its traces are there. `GONE`: none."""
+
+    ABSENT = auto()
+    STARTING = auto()
+    RUNNING = auto()
+    ENDED = auto()
+    GONE = auto()
+
+
+class Body:
+    """One attempt as it really is."""
+
+    __slots__ = ("attempt", "ending", "executions", "handle", "node", "phase", "task")
+
+    def __init__(self, attempt: AttemptId, task: Task, node: int) -> None:
+        self.attempt = attempt
+        self.task = task
+        self.node = node
+        self.phase = BodyPhase.ABSENT
+        self.executions = 0
+        self.ending: Ending | None = None
+        self.handle = Handle(driver="simulated", id=f"sim-{attempt}", name=str(attempt), attempt=attempt)
+
+
+class World:
+    """All bodies of one run. Every method that changes something checks what must hold at that instant.
+
+    Args:
+        waves, tasks: the plan, in its order.
+        rules: of the run.
+    """
+
+    def __init__(self, waves: Sequence[Wave], tasks: Sequence[Task], rules: Rules) -> None:
+        self.rules = rules
+        self.tasks = {task.id: task for task in tasks}
+        self.position = {task.id: index for index, task in enumerate(tasks)}
+        self.parallelism = {wave.number: wave.parallelism for wave in waves}
+        self.bodies: dict[AttemptId, Body] = {}
+        self.memory_bytes = [0 for _ in rules.nodes]
+        self.wave_running: Counter[int] = Counter()
+        self.peak_bytes = 0
+        self.calls: set[AttemptId] = set()
+        """Starts of which the present process has heard nothing yet."""
+        self.ledger = Ledger()
+
+    # -- what the driver is asked --
+
+    def called(self, attempt: AttemptId) -> Body:
+        """A start is under way."""
+        self.calls.add(attempt)
+        if len(self.calls) > self.rules.parallel:
+            raise Violation(f"{len(self.calls)} starts under way, {self.rules.parallel} allowed")
+        body = self.bodies.get(attempt)
+        if body is None:
+            node = self.ledger.nodes[attempt]
+            body = self.bodies[attempt] = Body(attempt, self.tasks[attempt.task_id], node)
+        if attempt in self.ledger.settled:
+            raise Violation(f"{attempt} is started after its verdict")
+        return body
+
+    def execute(self, body: Body) -> None:
+        """Its program begins."""
+        body.executions += 1
+        if body.executions > 1:
+            raise Violation(f"{body.attempt} is executed a second time")
+        body.phase = BodyPhase.RUNNING
+        node, wave = body.node, body.task.wave
+        self.memory_bytes[node] += body.task.limits.memory_bytes
+        self.peak_bytes = max(self.peak_bytes, sum(self.memory_bytes))
+        self.wave_running[wave] += 1
+        self._check_room(node, wave)
+        self._check_turn(body.task)
+
+    def end(self, body: Body, ending: Ending) -> None:
+        """Its program is over; a lost one leaves no trace."""
+        body.phase = BodyPhase.GONE if ending.kind is VerdictKind.LOST else BodyPhase.ENDED
+        body.ending = ending
+        self.memory_bytes[body.node] -= body.task.limits.memory_bytes
+        self.wave_running[body.task.wave] -= 1
+
+    def remove(self, attempt: AttemptId) -> None:
+        """What is left of it is removed."""
+        if attempt not in self.ledger.settled:
+            raise Violation(f"{attempt} is removed before its verdict is committed")
+        body = self.bodies.get(attempt)
+        if body is None:
+            return
+        if body.phase in (BodyPhase.STARTING, BodyPhase.RUNNING):
+            raise Violation(f"{attempt} is removed while it runs")
+        body.phase = BodyPhase.GONE
+
+    # -- what must hold --
+
+    def _check_room(self, node: int, wave: int) -> None:
+        budget = self.rules.nodes[node].capacity.memory_bytes
+        if self.memory_bytes[node] > budget:
+            raise Violation(f"node {node} holds {self.memory_bytes[node]} bytes, its budget is {budget}")
+        cap = self.parallelism[wave]
+        if cap is not None and self.wave_running[wave] > cap:
+            raise Violation(f"{self.wave_running[wave]} tasks of wave {wave} run, its parallelism is {cap}")
+
+    def _check_turn(self, task: Task) -> None:
+        for dependency in task.depends_on:
+            if self.ledger.final.get(dependency) is not VerdictKind.SUCCESS:
+                raise Violation(f"{task.id} runs before its dependency {dependency} succeeded")
+        if self.rules.schedule is Schedule.BARRIER:
+            early = [t.id for t in self.tasks.values() if t.wave < task.wave and t.id not in self.ledger.final]
+            if early:
+                raise Violation(f"{task.id} of wave {task.wave} runs before {early} of earlier waves are final")
+
+    def check_order(self, starting: str, now_s: float, state: RunState) -> None:
+        """Its backoff is over, and nothing that could start stands before it: none starves."""
+        if self.ledger.not_before.get(starting, now_s) > now_s + TOLERANCE_S:
+            raise Violation(f"{starting} starts before its backoff is over")
+        for entry in state.order[: self.position[starting]]:
+            if entry.status is not TaskStatus.PENDING:
+                continue
+            wave = state.waves[entry.task.wave]
+            waits = state.timers.is_set(TimerKey(TimerKind.BACKOFF, entry.task.id)) or any(
+                state.tasks[n].status is not TaskStatus.FINAL for n in entry.task.depends_on
+            )
+            waits = waits or (wave.parallelism is not None and wave.running >= wave.parallelism)
+            if not waits:
+                raise Violation(f"{starting} starts although {entry.task.id} stands before it and waits for nothing")
+
+    def check_end(self, outcome: facts.Outcome) -> None:
+        """Every task has its one verdict, nothing runs, nothing is left."""
+        left = [str(b.attempt) for b in self.bodies.values() if b.phase not in (BodyPhase.GONE, BodyPhase.ABSENT)]
+        if left or any(self.memory_bytes):
+            raise Violation(f"after the end there is still {left}")
+        if outcome is facts.Outcome.SUCCESS:
+            open_tasks = [name for name in self.tasks if self.ledger.final.get(name) is not VerdictKind.SUCCESS]
+            if open_tasks:
+                raise Violation(f"the run succeeded without {open_tasks}")
+
+
+class Ledger:
+    """What the committed facts say, counted in another way than the core counts it."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[AttemptId, int] = {}
+        self.settled: dict[AttemptId, VerdictKind] = {}
+        self.final: dict[str, VerdictKind] = {}
+        self.active: set[str] = set()
+        self.not_before: dict[str, float] = {}
+        """Where a backoff ends, on the boot clock; noted as soon as it is decided."""
+        self.last: dict[str, VerdictKind] = {}
+        self.stops: dict[AttemptId, VerdictKind] = {}
+
+    def take(self, fact: Fact) -> None:
+        """Take in one more fact."""
+        match fact:
+            case facts.StartIntended():
+                if fact.attempt.task_id in self.final or fact.attempt.task_id in self.active:
+                    raise Violation(f"{fact.attempt} starts although its task is final or has another attempt")
+                self.nodes[fact.attempt] = fact.node
+                self.active.add(fact.attempt.task_id)
+            case facts.StopIntended():
+                self.stops.setdefault(fact.attempt, VerdictKind(fact.reason.value))
+            case facts.AttemptSettled():
+                if fact.attempt in self.settled:
+                    raise Violation(f"{fact.attempt} has a second verdict")
+                self.settled[fact.attempt] = self.last[fact.attempt.task_id] = fact.verdict.kind
+            case facts.TaskRequeued():
+                self.active.discard(fact.task_id)
+            case facts.TaskSettled():
+                self._finish(fact.task_id, self.last[fact.task_id])
+            case facts.TaskSkipped():
+                self._finish(fact.task_id, VerdictKind.SKIPPED)
+            case facts.RunResumed():
+                self.not_before = {task: at + fact.shift_s for task, at in self.not_before.items()}
+            case _:
+                pass
+
+    def _finish(self, task_id: str, verdict: VerdictKind) -> None:
+        if task_id in self.final:
+            raise Violation(f"task {task_id} is final twice")
+        self.final[task_id] = verdict
+        self.active.discard(task_id)
