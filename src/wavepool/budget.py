@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import psutil
 
-from wavepool.errors import SettingError, SizeError
+from wavepool.errors import SettingError
 from wavepool.model import Node, Resources
-from wavepool.units import MIB, human_size, parse_size
+from wavepool.units import MIB, human_size
 
-AUTO = "auto"
+Budget = int | Literal["auto"]
 
 RESERVE_FRACTION = 0.05
 RESERVE_MIN_BYTES = 256 * MIB
 """What `auto` leaves to the rest of the host: a twentieth of what is available, at least this."""
 
 
-def budget_nodes(text: str, nodes: Sequence[Node], available_bytes: int) -> tuple[Node, ...]:
+def budget_nodes(budget: Budget, nodes: Sequence[Node], available_bytes: int) -> tuple[Node, ...]:
     """The nodes with the budget as their capacity.
 
-    `text` is ``auto`` (what is available now, less a reserve) or a size. `nodes` say what each has in all; on several
+    `budget` is ``auto`` (what is available now, less a reserve) or bytes. `nodes` say what each has in all; on several
     nodes a size is shared out in proportion to that.
 
     Raises:
-        SettingError: not a size, or more than the host has.
+        SettingError: more than the host has.
     """
     total_bytes = sum(node.capacity.memory_bytes for node in nodes)
-    if text == AUTO:
+    if budget == "auto":
         reserve_bytes = max(RESERVE_MIN_BYTES, round(available_bytes * RESERVE_FRACTION))
         wanted_bytes = min(total_bytes, max(0, available_bytes - reserve_bytes))
     else:
-        try:
-            wanted_bytes = parse_size(text)
-        except SizeError as error:
-            raise SettingError("--budget", text, f"auto, or {error.expected}") from error
-        if wanted_bytes > total_bytes:
-            raise SettingError(
-                "--budget",
-                text,
-                f"at most what the host has, {human_size(total_bytes)}",
-                advice="Use `--budget auto` for what the host really has left.",
-            )
+        wanted_bytes = budget
+    if wanted_bytes > total_bytes:
+        raise SettingError(
+            "--budget",
+            human_size(wanted_bytes),
+            f"at most what the host has, {human_size(total_bytes)}",
+            advice="Use `--budget auto` for what the host really has left.",
+        )
     return tuple(
         Node(
             name=node.name,

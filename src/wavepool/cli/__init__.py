@@ -1,5 +1,61 @@
 """The command line: one file per verb."""
 
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+import typer
+
+from wavepool.cli import run
+from wavepool.errors import WavepoolError
+
+app = typer.Typer(
+    name="wavepool",
+    help="Run many coding agents, or any commands, in memory-budgeted waves of parallel containers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (run,):
+    verb.register(app)
+
+INTERRUPTED = 130
+
 
 def main() -> None:
-    """Entry point of the `wavepool` command."""
+    """Entry point of the `wavepool` command: errors become one message on stderr and an exit code."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        app()
+    except BaseException as error:
+        sys.exit(_report(error))
+
+
+def _report(error: BaseException) -> int:
+    """Print what a person needs, and say how to exit."""
+    cause = _unwrap(error)
+    if isinstance(cause, SystemExit):
+        return cause.code if isinstance(cause.code, int) else 1
+    if isinstance(cause, KeyboardInterrupt):
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    if isinstance(cause, BrokenPipeError):
+        return 1  # who read our output has gone
+    if isinstance(cause, WavepoolError):
+        sys.stderr.write(f"error: {cause}\n")
+        return cause.exit_code
+    raise error
+
+
+def _unwrap(error: BaseException) -> BaseException:
+    """The first error of ours in nested exception groups, else the first of all."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    inner = [_unwrap(one) for one in error.exceptions]
+    return next((one for one in inner if isinstance(one, WavepoolError)), inner[0])

@@ -1,0 +1,114 @@
+"""`--dry-run` of a run: every action, and why."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import anyio
+
+from wavepool.cli.output import print_result
+from wavepool.core import actions
+from wavepool.core.actions import Action
+from wavepool.drivers.base import DriverFacts
+from wavepool.engine.clock import SystemClock
+from wavepool.engine.dryrun import Planned, cause_of, rehearse
+from wavepool.engine.session import opened_run
+from wavepool.engine.spec import SpecBuilder
+from wavepool.model import AttemptId, Rules, Task
+from wavepool.plan import check_schedule
+from wavepool.statedir import StateDir
+from wavepool.units import format_size, human_size
+from wavepool.wiring import RunRequest, open_driver, with_budget
+
+DRY_RUN_ID = "dry-run"
+
+
+def print_rehearsal(request: RunRequest, *, as_json: bool) -> None:
+    """Print on stdout what the run would do if every task succeeded. Starts, makes and removes nothing.
+
+    Raises:
+        InputError: as the run itself would, before anything has started.
+        DriverUnavailable: as the run itself would.
+    """
+    check_schedule(request.plan, request.rules.schedule)
+    rules, found = anyio.run(_ask_driver, request)
+    run_id = request.run_id or DRY_RUN_ID
+    opened = opened_run(
+        request.plan,
+        rules,
+        request.surroundings,
+        run_id=run_id,
+        owner="dry-run",
+        driver=found,
+        clock=SystemClock(),
+    )
+    names = SpecBuilder(
+        owner="dry-run", run_id=run_id, surroundings=request.surroundings, isolation=rules.isolation, secrets={}
+    )
+    tasks = {task.id: task for task in request.plan.tasks}
+    steps = (_described(step, tasks, names) for step in rehearse(opened, SystemClock().now()))
+    if as_json:
+        print_result(
+            {
+                "dry_run": True,
+                "driver": found.driver,
+                "execution_mode": found.execution_mode,
+                "actions": list(steps),
+            }
+        )
+    else:
+        _print_lines(steps, found.driver, rules)
+
+
+async def _ask_driver(request: RunRequest) -> tuple[Rules, DriverFacts]:
+    def notice(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+
+    async with AsyncExitStack() as stack:
+        _, found = await open_driver(stack, request, StateDir(request.state_dir), notice)
+        return with_budget(request, found), found
+
+
+def _described(step: Planned, tasks: dict[str, Task], names: SpecBuilder) -> dict[str, Any]:
+    described: dict[str, Any] = {"action": _verb(step.action)}
+    attempt: AttemptId | None = getattr(step.action, "attempt", None)
+    if attempt is not None:
+        task = tasks[attempt.task_id]
+        described |= {
+            "batch_id": task.id,
+            "wave_number": task.wave,
+            "container_name": names.name(task, attempt),
+        }
+        if isinstance(step.action, actions.StartAttempt):
+            described |= {
+                "image": task.image or names.surroundings.image,
+                "memory_limit": format_size(task.limits.memory_bytes),
+                "command": task.command,
+            }
+    elif isinstance(step.action, actions.PrepareWave | actions.ReleaseWave):
+        described |= {"wave_number": step.action.wave, "network": names.network(step.action.wave)}
+    return described | {"cause": cause_of(step.cause), "memory_held": human_size(step.memory_held_bytes)}
+
+
+def _verb(action: Action) -> str:
+    return {
+        actions.PrepareWave: "prepare wave",
+        actions.ReleaseWave: "release wave",
+        actions.StartAttempt: "start",
+        actions.StopAttempt: "stop",
+        actions.ArchiveLogs: "archive logs",
+        actions.RemoveAttempt: "remove",
+    }[type(action)]
+
+
+def _print_lines(steps: Iterator[dict[str, Any]], driver: str, rules: Rules) -> None:
+    total = sum(node.capacity.memory_bytes for node in rules.nodes)
+    out = sys.stdout
+    out.write(f"dry run on {driver}, {rules.schedule} schedule, budget {human_size(total)}: nothing is done\n")
+    for step in steps:
+        subject = repr(step["batch_id"]) if "batch_id" in step else f"wave {step['wave_number']}"
+        limit = f" with {step['memory_limit']}" if "memory_limit" in step else ""
+        out.write(f"{step['action']:<13} {subject}{limit}, because {step['cause']} (held: {step['memory_held']})\n")

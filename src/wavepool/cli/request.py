@@ -1,0 +1,118 @@
+"""From options to what `wavepool run` is asked for; every value is checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavepool.config import Settings
+from wavepool.errors import PlanError, SettingError
+from wavepool.inputs import (
+    check_workspace,
+    parse_env_file,
+    parse_environment,
+    parse_mounts,
+    parse_run_id,
+    parse_secrets,
+    read_secret,
+)
+from wavepool.model import Rules, Surroundings
+from wavepool.plan import Plan, TierMap, parse_plan
+from wavepool.wiring import RunRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawOptions:
+    """Options that may repeat, or that no setting stands for, as they were typed."""
+
+    environment: Sequence[str] = ()
+    env_files: Sequence[str] = ()
+    mounts: Sequence[str] = ()
+    secrets: Sequence[str] = ()
+    run_id: str | None = None
+
+
+def read_plan(path: str, settings: Settings) -> Plan:
+    """The plan of a file, or of standard input for ``-``; any readable file, a process substitution too.
+
+    Raises:
+        PlanError: it cannot be read, or is wrong.
+    """
+    try:
+        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise PlanError(path, error.strerror or str(error), "a wave plan that can be read") from None
+    return parse_plan(
+        raw,
+        source="standard input" if path == "-" else path,
+        tiers=TierMap(overrides=settings.tier_overrides),
+        memory_override_bytes=settings.memory,
+        cpus=settings.cpus,
+        pids=settings.pids,
+    )
+
+
+def build_surroundings(settings: Settings, raw: RawOptions) -> tuple[Surroundings, Mapping[str, bytes]]:
+    """(what every attempt gets, the secrets' values).
+
+    Raises:
+        SettingError: a variable, file, mount, secret or the workspace is wrong.
+    """
+    env: dict[str, str] = {}
+    for name in raw.env_files:
+        env.update(parse_env_file(_read_text(name), name))
+    env.update(parse_environment(raw.environment))
+    sources = parse_secrets(raw.secrets)
+    secrets = {source.name: read_secret(source, os.environ) for source in sources}
+    surroundings = Surroundings(
+        image=settings.base_image,
+        workspace=str(check_workspace(settings.workspace)),
+        network=settings.network,
+        env=env,
+        mounts=parse_mounts(raw.mounts),
+        secrets=sources,
+        user=settings.user,
+        pull=settings.pull,
+        name_prefix=settings.name_prefix,
+    )
+    return surroundings, secrets
+
+
+def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest:
+    """All of it. The rules' nodes are filled in when the driver has told what the host has."""
+    surroundings, secrets = build_surroundings(settings, raw)
+    rules = Rules(
+        schedule=settings.schedule,
+        nodes=(),
+        isolation=settings.isolate,
+        keep_going=settings.keep_going,
+        max_attempts=settings.retries,
+        retry_on=settings.retry_on,
+        parallel=settings.parallel,
+        wave_timeout_s=settings.monitor_timeout,
+        task_timeout_s=settings.monitor_timeout,
+        grace_s=settings.grace,
+    )
+    return RunRequest(
+        plan=plan,
+        rules=rules,
+        surroundings=surroundings,
+        secrets=secrets,
+        driver=settings.driver,
+        budget=settings.budget,
+        run_id=None if raw.run_id is None else parse_run_id(raw.run_id),
+        state_dir=settings.state_dir,
+        signals=True,
+    )
+
+
+def _read_text(path: str) -> str:
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SettingError("--env-file", path, f"a file that can be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingError("--env-file", path, "a file in UTF-8") from None

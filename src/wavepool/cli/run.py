@@ -1,0 +1,142 @@
+"""`wavepool run PLAN`: all waves of a plan, from validation to a clean host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from wavepool.cli.dryrun import print_rehearsal
+from wavepool.cli.output import print_result, write_json
+from wavepool.cli.request import RawOptions, build_request, read_plan
+from wavepool.cli.screen import Screen, open_screen
+from wavepool.cli.summary import print_summary
+from wavepool.config import Settings, load_settings
+from wavepool.engine.cache import keep_iteration
+from wavepool.engine.report import RunReport
+from wavepool.plan import Plan
+from wavepool.statedir import StateDir
+from wavepool.wiring import Hooks, RunRequest, run_plan
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(name="run")(run)
+
+
+def run(
+    plan_file: Annotated[str, typer.Argument(metavar="PLAN", help="The wave plan: a JSON file, or - for stdin.")],
+    base_image: Annotated[str | None, typer.Option(help="Image of batches that name none.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="Host directory, mounted at /workspace.")] = None,
+    network: Annotated[str | None, typer.Option(help="Name of the shared network; made if missing.")] = None,
+    isolate: Annotated[str | None, typer.Option(help="Networks: shared, wave (one each), or none.")] = None,
+    environment: Annotated[
+        list[str] | None, typer.Option(help="VAR=VALUE for every task; repeatable. Visible in docker inspect.")
+    ] = None,
+    env_file: Annotated[list[str] | None, typer.Option(help="File of VAR=VALUE lines; repeatable.")] = None,
+    secret: Annotated[
+        list[str] | None, typer.Option(help="NAME, NAME=env:VAR or NAME=file:PATH; the file /run/secrets/NAME.")
+    ] = None,
+    mount: Annotated[list[str] | None, typer.Option(help="SOURCE:TARGET[:rw]; read-only unless told.")] = None,
+    user: Annotated[str | None, typer.Option(help="uid:gid; the owner of the workspace unless told.")] = None,
+    timeout: Annotated[str | None, typer.Option(help="Bound of a wave (rolling: of a task), as 1800 or 30m.")] = None,
+    parallel: Annotated[str | None, typer.Option(help="How many starts may be under way at once.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory limit of every task, whatever the plan says.")] = None,
+    cpus: Annotated[str | None, typer.Option(help="CPU limit of every task, in cores.")] = None,
+    pids: Annotated[str | None, typer.Option(help="Limit of processes of every task.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Memory that tasks may hold together: a size, or auto.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="barrier (waves as written) or rolling.")] = None,
+    retries: Annotated[str | None, typer.Option(help="Attempts of a task altogether.")] = None,
+    retry_on: Annotated[str | None, typer.Option(help="Verdicts that are tried again, with commas.")] = None,
+    keep_going: Annotated[bool | None, typer.Option("--keep-going", help="Go on after a failed wave.")] = None,
+    driver: Annotated[str | None, typer.Option(help="auto, docker or process.")] = None,
+    pull: Annotated[str | None, typer.Option(help="Images: missing, always or never.")] = None,
+    run_id: Annotated[str | None, typer.Option(help="Id of the run; an unfinished one is gone on with.")] = None,
+    state_dir: Annotated[str | None, typer.Option(help="Where journals, logs and locks live.")] = None,
+    poll_interval: Annotated[str | None, typer.Option(help="Seconds between progress lines.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Keep each iteration's results and logs in here.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="Facts as JSON lines on stdout, the result last.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and why; do nothing.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say more.")] = False,
+) -> None:
+    """Run all waves of PLAN. Exit code: 0 all succeeded, 1 some failed, 2 bad input, 3 infrastructure, 130 Ctrl-C."""
+    settings = load_settings(
+        {
+            "base_image": base_image,
+            "workspace": workspace,
+            "network": network,
+            "isolate": isolate,
+            "user": user,
+            "monitor_timeout": timeout,
+            "parallel": parallel,
+            "memory": memory,
+            "cpus": cpus,
+            "pids": pids,
+            "budget": budget,
+            "schedule": schedule,
+            "retries": retries,
+            "retry_on": retry_on,
+            "keep_going": keep_going,
+            "driver": driver,
+            "pull": pull,
+            "state_dir": state_dir,
+            "poll_interval": poll_interval,
+            "cache": cache,
+        },
+        environ=os.environ,
+        cwd=Path.cwd(),
+    )
+    raw = RawOptions(
+        environment=environment or (),
+        env_files=env_file or (),
+        mounts=mount or (),
+        secrets=secret or (),
+        run_id=run_id,
+    )
+    plan = read_plan(plan_file, settings)
+    request = build_request(settings, plan, raw)
+    if dry_run or settings.spawn_dry_run:
+        print_rehearsal(request, as_json=json_lines)
+        return
+    with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
+        for warning in plan.warnings:
+            screen.notice(f"warning: {warning}")
+        report = anyio.run(_run, request, settings, screen)
+        _deliver(report, settings, screen, plan, output)
+    raise typer.Exit(report.exit_code)
+
+
+async def _run(request: RunRequest, settings: Settings, screen: Screen) -> RunReport:
+    """The run, with the screen brought up to date beside it."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_tick, screen, settings.poll_interval)
+        report = await run_plan(
+            request, Hooks(listeners=screen.listeners, notice=screen.notice, pulling=screen.pulling)
+        )
+        group.cancel_scope.cancel()
+    return report
+
+
+async def _tick(screen: Screen, interval_s: float) -> None:
+    while True:
+        await anyio.sleep(interval_s)
+        screen.tick()
+
+
+def _deliver(report: RunReport, settings: Settings, screen: Screen, plan: Plan, output: Path | None) -> None:
+    """The result, everywhere it was asked for: the run's directory, --output, --cache, stdout; the summary last."""
+    result = report.result()
+    if "run_id" in result:
+        files = StateDir(settings.state_dir).run(result["run_id"])
+        write_json(files.results, result)
+        if settings.cache is not None:
+            result["cached_in"] = str(keep_iteration(settings.cache, result, files))
+    if output is not None:
+        write_json(output, result)
+    if not screen.finish(result) and not screen.stdout_is_terminal:
+        print_result(result)
+    print_summary(result, screen.console, state_dir=settings.state_dir)
