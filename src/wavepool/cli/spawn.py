@@ -1,0 +1,241 @@
+"""`wavepool spawn`: start the containers of one wave and leave them running."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from wavepool.cli.output import check_output, print_result, progress_line, write_json
+from wavepool.cli.request import RawOptions, build_surroundings, read_plan
+from wavepool.cli.steps import INTERRUPTED, infrastructure_exits, open_engine, peek_owner
+from wavepool.config import Settings, load_settings
+from wavepool.drivers.base import Driver
+from wavepool.engine.cleanup import SPAWN_RECORD
+from wavepool.engine.clock import SystemClock
+from wavepool.engine.signals import forward_interrupts
+from wavepool.engine.spawn import (
+    Spawned,
+    Spawner,
+    check_independent,
+    lifetime_end_s,
+    needs_of,
+    new_spawn_id,
+    rehearse_spawn,
+    spawn_json,
+)
+from wavepool.engine.spec import SpecBuilder
+from wavepool.host import read_memory
+from wavepool.model import Task
+from wavepool.plan import Plan, check_capacity
+from wavepool.statedir import StateDir
+from wavepool.units import human_size
+
+VALIDATION_FAILED = 2
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(name="spawn")(spawn)
+
+
+def spawn(
+    wave_plan: Annotated[str, typer.Option(metavar="FILE", help="The wave plan: a JSON file, or - for stdin.")],
+    wave_number: Annotated[int, typer.Option(help="The wave to spawn.")],
+    base_image: Annotated[str | None, typer.Option(help="Image of batches that name none.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="Host directory, mounted at /workspace.")] = None,
+    network: Annotated[str | None, typer.Option(help="Name of the network; made if missing.")] = None,
+    environment: Annotated[
+        list[str] | None, typer.Option(help="VAR=VALUE for every container; repeatable. Visible in docker inspect.")
+    ] = None,
+    env_file: Annotated[list[str] | None, typer.Option(help="File of VAR=VALUE lines; repeatable.")] = None,
+    secret: Annotated[
+        list[str] | None, typer.Option(help="NAME, NAME=env:VAR or NAME=file:PATH; the file /run/secrets/NAME.")
+    ] = None,
+    mount: Annotated[list[str] | None, typer.Option(help="SOURCE:TARGET[:rw]; read-only unless told.")] = None,
+    user: Annotated[str | None, typer.Option(help="uid:gid; the owner of the workspace unless told.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory limit of every container, whatever the plan says.")] = None,
+    pull: Annotated[str | None, typer.Option(help="Images: missing, always or never.")] = None,
+    parallel: Annotated[str | None, typer.Option(help="How many starts may be under way at once (5).")] = None,
+    state_dir: Annotated[str | None, typer.Option(help="Where slots, logs and locks live.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the manifest to this file too.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and why; do nothing.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say more on stderr.")] = False,
+) -> None:
+    """Start every container of one wave. Exit code: 0 all started, 1 some did not, 2 bad input or no Docker."""
+    settings = load_settings(
+        {
+            "base_image": base_image,
+            "workspace": workspace,
+            "network": network,
+            "user": user,
+            "memory": memory,
+            "pull": pull,
+            "parallel": parallel,
+            "state_dir": state_dir,
+        },
+        environ=os.environ,
+        cwd=Path.cwd(),
+    )
+    check_output(output)
+    plan = read_plan(wave_plan, settings).only(wave_number)
+    check_independent(plan.tasks)
+    raw = RawOptions(environment=environment or (), env_files=env_file or (), mounts=mount or (), secrets=secret or ())
+    step = _Spawn(settings, plan, wave_number, raw, verbose=verbose)
+    for warning in plan.warnings:
+        progress_line(f"warning: {warning}")
+    with infrastructure_exits(VALIDATION_FAILED):
+        anyio.run(step.rehearse if dry_run or settings.spawn_dry_run else step.run)
+    if step.result is None:
+        raise typer.Exit(INTERRUPTED)
+    print_result(step.result)
+    if output is not None:
+        write_json(output, step.result)
+    raise typer.Exit(step.exit_code)
+
+
+class _Spawn:
+    """One call of `spawn`. `result` is None until there is one."""
+
+    def __init__(self, settings: Settings, plan: Plan, wave: int, raw: RawOptions, *, verbose: bool) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._wave = wave
+        self._verbose = verbose
+        self._state_dir = StateDir(settings.state_dir)
+        self._clock = SystemClock()
+        self._spawned_at = self._clock.now().utc
+        self._run_id = new_spawn_id(self._spawned_at)
+        self._surroundings, self._secrets = build_surroundings(settings, raw)
+        self._spawner: Spawner | None = None
+        self.result: dict[str, object] | None = None
+        self.exit_code = 0
+
+    async def rehearse(self) -> None:
+        """What `run` would do. Changes nothing, not even the state directory."""
+        specs = self._specs(peek_owner(self._state_dir))
+        tasks = self._plan.tasks
+        async with open_engine() as (driver, records):
+            check_capacity(self._plan, (await driver.probe()).nodes)
+            actions = await rehearse_spawn(tasks, specs, records) if tasks else []
+        empty = spawn_json(
+            Spawned(),
+            wave=self._wave,
+            run_id=self._run_id,
+            network=specs.network(self._wave),
+            spawned_at=self._spawned_at,
+            interrupted=False,
+        )
+        planned = {"total_planned": len(tasks), "planned_memory": human_size(_memory_bytes(tasks))}
+        self.result = {**empty, "dry_run": True, **planned, "actions": actions}
+
+    async def run(self) -> None:
+        """Check everything, then start everything; Ctrl-C stops in between.
+
+        Raises:
+            InputError: a batch is larger than the host.
+            InfrastructureError: no engine, image, network or state directory. Nothing was started.
+        """
+        async with anyio.create_task_group() as group:
+            preparing = anyio.CancelScope()
+
+            def interrupt(force: bool) -> None:
+                if self._spawner is None:
+                    preparing.cancel()
+                    return
+                progress_line("interrupted: nothing more is spawned" + (", nothing is waited for" if force else ""))
+                self._spawner.interrupt(force)
+
+            group.start_soon(forward_interrupts, interrupt)
+            with preparing:
+                await self._run()
+            group.cancel_scope.cancel()
+
+    async def _run(self) -> None:
+        tasks = self._plan.tasks
+        if not tasks:
+            self._finish(Spawned(), None)
+            return
+        specs = self._specs(self._state_dir.owner())
+        files = self._state_dir.run(self._run_id)
+        async with open_engine() as (driver, _):
+            check_capacity(self._plan, (await driver.probe()).nodes)
+            self._warn(tasks)
+            with ExitStack() as held:
+                held.enter_context(files.lock())
+                network = specs.network(self._wave)
+                if network is not None:
+                    held.enter_context(self._state_dir.network_lease(network))
+                await driver.prepare(needs_of(tasks, specs), self._pulling)
+                write_json(files.artifacts / SPAWN_RECORD, {"wave_number": self._wave, "network": network})
+                spawned = await self._spawn(driver, specs, tasks)
+                self._finish(spawned, network)
+                if self.result is not None:
+                    write_json(files.artifacts / SPAWN_RECORD, self.result)
+
+    async def _spawn(self, driver: Driver, specs: SpecBuilder, tasks: tuple[Task, ...]) -> Spawned:
+        cap = self._plan.wave(self._wave).parallelism or self._settings.parallel
+        spawner = Spawner(
+            driver=driver,
+            specs=specs,
+            files=self._state_dir.run(self._run_id),
+            clock=self._clock,
+            parallel=min(self._settings.parallel, cap),
+            tell=progress_line,
+        )
+        progress_line(f"spawning {len(tasks)} containers of wave {self._wave} ({self._run_id})")
+        self._spawner = spawner
+        return await spawner.spawn(tasks)
+
+    def _finish(self, spawned: Spawned, network: str | None) -> None:
+        interrupted = self._spawner is not None and self._spawner.interrupted
+        self.result = spawn_json(
+            spawned,
+            wave=self._wave,
+            run_id=self._run_id,
+            network=network,
+            spawned_at=self._spawned_at,
+            interrupted=interrupted,
+        )
+        self.exit_code = INTERRUPTED if interrupted else (1 if spawned.failed else 0)
+        progress_line(f"spawned {len(spawned.started)} of {len(self._plan.tasks)} containers")
+        if interrupted and (spawned.started or any(each.exists for each in spawned.failed)):
+            progress_line(f"what exists is left running; remove it with: {self._cleanup_command()}")
+
+    def _cleanup_command(self) -> str:
+        return f"wavepool cleanup --wave-number {self._wave} --run-id {self._run_id}"
+
+    def _specs(self, owner: str) -> SpecBuilder:
+        return SpecBuilder(
+            owner=owner,
+            run_id=self._run_id,
+            surroundings=self._surroundings,
+            isolation=self._settings.isolate,
+            secrets=self._secrets,
+            detached=True,
+            lifetime_end_s=lifetime_end_s(self._clock.now(), self._settings.spawn_lifetime),
+        )
+
+    def _warn(self, tasks: tuple[Task, ...]) -> None:
+        """Spawned containers all run at once: nothing holds them to a budget, as `run` does."""
+        wanted, left = _memory_bytes(tasks), read_memory().available_bytes
+        if wanted > left:
+            progress_line(
+                f"warning: the limits add up to {human_size(wanted)}, this host has {human_size(left)} left; "
+                "`wavepool run` keeps to a budget"
+            )
+        if self._verbose:
+            for task in tasks:
+                progress_line(f"batch {task.id}: tier {task.tier}, {human_size(task.limits.memory_bytes)}")
+
+    def _pulling(self, image: str, text: str) -> None:
+        if self._verbose:
+            progress_line(f"pulling {image}: {text}")
+
+
+def _memory_bytes(tasks: tuple[Task, ...]) -> int:
+    return sum(task.limits.memory_bytes for task in tasks)

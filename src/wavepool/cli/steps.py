@@ -1,0 +1,87 @@
+"""What the seed's three steps share: reading a manifest, the open engine, Ctrl-C, and whose containers they are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+
+from wavepool.drivers.base import Driver
+from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.docker.records import DockerRecords
+from wavepool.engine.manifest import Manifest, parse_manifest
+from wavepool.engine.signals import forward_interrupts
+from wavepool.errors import InfrastructureError, SettingError
+from wavepool.statedir import StateDir
+
+INTERRUPTED = 130
+NOBODY = "nobody"
+"""Stands for an owner that was never made: it has no containers."""
+
+
+@asynccontextmanager
+async def open_engine() -> AsyncIterator[tuple[Driver, DockerRecords]]:
+    """The Docker driver, and looks at the same engine; both closed at the end."""
+    async with DockerDriver() as driver, DockerRecords() as records:
+        yield driver, records
+
+
+def read_manifest(path: str, wave: int | None) -> Manifest:
+    """The manifest of a file, or of standard input for ``-``, with the entries of `wave` alone.
+
+    Raises:
+        InputError: it cannot be read, or is wrong.
+    """
+    try:
+        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingError("--containers", path, f"a manifest that can be read ({reason})") from None
+    return parse_manifest(raw, "standard input" if path == "-" else path).only(wave)
+
+
+def peek_owner(state_dir: StateDir) -> str:
+    """The owner of the state directory, without making one: for looks that must leave no trace."""
+    return state_dir.owner() if (state_dir.path / "owner").exists() else NOBODY
+
+
+async def until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
+    """Do `work`; the first Ctrl-C or SIGTERM cancels it. True if one did.
+
+    Raises:
+        BaseExceptionGroup: around what `work` raised.
+    """
+    interrupted = False
+    async with anyio.create_task_group() as group:
+        scope = anyio.CancelScope()
+
+        def interrupt(_force: bool) -> None:
+            nonlocal interrupted
+            interrupted = True
+            scope.cancel()
+
+        group.start_soon(forward_interrupts, interrupt)
+        with scope:
+            await work()
+        group.cancel_scope.cancel()
+    return interrupted
+
+
+@contextmanager
+def infrastructure_exits(code: int) -> Iterator[None]:
+    """Let errors of the machine or the daemon leave with this exit code: the seed's steps have no 3."""
+    try:
+        yield
+    except* InfrastructureError as group:
+        for error in _leaves(group):
+            error.exit_code = code
+        raise
+
+
+def _leaves(error: BaseException) -> list[InfrastructureError]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error] if isinstance(error, InfrastructureError) else []
