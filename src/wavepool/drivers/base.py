@@ -82,6 +82,7 @@ class AttemptSpec:
 
     Attributes:
         attempt, owner, run_id, wave: who it is; the same values are in `labels`.
+        node: name of the node whose budget holds it; the driver starts it there. Empty where nobody decided: any.
         name: derived (`labels.container_name`); starting the same spec twice never runs it twice.
         image: reference; ignored by drivers without images.
         command: argv; None for the image's own entrypoint.
@@ -115,6 +116,7 @@ class AttemptSpec:
     user: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     spec_hash: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,7 @@ class Monitor:
         self._by_id: dict[str, _Watched] = {}
         self._began = clock.now()
         self._changed = anyio.Event()
+        self._engine_is_ahead = timedelta()
 
     async def run(self, *, timeout_s: float, poll_s: float) -> None:
         """Watch until every container has ended, those at their bound by being stopped. At once if none is left.
@@ -108,6 +109,8 @@ class Monitor:
         if not self._watched:
             return
         bound = self._began.utc + timedelta(seconds=timeout_s)
+        if any(each.entry.timeout_s is not None for each in self._watched):
+            self._engine_is_ahead = timedelta(seconds=(await self._driver.probe()).clock_offset_s)
         async with (
             self._driver.watch(Scope(owner=self._owner, detached=True)) as stream,
             anyio.create_task_group() as group,
@@ -218,7 +221,7 @@ class Monitor:
         watched.started_at = seen.started_at or watched.started_at
         watched.status = "removed" if seen.phase is Phase.GONE else seen.phase.value
         if watched.deadline is None and watched.entry.timeout_s is not None:
-            start = watched.started_at or self._began.utc
+            start = watched.started_at - self._engine_is_ahead if watched.started_at else self._began.utc
             watched.deadline = start + timedelta(seconds=watched.entry.timeout_s)
         if seen.ending is not None:
             if not watched.timed_out and self._marks.noted(seen.run_id, seen.handle.id):

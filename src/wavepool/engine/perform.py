@@ -15,10 +15,10 @@ from wavepool.core import actions, events
 from wavepool.core.actions import Action
 from wavepool.core.events import Event
 from wavepool.core.state import RunState
-from wavepool.drivers.base import Driver, LogChunk, Needs, NetworkNeed, Scope
+from wavepool.drivers.base import AttemptSpec, Driver, LogChunk, Needs, NetworkNeed, Scope
 from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import DriverUnavailable, InfrastructureError, NoSuchAttempt, NotStarted, Unknown
-from wavepool.model import AttemptId, Ending, Evidence, Handle, Isolation, LogRecord, VerdictKind
+from wavepool.model import AttemptId, AttemptPhase, Ending, Evidence, Handle, Isolation, LogRecord, VerdictKind
 from wavepool.statedir import RunDir
 
 TRIES = 5
@@ -87,7 +87,7 @@ class Performer:
             # The end of the run removes what is left of every wave, and reports what it cannot.
             _log.warning("wave not released", wave=action.wave, problem=str(error))
 
-    async def _start(self, action: actions.StartAttempt) -> Event:
+    async def _start(self, action: actions.StartAttempt) -> Event | None:
         attempt = action.attempt
         problem = ""
         for pause_s in _pauses():
@@ -99,26 +99,37 @@ class Performer:
                 problem = str(error)
                 _log.warning("start not known", attempt=str(attempt), problem=problem)
                 await anyio.sleep(pause_s)
+                if not self._still_to_start(attempt):
+                    break
             except InfrastructureError as error:
                 return events.Ended(attempt=attempt, handle=None, ending=_start_error(str(error), transient=False))
             else:
                 return events.Running(attempt=attempt, handle=handle, started_at=None)
+        if (live := self._state.attempt(attempt)) is None or live.handle is not None:
+            return None  # the watch has told meanwhile
         evidence = Evidence(reason=f"whether it started could not be known: {problem}")
         return events.Ended(
             attempt=attempt, handle=self._handle(attempt), ending=Ending(kind=VerdictKind.LOST, evidence=evidence)
         )
 
-    def _spec(self, attempt: AttemptId) -> Any:
+    def _still_to_start(self, attempt: AttemptId) -> bool:
+        """False once the watch has seen it (it may be gone again: it must not run twice), or a stop is wanted."""
+        live = self._state.attempt(attempt)
+        return live is not None and live.phase is AttemptPhase.INTENDED
+
+    def _spec(self, attempt: AttemptId) -> AttemptSpec:
         task = self._state.tasks[attempt.task_id].task
-        return self._specs.build(task, attempt, self._files.slot(task.key, attempt.number))
+        node = self._state.rules.nodes[self._state.live[attempt].node].name
+        return self._specs.build(task, attempt, self._files.slot(task.key, attempt.number), node)
 
     async def _stop(self, action: actions.StopAttempt) -> Event | None:
         problem = ""
         for pause_s in _pauses():
             try:
                 await self._driver.stop(action.handle, action.grace_s)
-            except NoSuchAttempt:
-                return None  # the watch tells that it is gone
+            except NoSuchAttempt as error:
+                problem = str(error)
+                break
             except (Unknown, DriverUnavailable) as error:
                 problem = str(error)
                 _log.warning("stop not known", attempt=str(action.attempt), problem=problem)

@@ -32,7 +32,7 @@ class SpecBuilder:
     detached: bool = False
     lifetime_end_s: int | None = None
 
-    def build(self, task: Task, attempt: AttemptId, slot: Path) -> AttemptSpec:
+    def build(self, task: Task, attempt: AttemptId, slot: Path, node: str = "") -> AttemptSpec:
         """The spec of one attempt; the same arguments always give the same spec."""
         around = self.surroundings
         env = {**around.env, **task.env, "BATCH_ID": task.id, "TASK_ID": task.id}
@@ -66,6 +66,7 @@ class SpecBuilder:
                 lifetime_end_s=self.lifetime_end_s,
             ),
             spec_hash=spec_hash,
+            node=node,
         )
 
     def name(self, task: Task, attempt: AttemptId) -> str:

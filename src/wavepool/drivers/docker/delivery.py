@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets as randomness
 import shutil
 import stat
 from collections.abc import Mapping
@@ -29,8 +30,7 @@ def write_prompt(slot: Path, prompt: str) -> Path:
     directory = slot / "prompt"
     directory.mkdir(mode=0o755, exist_ok=True)
     directory.chmod(0o755)  # the umask may have cut it
-    draft = directory / ".prompt.part"
-    draft.unlink(missing_ok=True)
+    draft = directory / f".prompt.{randomness.token_hex(8)}"  # two who start the same attempt at once do not meet
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444), "wb") as file:
         os.fchmod(file.fileno(), 0o444)
         file.write(prompt.encode("utf-8", "surrogatepass"))

@@ -62,7 +62,7 @@ class MemoryWorld:
     """A simulated engine with its ground truth for tests.
 
     Args:
-        nodes: where containers run; each is placed where most memory is left.
+        nodes: where containers run; one whose spec names none is placed where most memory is left.
         absent_images: references that cannot be had; every other image exists.
         entrypoints: image reference -> argv of tasks without a command (default: ``("sim",)``, which succeeds).
         latencies, hazards: how slow and how unreliable the engine is.
@@ -193,7 +193,7 @@ class MemoryWorld:
         """A container that does not run yet. Its name must be free."""
         assert spec.name not in self._by_name
         argv = spec.command if spec.command is not None else self._entrypoints.get(spec.image, DEFAULT_ENTRYPOINT)
-        made = Container(id=f"sim-{next(self._ids):08d}", spec=spec, script=Script.parse(argv), node=self._place())
+        made = Container(id=f"sim-{next(self._ids):08d}", spec=spec, script=Script.parse(argv), node=self._place(spec))
         self._by_id[made.id] = self._by_name[spec.name] = made
         self._tell(made)
         return made
@@ -273,7 +273,9 @@ class MemoryWorld:
             watcher.changed(container)
         self.wake()
 
-    def _place(self) -> str:
+    def _place(self, spec: AttemptSpec) -> str:
+        if spec.node:
+            return spec.node
         return max(self.nodes, key=lambda node: node.capacity.memory_bytes - self.held_bytes[node.name]).name
 
     def _hold(self, container: Container) -> None:

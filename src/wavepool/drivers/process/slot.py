@@ -164,7 +164,7 @@ def _root_in_memory() -> Path | None:
     uid = os.geteuid()
     for place in (Path("/dev/shm"), Path(f"/run/user/{uid}")):
         if os.access(place, os.W_OK | os.X_OK) and _filesystem_of(place) == "tmpfs":
-            return place / f"wavepool-{uid}"
+            return place / f"wavepool-processes-{uid}"
     return None
 
 
