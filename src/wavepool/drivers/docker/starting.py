@@ -46,8 +46,11 @@ class Starter:
         return container_id
 
     async def find(self, spec: AttemptSpec) -> tuple[str, bool] | None:
-        """(id, was started) of what exists under the name; None where nothing does. Raises as `start`."""
-        found = await self._look(spec)
+        """(id, was started) of what exists under the name, or None; changes nothing. Raises as `start`."""
+        try:
+            found = await inspect(self._api, spec.name)
+        except Refused as refused:
+            raise Unknown(f"{spec.name}: {refused.message}") from refused
         if found is None or found["State"]["Status"] in ("removing", "dead"):
             return None
         _check_ours(spec, found)
@@ -69,7 +72,10 @@ class Starter:
                 if cut is None:
                     raise  # nothing was asked of it
                 raise cut from error
-            found = await self.find(spec)
+            try:
+                found = await self.find(spec)
+            except DriverUnavailable as error:
+                raise _in_between(spec, error) from error
             if found is not None:
                 return found
             if time.monotonic() > give_up:
@@ -90,7 +96,7 @@ class Starter:
         except Unknown as cut:
             await self._settle(spec, cut, give_up)
         except DriverUnavailable as error:
-            raise Unknown(f"{spec.name} was created, then {error.message}", advice=error.advice) from error
+            raise _in_between(spec, error) from error
 
     async def _network_is_back(self, spec: AttemptSpec, refused: Refused) -> bool:
         if refused.status != 404 or "network" not in refused.words.lower():
@@ -124,8 +130,12 @@ class Starter:
         except Refused as refused:
             raise Unknown(f"{spec.name}: {refused.message}") from refused
         except DriverUnavailable as error:
-            # The create or start before this one may have been heard.
-            raise Unknown(f"{spec.name}: {error.message}", advice=error.advice) from error
+            raise _in_between(spec, error) from error
+
+
+def _in_between(spec: AttemptSpec, error: DriverUnavailable) -> Unknown:
+    """The daemon went away after it was asked something: what became of that is not known."""
+    return Unknown(f"{spec.name}: {error.message}", advice=error.advice)
 
 
 def _check_ours(spec: AttemptSpec, found: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from wavepool.drivers.base import Observation, Phase, Scope, Synced
 from wavepool.drivers.docker.api import ByteStream, DockerApi
-from wavepool.drivers.docker.births import Births
+from wavepool.drivers.docker.births import YOUNG_S, Births
 from wavepool.drivers.docker.containers import inspect, list_containers
 from wavepool.drivers.docker.sightings import (
     OwnActs,
@@ -203,14 +203,14 @@ class Watcher:
             self._known[container_id] = sighting
         if _stale(sighting, str(event["Action"])):
             return
-        self._watch_over(container_id, str(event["Action"]))
+        self._watch_over(container_id, str(event["Action"]), age_s=time.time() - int(event["timeNano"]) / 1e9)
         if sighting.apply(str(event["Action"]), attributes, event_time(event)):
             self._changed[container_id] = None
             self._wake.set()
 
-    def _watch_over(self, container_id: str, action: str) -> None:
+    def _watch_over(self, container_id: str, action: str, *, age_s: float) -> None:
         """Look closely at a container in its first moments, where its cgroup is on this host."""
-        if not self._api.address.startswith("unix://"):
+        if not self._api.address.startswith("unix://") or (action in ("create", "start") and age_s > YOUNG_S):
             return
         if action == "create":
             self._births.expect(container_id)
