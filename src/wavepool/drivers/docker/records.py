@@ -143,7 +143,7 @@ class DockerRecords:
             raise DriverUnavailable(f"the Docker daemon refuses /{path}: {refused.words}") from refused
 
 
-def checked_reference(reference: str) -> str:
+def checked_reference(reference: object) -> str:
     """`reference`, if it can be a container's id or name; it becomes a part of a path.
 
     Raises:

@@ -163,7 +163,8 @@ class MemoryWorld:
         return self._by_name.get(name)
 
     def find(self, handle: Handle) -> Container | None:
-        return self._by_id.get(handle.id)
+        """The container of a handle, by id, or by name where only that is known."""
+        return self._by_id.get(handle.id) if handle.id else self._by_name.get(handle.name)
 
     def is_appearing(self, name: str) -> bool:
         """True while a create that was cut off has yet to have its effect."""
