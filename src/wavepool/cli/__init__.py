@@ -8,7 +8,7 @@ import sys
 import structlog
 import typer
 
-from wavepool.cli import run
+from wavepool.cli import cleanup, doctor, monitor, run, spawn
 from wavepool.errors import WavepoolError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (run,):
+for verb in (run, spawn, monitor, cleanup, doctor):
     verb.register(app)
 
 INTERRUPTED = 130

@@ -10,14 +10,13 @@ import anyio
 import typer
 
 from wavepool.cli.dryrun import print_rehearsal
-from wavepool.cli.output import print_result, write_json
+from wavepool.cli.output import check_output, write_json
 from wavepool.cli.request import RawOptions, build_request, read_plan
-from wavepool.cli.screen import Screen, open_screen
+from wavepool.cli.screen import TICK_S, Screen, open_screen
 from wavepool.cli.summary import print_summary
 from wavepool.config import Settings, load_settings
 from wavepool.engine.cache import keep_iteration
 from wavepool.engine.report import RunReport
-from wavepool.plan import Plan
 from wavepool.statedir import StateDir
 from wavepool.wiring import Hooks, RunRequest, run_plan
 
@@ -97,6 +96,7 @@ def run(
         secrets=secret or (),
         run_id=run_id,
     )
+    check_output(output)
     plan = read_plan(plan_file, settings)
     request = build_request(settings, plan, raw)
     if dry_run or settings.spawn_dry_run:
@@ -105,15 +105,15 @@ def run(
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
         for warning in plan.warnings:
             screen.notice(f"warning: {warning}")
-        report = anyio.run(_run, request, settings, screen)
-        _deliver(report, settings, screen, plan, output)
+        report = anyio.run(_run, request, screen)
+        _deliver(report, settings, screen, output)
     raise typer.Exit(report.exit_code)
 
 
-async def _run(request: RunRequest, settings: Settings, screen: Screen) -> RunReport:
+async def _run(request: RunRequest, screen: Screen) -> RunReport:
     """The run, with the screen brought up to date beside it."""
     async with anyio.create_task_group() as group:
-        group.start_soon(_tick, screen, settings.poll_interval)
+        group.start_soon(_tick, screen)
         report = await run_plan(
             request, Hooks(listeners=screen.listeners, notice=screen.notice, pulling=screen.pulling)
         )
@@ -121,13 +121,13 @@ async def _run(request: RunRequest, settings: Settings, screen: Screen) -> RunRe
     return report
 
 
-async def _tick(screen: Screen, interval_s: float) -> None:
+async def _tick(screen: Screen) -> None:
     while True:
-        await anyio.sleep(interval_s)
+        await anyio.sleep(TICK_S)
         screen.tick()
 
 
-def _deliver(report: RunReport, settings: Settings, screen: Screen, plan: Plan, output: Path | None) -> None:
+def _deliver(report: RunReport, settings: Settings, screen: Screen, output: Path | None) -> None:
     """The result, everywhere it was asked for: the run's directory, --output, --cache, stdout; the summary last."""
     result = report.result()
     if "run_id" in result:
@@ -137,6 +137,5 @@ def _deliver(report: RunReport, settings: Settings, screen: Screen, plan: Plan, 
             result["cached_in"] = str(keep_iteration(settings.cache, result, files))
     if output is not None:
         write_json(output, result)
-    if not screen.finish(result) and not screen.stdout_is_terminal:
-        print_result(result)
+    screen.finish(result)
     print_summary(result, screen.console, state_dir=settings.state_dir)

@@ -9,13 +9,17 @@ from typing import Any
 
 from rich.console import Console
 
-from wavepool.cli.output import progress_line
+from wavepool.cli.output import print_result
 from wavepool.config import Settings
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.listener import Listener
-from wavepool.listeners.jsonl import JsonLinesListener
-from wavepool.listeners.live import LiveListener
-from wavepool.listeners.plain import PlainListener
+from wavepool.listeners import JsonLinesListener, LiveListener, PlainListener
+
+TICK_S = 0.5
+"""How often a screen is asked whether it is time for a line of progress; so the first one comes early."""
+
+TICK_S = 0.25
+"""How often a screen is asked whether it is time to show something."""
 
 
 class Screen:
@@ -23,64 +27,52 @@ class Screen:
 
     Attributes:
         console: on stderr.
-        stdout_is_terminal: then the result is not printed there: the summary says it.
     """
 
-    def __init__(self, console: Console, live: LiveListener | None, plain: PlainListener | None) -> None:
+    def __init__(
+        self, console: Console, shown: LiveListener | PlainListener, json_lines: JsonLinesListener | None
+    ) -> None:
         self.console = console
-        self.stdout_is_terminal = sys.stdout.isatty()
-        self._live = live
-        self._plain = plain
-        self._json: JsonLinesListener | None = None
-        self._clock = SystemClock()
-
-    def write_json_lines(self, listener: JsonLinesListener) -> None:
-        """Facts as JSON lines too."""
-        self._json = listener
+        self._shown = shown
+        self._json_lines = json_lines
 
     @property
     def listeners(self) -> Sequence[Listener]:
         """All that want the facts."""
-        return [listener for listener in (self._live, self._plain, self._json) if listener is not None]
+        return [self._shown] if self._json_lines is None else [self._shown, self._json_lines]
 
     def tick(self) -> None:
-        """The interval has passed: show how far the run is."""
-        if self._plain is not None:
-            self._plain.tick(self._clock.now().utc)
+        """Some time has passed: show how far the run is, if it is time for it."""
+        self._shown.tick()
 
     def notice(self, text: str) -> None:
         """One sentence for a person."""
-        if self._live is not None:
-            self.console.print(text, style="yellow", markup=False, highlight=False)
-        else:
-            progress_line(text)
+        self._shown.notice(text)
 
     def pulling(self, image: str, text: str) -> None:
         """How far the pull of an image is."""
         self.notice(f"pulling {image}: {text}")
 
-    def finish(self, result: Mapping[str, Any]) -> bool:
-        """End the display; True if the result was written as the last JSON line."""
-        if self._live is not None:
-            self._live.stop()
-        if self._json is None:
-            return False
-        self._json.finish(result)
-        return True
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """End the display, and write the result to stdout; not where that is a terminal: the summary says it."""
+        self._shown.close()
+        if self._json_lines is not None:
+            self._json_lines.finish(result)
+        elif not sys.stdout.isatty():
+            print_result(result)
 
 
 @contextmanager
 def open_screen(settings: Settings, *, json_lines: bool, verbose: bool) -> Iterator[Screen]:
-    """The screen that fits where we run; leaving restores the terminal."""
+    """The screen that fits where we run; leaving restores the terminal and writes what waits."""
     console = Console(stderr=True, highlight=False)
+    clock = SystemClock()
     with ExitStack() as stack:
-        live: LiveListener | None = None
-        plain: PlainListener | None = None
+        shown: LiveListener | PlainListener
         if console.is_terminal and not verbose:
-            live = stack.enter_context(LiveListener(console))
+            shown = LiveListener(console, clock)
         else:
-            plain = PlainListener(progress_line, verbose=verbose)
-        screen = Screen(console, live, plain)
-        if json_lines:
-            screen.write_json_lines(stack.enter_context(JsonLinesListener(sys.stdout)))
-        yield screen
+            shown = PlainListener(sys.stderr, settings.poll_interval, clock, verbose=verbose)
+        stack.enter_context(shown)
+        facts = stack.enter_context(JsonLinesListener(sys.stdout.buffer)) if json_lines else None
+        yield Screen(console, shown, facts)

@@ -1,0 +1,78 @@
+"""Counts of tasks, as every screen shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from wavepool.model import VerdictKind
+
+
+class Figures:
+    """Counts of tasks, of one wave or of the whole run. Every task is in one of pending, starting, running, ended.
+
+    `failed` is what ended without success and not by a timeout, as in the seed's line; `cancelled` and `skipped` are
+    parts of it. `retries` counts attempts that were followed by another one.
+    """
+
+    __slots__ = ("cancelled", "failed", "pending", "retries", "running", "skipped", "starting", "success", "timeout")
+
+    def __init__(self) -> None:
+        self.pending = 0
+        self.starting = 0
+        self.running = 0
+        self.success = 0
+        self.failed = 0
+        self.timeout = 0
+        self.cancelled = 0
+        self.skipped = 0
+        self.retries = 0
+
+    @property
+    def ended(self) -> int:
+        return self.success + self.failed + self.timeout
+
+    @property
+    def total(self) -> int:
+        return self.pending + self.starting + self.running + self.ended
+
+    def line(self) -> str:
+        """The seed's line."""
+        return f"Running: {self.running}, Completed: {self.success}, Failed: {self.failed}, Timeout: {self.timeout}"
+
+    def end(self, verdict: VerdictKind, count: int = 1) -> None:
+        """`count` tasks, taken out of another count by the caller, ended so."""
+        if verdict is VerdictKind.SUCCESS:
+            self.success += count
+        elif verdict is VerdictKind.TIMEOUT:
+            self.timeout += count
+        else:
+            self.failed += count
+            self.cancelled += count if verdict is VerdictKind.CANCELLED else 0
+            self.skipped += count if verdict is VerdictKind.SKIPPED else 0
+
+
+class WaveProgress(Figures):
+    """One wave: its figures, and where it stands. `rounds` counts the times that it reached its timeout."""
+
+    __slots__ = ("number", "opened_at", "rounds", "settled_at")
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.opened_at: datetime | None = None
+        self.settled_at: datetime | None = None
+        self.rounds = 0
+
+    @property
+    def state(self) -> str:
+        """``waiting``, ``open`` or ``settled``."""
+        if self.settled_at is not None:
+            return "settled"
+        return "open" if self.opened_at is not None else "waiting"
+
+    @property
+    def duration_s(self) -> float | None:
+        """From its opening until it was settled, None before."""
+        if self.opened_at is None or self.settled_at is None:
+            return None
+        return (self.settled_at - self.opened_at).total_seconds()

@@ -1,0 +1,197 @@
+"""Lines with timestamps, where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Self
+
+from wavepool.core import facts
+from wavepool.core.facts import Stamped
+from wavepool.engine.clock import Clock
+from wavepool.engine.listener import Listener
+from wavepool.listeners.figures import WaveProgress
+from wavepool.listeners.lines import LineWriter
+from wavepool.listeners.progress import Progress
+from wavepool.listeners.wording import count, printable, stamp
+from wavepool.model import StopReason, VerdictKind
+from wavepool.units import format_duration, human_size
+
+SKIPS_SHOWN = 20
+"""Skipped tasks that get a line each, of those decided together; the others are counted in one."""
+
+CLOSE_S = 5.0
+
+
+class PlainListener(Listener):
+    """Says what happens, one line each; successes only with `verbose`, and the seed's line every `interval_s`.
+
+    A context manager, closed by its owner: leaving it writes what still waits (at most 5 s). Lines are written by a
+    thread of its own; where `stream` takes none, further ones are dropped, and a last line says how many.
+
+    Args:
+        stream: text, as stderr.
+        interval_s: seconds between two progress lines; asked about only in `tick`.
+        clock: tells the time.
+        verbose: also each start and each success.
+        run_dir: where the log paths of the facts begin; None leaves them relative.
+    """
+
+    def __init__(
+        self,
+        stream: IO[str],
+        interval_s: float,
+        clock: Clock,
+        *,
+        verbose: bool = False,
+        run_dir: Path | None = None,
+    ) -> None:
+        self.progress = Progress()
+        self._stream = stream
+        self._interval_s = interval_s
+        self._clock = clock
+        self._verbose = verbose
+        self._run_dir = run_dir
+        self._last_s: float | None = None
+        self._writer: LineWriter[str] = LineWriter(self._write, stream.flush)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def on_facts(self, facts: Sequence[Stamped]) -> None:
+        skipped = 0
+        for stamped in facts:
+            self.progress.take(stamped)
+            skipped += _is_skip(stamped)
+            if _is_skip(stamped) and skipped > SKIPS_SHOWN:
+                continue
+            for line in self._lines(stamped):
+                self._say(stamped.utc, line)
+        if skipped > SKIPS_SHOWN:
+            self._say(facts[-1].utc, f"… and {skipped - SKIPS_SHOWN} more skipped")
+
+    def tick(self) -> None:
+        """The seed's line, if its time has come. Called by whoever owns the listener, as often as it likes."""
+        now = self._clock.now()
+        if self._last_s is not None and now.boot_s - self._last_s < self._interval_s:
+            return
+        if self.progress.run is None or self.progress.outcome is not None:
+            return
+        self._last_s = now.boot_s
+        left_s = self.progress.time_left_s(now)
+        left = f" ({format_duration(left_s)} left, estimated)" if left_s is not None else ""
+        self._say(now.utc, f"{self.progress.totals.line()}{left}")
+
+    def notice(self, text: str) -> None:
+        """Something that is no fact: a warning before the run, the progress of a pull."""
+        now = self._clock.now()
+        for line in text.splitlines():
+            self._say(now.utc, printable(line))
+
+    def close(self) -> int:
+        """Write what waits, and say how many lines were dropped. Safe to repeat."""
+        self._writer.drain(CLOSE_S)
+        dropped = self._writer.dropped
+        if dropped:
+            self._say(self._clock.now().utc, f"{count(dropped, 'line')} of this were dropped: nothing read them")
+        return self._writer.close(CLOSE_S)
+
+    def _say(self, at: datetime, line: str) -> None:
+        self._writer.put(f"{stamp(at)} {line}\n")
+
+    def _write(self, line: str) -> None:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding))
+
+    # -- the lines of one fact --
+
+    def _lines(self, stamped: Stamped) -> Iterator[str]:
+        match stamped.fact:
+            case facts.AttemptSettled() as fact:
+                if not fact.verdict.succeeded or self._verbose:
+                    yield self._verdict(fact)
+            case facts.AttemptStarted() as fact if self._verbose:
+                yield f"task {_named(fact.attempt.task_id)}: attempt {fact.attempt.number} runs"
+            case facts.StopIntended(handle=None, reason=StopReason.TIMEOUT) as fact:
+                yield f"task {_named(fact.attempt.task_id)}: out of time before it had started"
+            case facts.TaskRequeued() as fact:
+                yield f"task {_named(fact.task_id)}: will be tried again after {printable(fact.because)}"
+            case facts.TaskSkipped() as fact:
+                yield f"task {_named(fact.task_id)}: skipped, {printable(fact.cause)}"
+            case facts.AttemptRemoved(problem=str(problem)) as fact:
+                yield f"task {_named(fact.attempt.task_id)}: left behind, {printable(problem)}"
+            case _:
+                yield from self._lines_of_run(stamped)
+
+    def _lines_of_run(self, stamped: Stamped) -> Iterator[str]:
+        match stamped.fact:
+            case facts.RunOpened() as fact:
+                yield _opening(fact)
+            case facts.RunResumed():
+                yield "run resumed"
+            case facts.WaveOpened() as fact:
+                yield f"wave {fact.wave} opened: {count(self.progress.waves[fact.wave].total, 'task')}"
+            case facts.WaveTimedOut() as fact:
+                again = "it has another round" if fact.deadline_s is not None else "what has not started is skipped"
+                yield f"wave {fact.wave} reached its timeout: what runs is stopped, {again}"
+            case facts.WaveSettled() as fact:
+                yield _settled(self.progress.waves[fact.wave])
+            case facts.RunStopped() as fact:
+                yield f"nothing new starts: {printable(fact.cause)}"
+            case facts.RunInterrupted(force=True):
+                yield "interrupted: what runs is stopped"
+            case facts.RunInterrupted():
+                yield "interrupted: nothing new starts, what runs is waited for; interrupt again to stop it"
+            case facts.RunFinished() as fact:
+                took = format_duration(self.progress.elapsed_s(self._clock.now()))
+                yield f"run finished after {took}: {fact.outcome.value}. {self.progress.totals.line()}"
+            case _:
+                pass
+
+    def _verdict(self, fact: facts.AttemptSettled) -> str:
+        parts = [f"task {_named(fact.attempt.task_id)}: attempt {fact.attempt.number} {fact.verdict.kind.value}"]
+        if fact.verdict.exit_code is not None:
+            parts.append(f"exit code {fact.verdict.exit_code}")
+        reason = fact.verdict.evidence.reason or fact.verdict.evidence.daemon_error or ""
+        if reason:
+            parts.append(printable(reason))
+        if fact.log.path is not None:
+            parts.append(f"log {self._run_dir / fact.log.path if self._run_dir is not None else fact.log.path}")
+        if fact.log.problem is not None:
+            parts.append(printable(fact.log.problem))
+        return "; ".join(parts)
+
+
+def _is_skip(stamped: Stamped) -> bool:
+    return isinstance(stamped.fact, facts.TaskSkipped)
+
+
+def _named(task_id: str) -> str:
+    return printable(task_id, 80)
+
+
+def _opening(fact: facts.RunOpened) -> str:
+    budget_bytes = sum(node.capacity.memory_bytes for node in fact.rules.nodes)
+    nodes = f" on {len(fact.rules.nodes)} nodes" if len(fact.rules.nodes) > 1 else ""
+    return (
+        f"run {printable(fact.run_id)} opened: driver {fact.driver}, schedule {fact.rules.schedule.value}, "
+        f"budget {human_size(budget_bytes)}{nodes}"
+    )
+
+
+def _settled(wave: WaveProgress) -> str:
+    took = format_duration(wave.duration_s or 0.0)
+    counts = f"{wave.success} of {count(wave.total, 'task')} succeeded"
+    rest = {
+        "failed": wave.failed - wave.skipped - wave.cancelled,
+        VerdictKind.TIMEOUT.value: wave.timeout,
+        VerdictKind.CANCELLED.value: wave.cancelled,
+        VerdictKind.SKIPPED.value: wave.skipped,
+        "retried": wave.retries,
+    }
+    more = "".join(f", {number} {word}" for word, number in rest.items() if number)
+    return f"wave {wave.number} settled after {took}: {counts}{more}"

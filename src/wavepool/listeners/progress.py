@@ -1,0 +1,273 @@
+"""Facts -> figures: how far a run is. Pure, and O(1) for each fact (each task, for the fact that brings tasks)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from wavepool.core import facts
+from wavepool.core.events import Now
+from wavepool.core.facts import Outcome, Stamped
+from wavepool.listeners.figures import Figures, WaveProgress
+from wavepool.model import AttemptId, LogRecord, VerdictKind
+
+RECENT = 16
+"""Ended attempts that are remembered, the latest first to be shown."""
+
+ESTIMATE_FROM = 3
+"""Finished attempts before a time left is told."""
+
+
+class Active(NamedTuple):
+    """An attempt that holds memory. `since_s` is on the clock of `Progress`."""
+
+    wave: WaveProgress
+    held_bytes: int
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """One ended attempt, or a task that was skipped (then `attempt` is 0)."""
+
+    task_id: str
+    attempt: int
+    verdict: VerdictKind
+    reason: str
+    log: LogRecord
+    at: datetime
+
+
+class Progress:
+    """Folds facts into figures.
+
+    Its clock counts the seconds in which some process was at the run: the boot clock, without the gap before each
+    resume.
+
+    Attributes:
+        run: the first fact, None before it came.
+        totals, waves: figures of the run, and of each wave by number in the plan's order.
+        open: numbers of the waves that are open, in the order of their opening.
+        held_bytes, budget_bytes: memory that is promised, over all nodes.
+        recent: the latest ended attempts and skipped tasks, oldest first; `troubled`: those without success.
+    """
+
+    def __init__(self) -> None:
+        self.run: facts.RunOpened | None = None
+        self.totals = Figures()
+        self.waves: dict[int, WaveProgress] = {}
+        self.open: dict[int, WaveProgress] = {}
+        self.held_bytes = 0
+        self.budget_bytes = 0
+        self.recent: deque[Ended] = deque(maxlen=RECENT)
+        self.troubled: deque[Ended] = deque(maxlen=RECENT)
+        self.stopped: str | None = None
+        self.draining = False
+        self.forced = False
+        self.outcome: Outcome | None = None
+        self.finished_at: datetime | None = None
+        self.left_behind = 0
+        self._machine_failed = False
+        self._wave_of: dict[str, WaveProgress] = {}
+        self._last: dict[str, VerdictKind] = {}
+        """Verdict of the last attempt of tasks that are not final."""
+        self._active: dict[AttemptId, Active] = {}
+        self._known: set[AttemptId] = set()
+        """Active ones whose start is known."""
+        self._offset_s: float | None = None
+        self._clock_s = 0.0
+        self._first_start_s: float | None = None
+        self._since_sum_s = 0.0
+        self._finished = 0
+        self._finished_s = 0.0
+
+    def take_all(self, stamped: Iterable[Stamped]) -> None:
+        """Take in facts in their order."""
+        for one in stamped:
+            self.take(one)
+
+    def take(self, stamped: Stamped) -> None:
+        """Take in one more fact."""
+        fact = stamped.fact
+        if self._offset_s is None or isinstance(fact, facts.RunResumed):
+            self._offset_s = self._clock_s - stamped.boot_s
+        self._clock_s = max(self._clock_s, stamped.boot_s + self._offset_s)
+        match fact:
+            case facts.StartIntended():
+                self._start(fact)
+            case facts.AttemptStarted():
+                self._started(fact.attempt)
+            case facts.AttemptExited():
+                self._exited(fact.attempt)
+            case facts.AttemptSettled():
+                self._settled(fact, stamped.utc)
+            case facts.TaskSettled():
+                self._end(fact.task_id, self._last.pop(fact.task_id), leaves="running")
+            case facts.TaskRequeued():
+                self._requeued(fact.task_id)
+            case facts.TaskSkipped():
+                self._skipped(fact, stamped.utc)
+            case facts.AttemptRemoved():
+                self.left_behind += fact.problem is not None
+            case _:
+                self._take_of_run(stamped)
+
+    def elapsed_s(self, now: Now) -> float:
+        """Seconds on this clock; of a finished run, until its end."""
+        if self.outcome is not None or self._offset_s is None:
+            return self._clock_s
+        return max(self._clock_s, now.boot_s + self._offset_s)
+
+    def time_left_s(self, now: Now) -> float | None:
+        """An estimate of the seconds until all tasks are ended; None until enough is known, and at the end.
+
+        Mean duration of finished attempts x tasks that are pending, plus what active attempts lack of that mean, all
+        divided by the mean number of attempts that were active at once since the first one. Retries to come are not
+        foreseen.
+        """
+        if self._finished < ESTIMATE_FROM or self._first_start_s is None or self.outcome is not None:
+            return None
+        clock_s = self.elapsed_s(now)
+        mean_s = self._finished_s / self._finished
+        active_s = len(self._active) * clock_s - self._since_sum_s
+        span_s = clock_s - self._first_start_s
+        if span_s <= 0 or mean_s <= 0:
+            return None
+        concurrency = (self._finished_s + active_s) / span_s
+        work_s = self.totals.pending * mean_s + max(0.0, len(self._active) * mean_s - active_s)
+        return work_s / concurrency
+
+    # -- of the run and its waves --
+
+    def _take_of_run(self, stamped: Stamped) -> None:
+        match stamped.fact:
+            case facts.RunOpened() as fact:
+                self.run = fact
+                self.budget_bytes = sum(node.capacity.memory_bytes for node in fact.rules.nodes)
+            case facts.TasksAdded() as fact:
+                self._add(fact)
+            case facts.WaveOpened() as fact:
+                wave = self.open[fact.wave] = self.waves[fact.wave]
+                wave.opened_at = wave.opened_at or fact.at
+            case facts.WaveTimedOut() as fact:
+                self.waves[fact.wave].rounds += 1
+            case facts.WaveSettled() as fact:
+                self.waves[fact.wave].settled_at = fact.at
+                self.open.pop(fact.wave, None)
+            case facts.RunStopped() as fact:
+                self.stopped = self.stopped or fact.cause
+                self._machine_failed = self._machine_failed or fact.infrastructure
+            case facts.RunInterrupted() as fact:
+                self.draining, self.forced = True, self.forced or fact.force
+            case facts.RunResumed():
+                self._resume()
+            case facts.RunFinished() as fact:
+                self._finish(fact)
+            case _:
+                pass
+
+    def _resume(self) -> None:
+        """As the core does: a drain is over, and so is what the machine was at fault for."""
+        if self.draining or self._machine_failed:
+            self.stopped, self.outcome, self.finished_at = None, None, None
+            self.draining = self.forced = self._machine_failed = False
+
+    def _add(self, fact: facts.TasksAdded) -> None:
+        for wave in fact.waves:
+            self.waves[wave.number] = WaveProgress(wave.number)
+        for task in fact.tasks:
+            wave_progress = self._wave_of[task.id] = self.waves[task.wave]
+            wave_progress.pending += 1
+        self.totals.pending += len(fact.tasks)
+
+    def _finish(self, fact: facts.RunFinished) -> None:
+        """What was never reached is skipped, unless a resume may still reach it."""
+        self.outcome, self.finished_at = fact.outcome, fact.at
+        if fact.outcome in (Outcome.INTERRUPTED, Outcome.INFRASTRUCTURE):
+            return
+        for task_id in list(self._last):
+            self._end(task_id, self._last.pop(task_id), leaves="pending")
+        for figures in (*self.waves.values(), self.totals):
+            figures.end(VerdictKind.SKIPPED, figures.pending)
+            figures.pending = 0
+
+    # -- of tasks and attempts --
+
+    def _start(self, fact: facts.StartIntended) -> None:
+        wave = self._wave_of[fact.attempt.task_id]
+        for figures in (wave, self.totals):
+            figures.pending -= 1
+            figures.starting += 1
+        self.held_bytes += fact.held.memory_bytes
+        self._active[fact.attempt] = Active(wave, fact.held.memory_bytes, self._clock_s)
+        self._since_sum_s += self._clock_s
+        if self._first_start_s is None:
+            self._first_start_s = self._clock_s
+
+    def _started(self, attempt: AttemptId) -> None:
+        if attempt not in self._known:
+            self._known.add(attempt)
+            for figures in (self._wave_of[attempt.task_id], self.totals):
+                figures.starting -= 1
+                figures.running += 1
+
+    def _exited(self, attempt: AttemptId) -> None:
+        """It holds nothing any more; until its verdict its task still counts as running."""
+        self._started(attempt)
+        self._known.discard(attempt)
+        active = self._active.pop(attempt)
+        self.held_bytes -= active.held_bytes
+        self._since_sum_s -= active.since_s
+        self._finished += 1
+        self._finished_s += self._clock_s - active.since_s
+
+    def _settled(self, fact: facts.AttemptSettled, at: datetime) -> None:
+        task_id, verdict = fact.attempt.task_id, fact.verdict
+        self._last[task_id] = verdict.kind
+        self._remember(
+            Ended(
+                task_id=task_id,
+                attempt=fact.attempt.number,
+                verdict=verdict.kind,
+                reason=_reason(fact),
+                log=fact.log,
+                at=at,
+            )
+        )
+
+    def _requeued(self, task_id: str) -> None:
+        for figures in (self._wave_of[task_id], self.totals):
+            figures.running -= 1
+            figures.pending += 1
+            figures.retries += 1
+
+    def _skipped(self, fact: facts.TaskSkipped, at: datetime) -> None:
+        verdict = self._last.pop(fact.task_id, VerdictKind.SKIPPED)
+        self._end(fact.task_id, verdict, leaves="pending")
+        ended = Ended(
+            task_id=fact.task_id, attempt=0, verdict=VerdictKind.SKIPPED, reason=fact.cause, log=LogRecord(), at=at
+        )
+        self._remember(ended)
+
+    def _end(self, task_id: str, verdict: VerdictKind, *, leaves: str) -> None:
+        for figures in (self._wave_of[task_id], self.totals):
+            setattr(figures, leaves, getattr(figures, leaves) - 1)
+            figures.end(verdict)
+
+    def _remember(self, ended: Ended) -> None:
+        self.recent.append(ended)
+        if ended.verdict is not VerdictKind.SUCCESS:
+            self.troubled.append(ended)
+
+
+def _reason(fact: facts.AttemptSettled) -> str:
+    """The evidence's sentence, else the exit code or what else there is."""
+    evidence = fact.verdict.evidence
+    if evidence.reason:
+        return evidence.reason
+    if evidence.daemon_error:
+        return evidence.daemon_error
+    return f"exit code {fact.verdict.exit_code}" if fact.verdict.exit_code is not None else ""
