@@ -23,8 +23,8 @@ def print_summary(result: Mapping[str, Any], console: Console, *, state_dir: Pat
         return
     console.print(_waves(result))
     for line in _problems(result, state_dir / "runs" / result["run_id"]):
-        console.print(line)
-    console.print(_closing(result))
+        console.print(line, soft_wrap=True)
+    console.print(_closing(result), soft_wrap=True)
 
 
 def _waves(result: Mapping[str, Any]) -> Table:

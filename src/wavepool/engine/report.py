@@ -13,7 +13,7 @@ from typing import Any
 from wavepool.core import facts
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.model import Evidence, Task, VerdictKind
-from wavepool.units import format_size
+from wavepool.units import format_size, human_size
 
 EXIT_CODES: Mapping[Outcome | None, int] = {
     Outcome.SUCCESS: 0,
@@ -110,7 +110,7 @@ class RunReport:
             "driver": run.driver,
             "execution_mode": run.execution_mode,
             "schedule": run.rules.schedule.value,
-            "budget": {node.name: format_size(node.capacity.memory_bytes) for node in run.rules.nodes},
+            "budget": {node.name: human_size(node.capacity.memory_bytes) for node in run.rules.nodes},
             "started_at": stamp(run.at),
             "completed_at": stamp(self._ended_at),
             "duration_s": _seconds(run.at, self._ended_at or self._last_at),

@@ -160,7 +160,8 @@ class PlainListener(Listener):
         if reason:
             parts.append(printable(reason))
         if fact.log.path is not None:
-            parts.append(f"log {self._run_dir / fact.log.path if self._run_dir is not None else fact.log.path}")
+            path = fact.log.path if self._run_dir is None else str(self._run_dir / fact.log.path)
+            parts.append(f"log {printable(path)}")
         if fact.log.problem is not None:
             parts.append(printable(fact.log.problem))
         return "; ".join(parts)

@@ -79,6 +79,17 @@ async def test_a_cut_stream_is_picked_up_where_it_was(world: DockerWorld, proxy:
                     group.cancel_scope.cancel()
 
 
+async def test_what_came_and_went_before_is_not_told(world: DockerWorld) -> None:
+    spec = world.sh("true")
+    async with world.driver() as driver, world.driver() as restarted:
+        handle = (await run_to_end(driver, spec)).handle
+        await driver.remove(handle)
+        async with restarted.watch(Scope(owner=world.owner)) as states:
+            assert await anext(states) == Synced(present=frozenset())
+            await driver.start(later := world.sh("exit 5"))
+            assert (await anext(states)).handle.attempt == later.attempt
+
+
 async def test_patience_ends(world: DockerWorld, proxy: Proxy) -> None:
     async with (
         world.driver(host=proxy.host, patience_s=0.3) as driver,

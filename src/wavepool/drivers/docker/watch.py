@@ -1,9 +1,7 @@
 """Watching: one label-filtered event stream, a listing, and states made of both.
 
-An ending comes from the die event itself where events were seen without a gap: the daemon holds the container's lock
-while it takes the network down (50 ms on a bridge, API 1.41), and `inspect` would wait for that. Events never queue up:
-each is applied to its container's sighting at once, and only the names of changed ones wait for the consumer, so memory
-is bounded by the number of containers.
+Events never queue up: each is applied to its container's sighting at once, and only the ids of changed ones wait for
+the consumer, so memory is bounded by the number of containers.
 """
 
 from __future__ import annotations
@@ -20,10 +18,10 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from wavepool.drivers.base import Observation, Phase, Scope, Synced
+from wavepool.drivers.base import Phase, Scope, Synced
 from wavepool.drivers.docker.api import ByteStream, DockerApi
 from wavepool.drivers.docker.births import YOUNG_S, Births
-from wavepool.drivers.docker.containers import inspect, list_containers
+from wavepool.drivers.docker.containers import list_containers
 from wavepool.drivers.docker.sightings import (
     OwnActs,
     Sighting,
@@ -33,10 +31,9 @@ from wavepool.drivers.docker.sightings import (
     scope_filter,
     sight,
 )
+from wavepool.drivers.docker.telling import Teller, Told
 from wavepool.drivers.docker.trouble import Refused
-from wavepool.drivers.docker.verdict import KILLED, Final, ending, lost, read_final
 from wavepool.errors import DriverUnavailable
-from wavepool.model import Ending
 
 REPLAY_S = 2.0
 """The daemon sends a stream's header before it subscribes: events from a moment earlier are asked for too."""
@@ -44,13 +41,8 @@ INSPECTS_AT_ONCE = 8
 TELLERS = 4
 BUFFER = 256
 """Observations that wait for the consumer; beyond it, changes of one container fold into one."""
-LATE_OOM_S = 0.1
-"""On a busy host the event of a memory kill may come after that of the death it caused."""
 EVENT_MAX_BYTES = 1 << 20
 BACKOFF_MAX_S = 2.0
-_ORDER = {None: -1, Phase.CREATED: 0, Phase.RUNNING: 1, Phase.EXITED: 2, Phase.GONE: 3}
-
-Told = Observation | Synced
 
 
 class ObservationStream:
@@ -110,10 +102,10 @@ class Watcher:
         self.failure: DriverUnavailable | None = None
         self._api = api
         self._scope = scope
-        self._own = own
         self._out = out
         self._patience_s = patience_s
         self._known: dict[str, Sighting] = {}
+        self._teller = Teller(api, own, self._known, out)
         self._changed: dict[str, None] = {}
         self._being_told: set[str] = set()
         self._wake = anyio.Event()
@@ -242,22 +234,32 @@ class Watcher:
                 self._known[summary["Id"]] = sighting
                 found.append(sighting)
         ids = {sighting.handle.id for sighting in found}
-        for container_id in [known for known in self._known if known not in ids]:
-            if self._known[container_id].told is not None:
-                self._known[container_id].phase = Phase.GONE
-            # a container younger than the listing is told by its events
-            self._changed[container_id] = None
+        self._mark_absent(ids)
         limit = anyio.Semaphore(INSPECTS_AT_ONCE)
         async with anyio.create_task_group() as inner:
             for sighting in found:
                 inner.start_soon(self._until_cut, group, cut, self._tell_listed, sighting, limit)
         for container_id in [known for known in self._known if known not in ids]:
-            await self._tell(container_id)
+            await self._teller.tell(self._known[container_id])
         return frozenset((each.run_id, each.handle.attempt) for each in found if each.phase is not Phase.GONE)
+
+    def _mark_absent(self, listed: set[str]) -> None:
+        """What was told and is not listed is gone; what came and went before the listing was never there for anyone.
+
+        The rest is younger than the listing, and told by its events.
+        """
+        for container_id, sighting in list(self._known.items()):
+            if container_id in listed:
+                continue
+            if sighting.told is not None:
+                sighting.phase = Phase.GONE
+            elif sighting.phase is Phase.GONE:
+                del self._known[container_id]
+                self._changed.pop(container_id, None)
 
     async def _tell_listed(self, sighting: Sighting, limit: anyio.Semaphore) -> None:
         async with limit:
-            await self._tell_inspected(sighting, repeat=True)
+            await self._teller.tell_inspected(sighting, repeat=True)
 
     async def _tell_changes(self) -> None:
         while True:
@@ -269,106 +271,17 @@ class Watcher:
             del self._changed[container_id]
             self._being_told.add(container_id)
             try:
-                await self._tell(container_id)
+                if container_id in self._known:
+                    await self._teller.tell(self._known[container_id])
             finally:
                 self._being_told.discard(container_id)
                 if container_id in self._changed:
                     self._wake.set()
 
-    async def _tell(self, container_id: str) -> None:
-        """Tell the state that events have shown; inspect only where they do not suffice."""
-        sighting = self._known.get(container_id)
-        if sighting is None:
-            return
-        if sighting.phase is Phase.GONE:
-            await self._tell_gone(sighting)
-        elif sighting.phase is Phase.EXITED:
-            ended = _ending_by_events(sighting, self._own)
-            if ended is None:
-                await self._tell_inspected(sighting)
-            else:
-                await self._send(sighting, Phase.EXITED, ended)
-        else:
-            await self._send(sighting, sighting.phase, None)
-
-    async def _tell_gone(self, sighting: Sighting) -> None:
-        self._known.pop(sighting.handle.id, None)
-        ours = self._own.removed(sighting.handle.id)
-        if ours and sighting.told in (Phase.EXITED, Phase.GONE):
-            return  # the usual end of every attempt: its verdict is known and we cleaned up
-        by = "Wavepool before it had ended" if ours else "someone else"
-        await self._send(sighting, Phase.GONE, lost(f"its container was removed by {by}"))
-
-    async def _tell_inspected(self, sighting: Sighting, *, repeat: bool = False) -> None:
-        if _may_be_oom_yet(sighting):
-            await anyio.sleep(LATE_OOM_S)
-        found = await inspect(self._api, sighting.handle.id)
-        if found is None:
-            sighting.phase = Phase.GONE
-            if sighting.told is not None or sighting.died is not None:
-                await self._tell_gone(sighting)
-            return
-        final = read_final(found["State"])
-        sighting.started_at = final.started_at or sighting.started_at  # the event's own time may differ by a little
-        if final.status in ("removing", "dead") and self._own.removed(sighting.handle.id):
-            return  # its destroy event follows
-        ended = ending(final, sighting.witnessed(self._own))
-        if final.started_at is None and sighting.handle.name in self._own.starting:
-            ended = None  # a start of ours is at work on it and will say how that went
-        phase = _phase(final, ended)
-        if sighting.phase is not Phase.GONE:
-            sighting.phase = phase  # newer than any event that led here: a start that failed may yet be repeated
-        sighting.in_gap = sighting.in_gap and phase is not Phase.RUNNING
-        await self._send(sighting, phase, ended, repeat=repeat)
-
-    async def _send(self, sighting: Sighting, phase: Phase, ended: Ending | None, *, repeat: bool = False) -> None:
-        """Phases only go forward: what replayed events would tell again, or backwards, is not told."""
-        before, after = _ORDER[sighting.told], _ORDER[phase]
-        if after < before or (after == before and not repeat):
-            return
-        sighting.told = phase
-        await self._out.send(
-            Observation(
-                handle=sighting.handle,
-                run_id=sighting.run_id,
-                wave=sighting.wave,
-                phase=phase,
-                started_at=sighting.started_at,
-                ending=ended,
-                labels=sighting.labels,
-            )
-        )
-
 
 def _stale(sighting: Sighting, action: str) -> bool:
     """A replayed event of a phase that is long past."""
     return action == "start" and sighting.phase in (Phase.EXITED, Phase.GONE)
-
-
-def _may_be_oom_yet(sighting: Sighting) -> bool:
-    """It died with 137, and nothing has said why yet."""
-    return sighting.died is not None and sighting.died[0] == KILLED and not sighting.oom_at and not sighting.kills
-
-
-def _ending_by_events(sighting: Sighting, own: OwnActs) -> Ending | None:
-    """The ending of one whose every event was seen; None where only `inspect` knows (137 may be a memory kill)."""
-    if not sighting.complete or sighting.died is None or sighting.died[0] == KILLED:
-        return None
-    code, at = sighting.died
-    final = Final(
-        status="exited",
-        exit_code=code,
-        started_at=sighting.started_at,
-        finished_at=at,
-        oom_flag=sighting.oom_at is not None,
-    )
-    return ending(final, sighting.witnessed(own))
-
-
-def _phase(final: Final, ended: Ending | None) -> Phase:
-    if ended is not None:
-        return Phase.GONE if final.status in ("removing", "dead") else Phase.EXITED
-    return Phase.CREATED if final.started_at is None else Phase.RUNNING
 
 
 def _gave_up(error: DriverUnavailable | Refused, patience_s: float) -> DriverUnavailable:
