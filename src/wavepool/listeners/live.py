@@ -145,7 +145,8 @@ def _bar(shares: Sequence[tuple[int, str]], total: int) -> Text:
 def _counts(progress: Progress) -> Text:
     line = Text(progress.totals.line())
     totals = progress.totals
-    for word, number in (("Pending", totals.pending), ("Skipped", totals.skipped), ("Retries", totals.retries)):
+    for word in ("Starting", "Pending", "Skipped", "Retries"):
+        number = getattr(totals, word.lower())
         if number:
             line.append(f", {word}: {number}", style="dim")
     return line
@@ -189,7 +190,7 @@ def _wave_row(wave: WaveProgress) -> list[RenderableType]:
     return [
         Text(str(wave.number), style=style),
         Text(str(wave.total), style=style),
-        _figure(wave.running + wave.starting, "cyan"),
+        _figure(wave.running, "cyan"),
         _figure(wave.success, "green"),
         _figure(wave.failed, "red"),
         _figure(wave.timeout, "magenta"),
@@ -203,7 +204,7 @@ def _figure(number: int, colour: str) -> Text:
 
 def _troubled(progress: Progress, rows: int) -> list[RenderableType]:
     latest = list(progress.troubled)[-rows:] if rows else []
-    return [_troubled_line(ended) for ended in latest]
+    return [Text(), *(_troubled_line(ended) for ended in latest)] if latest else []
 
 
 def _troubled_line(ended: Ended) -> Text:
