@@ -15,6 +15,7 @@ from wavepool.testing.observing import (
     keys,
     output,
     raised,
+    run_to_end,
     scope_of,
     start_all,
     wait_ended,

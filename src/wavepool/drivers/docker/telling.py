@@ -1,0 +1,123 @@
+"""Telling what is known of one container: as an observation, once for each state.
+
+An ending comes from the die event itself where events were seen without a gap: the daemon holds the container's lock
+while it takes the network down (50 ms on a bridge, API 1.41), and `inspect` would wait for that.
+"""
+
+from __future__ import annotations
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from wavepool.drivers.base import Observation, Phase, Synced
+from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.containers import inspect
+from wavepool.drivers.docker.sightings import OwnActs, Sighting
+from wavepool.drivers.docker.verdict import KILLED, Final, ending, lost, read_final
+from wavepool.model import Ending
+
+LATE_OOM_S = 0.1
+"""On a busy host the event of a memory kill may come after that of the death it caused."""
+
+_ORDER = {None: -1, Phase.CREATED: 0, Phase.RUNNING: 1, Phase.EXITED: 2, Phase.GONE: 3}
+
+Told = Observation | Synced
+
+
+class Teller:
+    """Turns sightings into observations. One at a time for each container; drops from `known` what is gone."""
+
+    def __init__(
+        self, api: DockerApi, own: OwnActs, known: dict[str, Sighting], out: MemoryObjectSendStream[Told]
+    ) -> None:
+        self._api = api
+        self._own = own
+        self._known = known
+        self._out = out
+
+    async def tell(self, sighting: Sighting) -> None:
+        """Tell the state that events have shown; inspect only where they do not suffice. Raises as the API does."""
+        if sighting.phase is Phase.GONE:
+            await self._tell_gone(sighting)
+        elif sighting.phase is Phase.EXITED:
+            ended = _ending_by_events(sighting, self._own)
+            if ended is None:
+                await self.tell_inspected(sighting)
+            else:
+                await self._send(sighting, Phase.EXITED, ended)
+        else:
+            await self._send(sighting, sighting.phase, None)
+
+    async def _tell_gone(self, sighting: Sighting) -> None:
+        ours = self._own.removed(sighting.handle.id)
+        if not (ours and sighting.told is Phase.EXITED):  # else the usual end: its verdict is known and we cleaned up
+            by = "Wavepool before it had ended" if ours else "someone else"
+            await self._send(sighting, Phase.GONE, lost(f"its container was removed by {by}"))
+        self._known.pop(sighting.handle.id, None)
+
+    async def tell_inspected(self, sighting: Sighting, *, repeat: bool = False) -> None:
+        """Tell the state that `inspect` shows; with `repeat` also where it was told before. Raises as the API does."""
+        if _may_be_oom_yet(sighting):
+            await anyio.sleep(LATE_OOM_S)
+        found = await inspect(self._api, sighting.handle.id)
+        if found is None:
+            sighting.phase = Phase.GONE
+            if sighting.told is not None or sighting.died is not None:
+                await self._tell_gone(sighting)
+            return
+        final = read_final(found["State"])
+        sighting.started_at = final.started_at or sighting.started_at  # the event's own time may differ by a little
+        if final.status in ("removing", "dead") and self._own.removed(sighting.handle.id):
+            return  # its destroy event follows
+        ended = ending(final, sighting.witnessed(self._own))
+        if final.started_at is None and sighting.handle.name in self._own.starting:
+            ended = None  # a start of ours is at work on it and will say how that went
+        phase = _phase(final, ended)
+        if sighting.phase is not Phase.GONE:
+            sighting.phase = phase  # newer than any event that led here: a start that failed may yet be repeated
+        sighting.in_gap = sighting.in_gap and phase is not Phase.RUNNING
+        await self._send(sighting, phase, ended, repeat=repeat)
+
+    async def _send(self, sighting: Sighting, phase: Phase, ended: Ending | None, *, repeat: bool = False) -> None:
+        """Phases only go forward: what replayed events would tell again, or backwards, is not told."""
+        before, after = _ORDER[sighting.told], _ORDER[phase]
+        if after < before or (after == before and not repeat):
+            return
+        await self._out.send(
+            Observation(
+                handle=sighting.handle,
+                run_id=sighting.run_id,
+                wave=sighting.wave,
+                phase=phase,
+                started_at=sighting.started_at,
+                ending=ended,
+                labels=sighting.labels,
+            )
+        )
+        sighting.told = phase  # after it is told: one that is cut off here is told again after the next listing
+
+
+def _may_be_oom_yet(sighting: Sighting) -> bool:
+    """It died with 137, and nothing has said why yet."""
+    return sighting.died is not None and sighting.died[0] == KILLED and not sighting.oom_at and not sighting.kills
+
+
+def _ending_by_events(sighting: Sighting, own: OwnActs) -> Ending | None:
+    """The ending of one whose every event was seen; None where only `inspect` knows (137 may be a memory kill)."""
+    if not sighting.complete or sighting.died is None or sighting.died[0] == KILLED:
+        return None
+    code, at = sighting.died
+    final = Final(
+        status="exited",
+        exit_code=code,
+        started_at=sighting.started_at,
+        finished_at=at,
+        oom_flag=sighting.oom_at is not None,
+    )
+    return ending(final, sighting.witnessed(own))
+
+
+def _phase(final: Final, ended: Ending | None) -> Phase:
+    if ended is not None:
+        return Phase.GONE if final.status in ("removing", "dead") else Phase.EXITED
+    return Phase.CREATED if final.started_at is None else Phase.RUNNING
