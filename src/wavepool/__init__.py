@@ -1,1 +1,53 @@
-"""Run many coding agents, or any commands, in memory-budgeted waves of parallel containers."""
+"""Run many coding agents, or any commands, in memory-budgeted waves of parallel containers.
+
+The names in `__all__` are the public interface; a test pins them. Each is imported when it is first used, so that
+importing one small module does not bring in the whole engine. The command line is `wavepool`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wavepool.blocking import (
+        check_docker_access,
+        container_manifest,
+        container_status,
+        exit_code,
+        parse_memory,
+        save_logs,
+        wait_for_containers,
+    )
+    from wavepool.errors import WavepoolError
+    from wavepool.plan import Plan, TierMap, parse_plan
+    from wavepool.wiring import Hooks, RunRequest, run_plan
+
+__all__ = [
+    "Hooks",
+    "Plan",
+    "RunRequest",
+    "TierMap",
+    "WavepoolError",
+    "check_docker_access",
+    "container_manifest",
+    "container_status",
+    "exit_code",
+    "parse_memory",
+    "parse_plan",
+    "run_plan",
+    "save_logs",
+    "wait_for_containers",
+]
+
+_HOME_OF = {
+    "WavepoolError": "wavepool.errors",
+    **dict.fromkeys(("Plan", "TierMap", "parse_plan"), "wavepool.plan"),
+    **dict.fromkeys(("Hooks", "RunRequest", "run_plan"), "wavepool.wiring"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF.get(name, "wavepool.blocking")), name)

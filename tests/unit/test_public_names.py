@@ -1,0 +1,36 @@
+"""The public interface: adding a name is a decision, removing one breaks somebody."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import wavepool
+
+PUBLIC = [
+    "Hooks",
+    "Plan",
+    "RunRequest",
+    "TierMap",
+    "WavepoolError",
+    "check_docker_access",
+    "container_manifest",
+    "container_status",
+    "exit_code",
+    "parse_memory",
+    "parse_plan",
+    "run_plan",
+    "save_logs",
+    "wait_for_containers",
+]
+
+
+def test_the_public_names_are_these_and_all_can_be_had() -> None:
+    assert wavepool.__all__ == PUBLIC
+    assert all(getattr(wavepool, name) is not None for name in PUBLIC)
+    assert not hasattr(wavepool, "no_such_name")
+
+
+def test_importing_the_package_alone_brings_in_no_engine() -> None:
+    code = "import sys, wavepool; sys.exit('aiodocker' in sys.modules or 'wavepool.engine' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
