@@ -158,7 +158,7 @@ class PlainListener(Listener):
             parts.append(f"exit code {fact.verdict.exit_code}")
         reason = fact.verdict.evidence.reason or fact.verdict.evidence.daemon_error or ""
         if reason:
-            parts.append(printable(reason))
+            parts.append(printable(reason.rstrip(".")))
         if fact.log.path is not None:
             path = fact.log.path if self._run_dir is None else str(self._run_dir / fact.log.path)
             parts.append(f"log {printable(path)}")
