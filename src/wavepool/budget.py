@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import psutil
-
 from wavepool.errors import SettingError
 from wavepool.model import Node, Resources
 from wavepool.units import MIB, human_size
@@ -49,8 +47,3 @@ def budget_nodes(budget: Budget, nodes: Sequence[Node], available_bytes: int) ->
         )
         for node in nodes
     )
-
-
-def available_memory_bytes() -> int:
-    """What new processes of this host can have without swapping (MemAvailable of /proc/meminfo on Linux)."""
-    return int(psutil.virtual_memory().available)

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from wavepool.budget import Budget, available_memory_bytes, budget_nodes
+from wavepool.budget import Budget, budget_nodes
 from wavepool.drivers.base import Driver, DriverFacts, PullProgress
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.process import ProcessDriver
@@ -16,6 +16,7 @@ from wavepool.engine.listener import Listener
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
 from wavepool.errors import DriverUnavailable
+from wavepool.host import read_memory
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import Rules, Surroundings
 from wavepool.plan import Plan, check_capacity, check_schedule
@@ -149,4 +150,4 @@ def _available_bytes(found: DriverFacts) -> int:
     """A remote engine does not say what is free, so all of it counts."""
     if found.remote:
         return sum(node.capacity.memory_bytes for node in found.nodes)
-    return available_memory_bytes()
+    return read_memory().available_bytes
