@@ -82,12 +82,12 @@ def test_verbose_tells_every_start_and_success() -> None:
 
 
 def test_tells_each_failure_with_its_reason_its_log_and_the_retry() -> None:
-    said = lines(journal("a", troubles=Troubles(fails=1.0), max_attempts=2), run_dir=Path("/state/runs/r"))
+    said = lines(journal("a", troubles=Troubles(fails=1.0), max_attempts=2), runs_dir=Path("/state/runs"))
     failed = [line.split(" ", 1)[1] for line in said if line.split(" ", 1)[1].startswith("task")]
     assert failed == [
-        "task a: attempt 1 failed; exit code 1; simulated failed; log /state/runs/r/a#1.log",
+        "task a: attempt 1 failed; exit code 1; simulated failed; log /state/runs/simulated-3/a#1.log",
         "task a: will be tried again after failed (attempt 1 of 2)",
-        "task a: attempt 2 failed; exit code 1; simulated failed; log /state/runs/r/a#2.log",
+        "task a: attempt 2 failed; exit code 1; simulated failed; log /state/runs/simulated-3/a#2.log",
     ]
 
 

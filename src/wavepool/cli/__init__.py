@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import resource
 import sys
 
 import structlog
@@ -31,10 +33,18 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    _raise_descriptor_limit()
     try:
         app()
     except BaseException as error:
         sys.exit(_report(error))
+
+
+def _raise_descriptor_limit() -> None:
+    """A watched container holds several descriptors: hundreds of them are above the usual soft limit of 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _report(error: BaseException) -> int:

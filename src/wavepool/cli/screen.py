@@ -18,9 +18,6 @@ from wavepool.listeners import JsonLinesListener, LiveListener, PlainListener
 TICK_S = 0.5
 """How often a screen is asked whether it is time for a line of progress; so the first one comes early."""
 
-TICK_S = 0.25
-"""How often a screen is asked whether it is time to show something."""
-
 
 class Screen:
     """What a person and a machine see of one run. Progress goes to stderr, facts and results to stdout.
@@ -72,7 +69,9 @@ def open_screen(settings: Settings, *, json_lines: bool, verbose: bool) -> Itera
         if console.is_terminal and not verbose:
             shown = LiveListener(console, clock)
         else:
-            shown = PlainListener(sys.stderr, settings.poll_interval, clock, verbose=verbose)
+            shown = PlainListener(
+                sys.stderr, settings.poll_interval, clock, verbose=verbose, runs_dir=settings.state_dir / "runs"
+            )
         stack.enter_context(shown)
         facts = stack.enter_context(JsonLinesListener(sys.stdout.buffer)) if json_lines else None
         yield Screen(console, shown, facts)

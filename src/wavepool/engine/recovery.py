@@ -37,7 +37,13 @@ class Replayed:
     boot_id: str
 
     def shift_s(self, boot_id: str, now: Now) -> float:
-        """How far the deadlines must move: 0 on the same boot; else so that the time that passed on UTC counts."""
+        """How far the deadlines must move.
+
+        0 on the same boot; on another so that the time that passed on UTC counts. After an interrupt nothing ran
+        until now, so then the time in between counts for nobody.
+        """
+        if self.state.outcome is not None:
+            return now.boot_s - self.last.boot_s
         if boot_id == self.boot_id:
             return 0.0
         passed_s = max(0.0, (now.utc - self.last.utc).total_seconds())

@@ -35,7 +35,7 @@ class PlainListener(Listener):
         interval_s: seconds between two progress lines; asked about only in `tick`.
         clock: tells the time.
         verbose: also each start and each success.
-        run_dir: where the log paths of the facts begin; None leaves them relative.
+        runs_dir: the directory of all runs, where log paths begin; None leaves them relative to their run's.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class PlainListener(Listener):
         clock: Clock,
         *,
         verbose: bool = False,
-        run_dir: Path | None = None,
+        runs_dir: Path | None = None,
     ) -> None:
         self.progress = Progress()
         self._stream = stream
         self._interval_s = interval_s
         self._clock = clock
         self._verbose = verbose
-        self._run_dir = run_dir
+        self._runs_dir = runs_dir
         self._last_s: float | None = None
         self._writer: LineWriter[str] = LineWriter(self._write, stream.flush)
 
@@ -154,13 +154,16 @@ class PlainListener(Listener):
 
     def _verdict(self, fact: facts.AttemptSettled) -> str:
         parts = [f"task {_named(fact.attempt.task_id)}: attempt {fact.attempt.number} {fact.verdict.kind.value}"]
-        if fact.verdict.exit_code is not None:
-            parts.append(f"exit code {fact.verdict.exit_code}")
         reason = fact.verdict.evidence.reason or fact.verdict.evidence.daemon_error or ""
+        if fact.verdict.exit_code is not None and not reason.startswith("exit code"):
+            parts.append(f"exit code {fact.verdict.exit_code}")
         if reason:
             parts.append(printable(reason.rstrip(".")))
         if fact.log.path is not None:
-            path = fact.log.path if self._run_dir is None else str(self._run_dir / fact.log.path)
+            run = self.progress.run
+            path = fact.log.path
+            if self._runs_dir is not None and run is not None:
+                path = str(self._runs_dir / run.run_id / path)
             parts.append(f"log {printable(path)}")
         if fact.log.problem is not None:
             parts.append(printable(fact.log.problem))

@@ -155,13 +155,13 @@ def _oom_evidence(final: Final) -> Evidence:
 
 def _with_child_oom(reason: str, final: Final, seen: Witnessed) -> Evidence:
     child_oom = bool(final.oom_flag or seen.oom_at) or None
-    if child_oom:
-        after = "the kernel killed a child of it for memory, and it went on"
-        reason = f"{reason}; {after}" if reason else after
     name, sender = _signal(final, seen)
     if sender in ("other", "wavepool"):
         by = "someone else" if sender == "other" else "Wavepool"
-        reason = f"{name} was sent to it through the Docker API by {by}" + (f"; {reason}" if reason else "")
+        reason = f"exit code {final.exit_code}: {name} was sent to it through the Docker API by {by}"
+    if child_oom:
+        after = "the kernel killed a child of it for memory, and it went on"
+        reason = f"{reason}; {after}" if reason else after
     return Evidence(
         reason=reason,
         exit_code=final.exit_code,
