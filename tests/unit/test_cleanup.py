@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from simulated_wave import NETWORK, Steps, task
 
+from wavepool.drivers.base import Needs
 from wavepool.drivers.memory import Fault, MemoryWorld
 from wavepool.engine.cleanup import SPAWN_RECORD, Cleaned, Keep, Selection, cleanup_json
 from wavepool.engine.manifest import Entry, Manifest
+from wavepool.engine.spawn import needs_of
 from wavepool.inputs import parse_pattern
 from wavepool.model import Isolation
 from wavepool.testing.faults import FaultPlan
@@ -212,7 +214,5 @@ def test_a_rehearsal_names_causes_and_touches_nothing(tmp_path: Path) -> None:
     run_virtual(main)
 
 
-def _network_of_a_dead_run(steps: Steps) -> object:
-    from wavepool.engine.spawn import needs_of
-
+def _network_of_a_dead_run(steps: Steps) -> Needs:
     return needs_of([task("x")], steps.specs("run-dead", detached=False))

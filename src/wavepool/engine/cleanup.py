@@ -129,6 +129,9 @@ class Cleaner:
         Raises:
             DriverUnavailable: the engine cannot be reached.
         """
+        await (
+            self._driver.probe()
+        )  # a watch is patient with an engine that is away; one that is not there is told at once
         scope = Scope(owner=self._owner, run_id=selection.run_id, wave=selection.wave)
         found: list[Observation] = []
         async with self._driver.watch(scope) as stream:

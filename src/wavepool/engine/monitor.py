@@ -109,8 +109,8 @@ class Monitor:
         if not self._watched:
             return
         bound = self._began.utc + timedelta(seconds=timeout_s)
-        if any(each.entry.timeout_s is not None for each in self._watched):
-            self._engine_is_ahead = timedelta(seconds=(await self._driver.probe()).clock_offset_s)
+        # Asked first, as a watch is patient with an engine that is away, and one that never was there is told at once.
+        self._engine_is_ahead = timedelta(seconds=(await self._driver.probe()).clock_offset_s)
         async with (
             self._driver.watch(Scope(owner=self._owner, detached=True)) as stream,
             anyio.create_task_group() as group,
