@@ -19,6 +19,7 @@ import anyio
 import pytest
 
 from wavepool import blocking
+from wavepool.cli import main
 from wavepool.errors import DriverUnavailable, InputError, NoSuchAttempt
 from wavepool.statedir import StateDir
 
@@ -95,6 +96,23 @@ class User:
 
     def has_network(self) -> bool:
         return self.network in docker("network", "ls", "--format", "{{.Name}}").split()
+
+
+@pytest.fixture
+def typed(user: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """The same command line inside this process, for the many commands that end before anything starts."""
+    for name, value in user.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(user.root)
+
+    def run(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["wavepool", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return Ran(ended.value.code if isinstance(ended.value.code, int) else 1, out, err)
+
+    return run
 
 
 class Ran:
@@ -409,9 +427,11 @@ def _dependent(user: User) -> str:
 
 
 @pytest.mark.parametrize(("_what", "arguments", "words"), BAD_SPAWNS, ids=[row[0] for row in BAD_SPAWNS])
-def test_bad_input_starts_nothing(user: User, _what: str, arguments: Callable[[User], list[str]], words: str) -> None:
+def test_bad_input_starts_nothing(
+    user: User, typed: Callable[..., Ran], _what: str, arguments: Callable[[User], list[str]], words: str
+) -> None:
     plan = user.plan((1, [batch("a", "sleep 600")]))
-    ran = user.wavepool("spawn", "--wave-plan", plan, "--wave-number", "1", *arguments(user))
+    ran = typed("spawn", "--wave-plan", plan, "--wave-number", "1", *arguments(user))
     assert (ran.code, ran.stdout) == (2, "")
     assert words in ran.stderr
     assert "Traceback" not in ran.stderr
@@ -439,10 +459,12 @@ def test_bad_input_starts_nothing(user: User, _what: str, arguments: Callable[[U
     ],
     ids=" ".join,
 )
-def test_bad_input_of_the_other_steps(user: User, arguments: tuple[str, ...], words: str) -> None:
+def test_bad_input_of_the_other_steps(
+    user: User, typed: Callable[..., Ran], arguments: tuple[str, ...], words: str
+) -> None:
     (user.root / "bad.json").write_text('{"containers": [{"container_id": "a b"}]}')
     (user.root / "good.json").write_text('{"wave_number": 1, "containers": [{"container_id": "abcdef012345"}]}')
-    ran = user.wavepool(*arguments)
+    ran = typed(*arguments)
     assert (ran.code, ran.stdout) == (2, "")
     assert words in ran.stderr
     assert "Traceback" not in ran.stderr
