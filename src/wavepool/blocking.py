@@ -34,7 +34,7 @@ from wavepool.config import load_settings
 from wavepool.drivers.docker.records import ContainerRecord, DockerRecords, checked_reference
 from wavepool.engine.perform import save_chunks
 from wavepool.engine.report import stamp
-from wavepool.engine.timeouts import TimeoutMarks
+from wavepool.engine.steps.timeouts import TimeoutMarks
 from wavepool.errors import DriverUnavailable, InputError, NoSuchAttempt
 from wavepool.model import TIMEOUT_EXIT_CODE
 from wavepool.statedir import StateDir

@@ -11,14 +11,14 @@ import anyio
 from wavepool import labels
 from wavepool.core.events import Now
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
-from wavepool.engine.archive import LogArchive
-from wavepool.engine.cleanup import Cleaner
 from wavepool.engine.clock import Clock
-from wavepool.engine.manifest import Manifest, parse_manifest
-from wavepool.engine.monitor import Monitor
-from wavepool.engine.spawn import Spawned, Spawner, lifetime_end_s, needs_of, spawn_json
 from wavepool.engine.spec import SpecBuilder
-from wavepool.engine.timeouts import TimeoutMarks
+from wavepool.engine.steps.archive import LogArchive
+from wavepool.engine.steps.cleanup import Cleaner
+from wavepool.engine.steps.manifest import Manifest, parse_manifest
+from wavepool.engine.steps.monitor import Monitor
+from wavepool.engine.steps.spawn import Spawned, Spawner, lifetime_end_s, needs_of, spawn_json
+from wavepool.engine.steps.timeouts import TimeoutMarks
 from wavepool.model import Isolation, Limits, Surroundings, Task
 from wavepool.statedir import StateDir
 from wavepool.units import MIB

@@ -11,9 +11,9 @@ from simulated_wave import NETWORK, Steps, task
 
 from wavepool.drivers.base import Needs
 from wavepool.drivers.memory import Fault, MemoryWorld
-from wavepool.engine.cleanup import SPAWN_RECORD, Cleaned, Keep, Selection, cleanup_json
-from wavepool.engine.manifest import Entry, Manifest
-from wavepool.engine.spawn import needs_of
+from wavepool.engine.steps.cleanup import SPAWN_RECORD, Cleaned, Keep, Selection, cleanup_json
+from wavepool.engine.steps.manifest import Entry, Manifest
+from wavepool.engine.steps.spawn import needs_of
 from wavepool.inputs import parse_pattern
 from wavepool.model import Isolation
 from wavepool.testing.faults import FaultPlan

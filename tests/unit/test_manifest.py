@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from wavepool.engine.manifest import Entry, parse_manifest, unmatched
+from wavepool.engine.steps.manifest import Entry, parse_manifest, unmatched
 from wavepool.errors import InputError
 from wavepool.model import AttemptId, Handle
 

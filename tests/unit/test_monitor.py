@@ -9,7 +9,7 @@ import pytest
 from simulated_wave import Steps, task
 
 from wavepool.drivers.memory import Fault, MemoryWorld
-from wavepool.engine.manifest import Entry, Manifest
+from wavepool.engine.steps.manifest import Entry, Manifest
 from wavepool.errors import InputError
 from wavepool.model import AttemptId
 from wavepool.testing.faults import FaultPlan

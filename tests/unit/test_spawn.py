@@ -11,7 +11,7 @@ from simulated_wave import NETWORK, Steps, WorldSurvey, task
 from wavepool import labels
 from wavepool.drivers.base import Needs, Phase
 from wavepool.drivers.memory import Fault, MemoryWorld
-from wavepool.engine.spawn import check_independent, needs_of, rehearse_spawn, spawn_json
+from wavepool.engine.steps.spawn import check_independent, needs_of, rehearse_spawn, spawn_json
 from wavepool.errors import InputError
 from wavepool.model import Surroundings
 from wavepool.testing.faults import FaultPlan

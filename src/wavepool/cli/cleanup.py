@@ -19,9 +19,9 @@ from wavepool.cli.steps import (
     until_interrupted,
 )
 from wavepool.config import Settings, load_settings
-from wavepool.engine.archive import LogArchive
-from wavepool.engine.cleanup import Cleaner, Keep, Selection, cleanup_json
 from wavepool.engine.clock import SystemClock
+from wavepool.engine.steps.archive import LogArchive
+from wavepool.engine.steps.cleanup import Cleaner, Keep, Selection, cleanup_json
 from wavepool.errors import SettingError
 from wavepool.inputs import parse_pattern, parse_run_id
 from wavepool.statedir import StateDir

@@ -12,11 +12,11 @@ import typer
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
 from wavepool.cli.steps import INTERRUPTED, open_engine, read_manifest, until_interrupted
 from wavepool.config import Settings, load_settings
-from wavepool.engine.archive import LogArchive
 from wavepool.engine.clock import SystemClock
-from wavepool.engine.manifest import Manifest
-from wavepool.engine.monitor import Monitor
-from wavepool.engine.timeouts import TimeoutMarks
+from wavepool.engine.steps.archive import LogArchive
+from wavepool.engine.steps.manifest import Manifest
+from wavepool.engine.steps.monitor import Monitor
+from wavepool.engine.steps.timeouts import TimeoutMarks
 from wavepool.errors import InputError
 from wavepool.statedir import StateDir
 

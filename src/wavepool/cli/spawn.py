@@ -15,10 +15,11 @@ from wavepool.cli.request import RawOptions, build_surroundings, read_plan
 from wavepool.cli.steps import INTERRUPTED, infrastructure_exits, open_engine, peek_owner
 from wavepool.config import Settings, load_settings
 from wavepool.drivers.base import Driver
-from wavepool.engine.cleanup import SPAWN_RECORD
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.signals import forward_interrupts
-from wavepool.engine.spawn import (
+from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.steps.cleanup import SPAWN_RECORD
+from wavepool.engine.steps.spawn import (
     Spawned,
     Spawner,
     check_independent,
@@ -28,7 +29,6 @@ from wavepool.engine.spawn import (
     rehearse_spawn,
     spawn_json,
 )
-from wavepool.engine.spec import SpecBuilder
 from wavepool.host import read_memory
 from wavepool.model import Task
 from wavepool.plan import Plan, check_capacity

@@ -12,8 +12,8 @@ import anyio
 from wavepool.drivers.base import Driver
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.records import DockerRecords
-from wavepool.engine.manifest import Manifest, parse_manifest
 from wavepool.engine.signals import forward_interrupts
+from wavepool.engine.steps.manifest import Manifest, parse_manifest
 from wavepool.errors import InfrastructureError, SettingError
 from wavepool.statedir import StateDir
 

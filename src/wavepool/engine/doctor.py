@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from wavepool.drivers.base import Driver, DriverFacts
-from wavepool.engine.survey import Survey
+from wavepool.engine.steps.survey import Survey
 from wavepool.errors import DriverUnavailable, InfrastructureError, SettingError
 from wavepool.host import CgroupReading, DiskReading, MemoryReading, nearest_existing, read_disk
 from wavepool.inputs import check_workspace

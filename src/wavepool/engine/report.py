@@ -100,7 +100,8 @@ class RunReport:
         """The JSON object of the results file."""
         run = self._run
         if run is None:
-            return {"status": "empty", "exit_code": self.exit_code, "waves": []}
+            status = self.outcome.value if self.outcome is not None else "empty"
+            return {"status": status, "exit_code": self.exit_code, "waves": []}
         waves = self.wave_results()
         return {
             "run_id": run.run_id,

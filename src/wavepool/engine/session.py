@@ -23,7 +23,7 @@ from wavepool.engine.release import release_run
 from wavepool.engine.report import RunReport
 from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.spec import SpecBuilder
-from wavepool.errors import DriverUnavailable, SettingError
+from wavepool.errors import DriverUnavailable, InfrastructureError, SettingError
 from wavepool.journal.base import Journal
 from wavepool.model import Isolation, Rules, Surroundings
 from wavepool.plan import Plan
@@ -67,19 +67,20 @@ class Session:
         """
         replayed = self._replayed()
         specs = self._specs(replayed)
-        with ExitStack() as leases:
-            if specs.isolation is Isolation.SHARED:
-                lease = self.state_dir.network_lease(specs.surroundings.network)
-                await anyio.to_thread.run_sync(leases.enter_context, lease)  # waits for whoever removes it
-            began = await self._work(replayed, specs)
-        # Not reached when the daemon or the journal failed: then what runs is left for a resume to adopt.
-        left = await release_run(
-            driver=self.driver,
-            specs=specs,
-            files=self.files,
-            state_dir=self.state_dir,
-            shared_network=specs.surroundings.network,
-        )
+        engine, opened = self._engine(replayed, specs)
+        preparing = anyio.CancelScope()
+
+        def interrupt(force: bool) -> None:
+            preparing.cancel()
+            engine.interrupt(force=force)
+
+        with engine:
+            async with anyio.create_task_group() as group:
+                if self.signals:  # to the very end: a SIGTERM during the release must not leave the half of it
+                    group.start_soon(forward_interrupts, interrupt)
+                began = await self._work(engine, opened, replayed, specs, preparing)
+                left = await self._release(specs)
+                group.cancel_scope.cancel()
         await self.journal.sync()
         report = RunReport.of(self.journal.replay())
         report.add_left_behind(left)
@@ -116,25 +117,43 @@ class Session:
             secrets=self.secrets,
         )
 
-    async def _work(self, replayed: Replayed | None, specs: SpecBuilder) -> bool:
-        """False where the user interrupted before anything had begun."""
-        engine, opened = self._engine(replayed, specs)
-        preparing = anyio.CancelScope()
-
-        def interrupt(force: bool) -> None:
-            preparing.cancel()
-            engine.interrupt(force=force)
-
-        with engine:
-            async with anyio.create_task_group() as group:
-                if self.signals:
-                    group.start_soon(forward_interrupts, interrupt)
+    async def _work(
+        self,
+        engine: Engine,
+        opened: events.Opened,
+        replayed: Replayed | None,
+        specs: SpecBuilder,
+        preparing: anyio.CancelScope,
+    ) -> bool:
+        """Prepare and run. False where the user interrupted a new run before anything had begun."""
+        with ExitStack() as leases:
+            if specs.isolation is Isolation.SHARED:
+                lease = self.state_dir.network_lease(specs.surroundings.network)
+                await anyio.to_thread.run_sync(leases.enter_context, lease)  # waits for whoever removes it
+            try:
                 with preparing:
                     await self._prepare(specs)
-                if not preparing.cancelled_caught:
-                    await (engine.run(opened) if replayed is None else engine.resume(replayed))
-                group.cancel_scope.cancel()
-        return not preparing.cancelled_caught
+            except InfrastructureError:
+                if replayed is None:  # a network may have been made before an image was missed
+                    leases.close()
+                    await self._release(specs)
+                raise
+            # Where these fail, the daemon or the journal did: then what runs is left for a resume to adopt.
+            if replayed is not None:
+                await engine.resume(replayed)  # interrupted or not: what runs must be waited for, or stopped
+            elif not preparing.cancelled_caught:
+                await engine.run(opened)
+        return replayed is not None or not preparing.cancelled_caught
+
+    async def _release(self, specs: SpecBuilder) -> list[str]:
+        """Remove what is left of the run, after the lease on its network was given up; what could not be removed."""
+        return await release_run(
+            driver=self.driver,
+            specs=specs,
+            files=self.files,
+            state_dir=self.state_dir,
+            shared_network=specs.surroundings.network,
+        )
 
     def _engine(self, replayed: Replayed | None, specs: SpecBuilder) -> tuple[Engine, events.Opened]:
         opened = opened_run(

@@ -13,10 +13,10 @@ import anyio
 
 from wavepool import labels
 from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
-from wavepool.engine.archive import LogArchive
-from wavepool.engine.manifest import Manifest, unmatched
 from wavepool.engine.report import stamp
-from wavepool.engine.survey import Survey
+from wavepool.engine.steps.archive import LogArchive
+from wavepool.engine.steps.manifest import Manifest, unmatched
+from wavepool.engine.steps.survey import Survey
 from wavepool.errors import DriverUnavailable, InfrastructureError, NoSuchAttempt, RunLocked, Unknown
 from wavepool.inputs import NamePattern
 from wavepool.model import VerdictKind

@@ -10,13 +10,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
-from wavepool.engine.archive import LogArchive
 from wavepool.engine.clock import Clock
-from wavepool.engine.manifest import Entry, Manifest
 from wavepool.engine.perform import FIRST_PAUSE_S, TRIES
 from wavepool.engine.report import evidence_json, exit_status, stamp
-from wavepool.engine.survey import Survey
-from wavepool.engine.timeouts import TimeoutMarks
+from wavepool.engine.steps.archive import LogArchive
+from wavepool.engine.steps.manifest import Entry, Manifest
+from wavepool.engine.steps.survey import Survey
+from wavepool.engine.steps.timeouts import TimeoutMarks
 from wavepool.errors import DriverUnavailable, InfrastructureError, InputError, InvariantBroken, NoSuchAttempt, Unknown
 from wavepool.model import TIMEOUT_EXIT_CODE, Ending, Evidence, Handle, StopReason, VerdictKind
 from wavepool.units import format_duration

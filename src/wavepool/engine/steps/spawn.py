@@ -11,11 +11,11 @@ import anyio
 from wavepool.core.events import Now
 from wavepool.drivers.base import Driver, Needs, NetworkNeed
 from wavepool.engine.clock import Clock
-from wavepool.engine.manifest import container_entry
 from wavepool.engine.perform import FIRST_PAUSE_S, TRIES
 from wavepool.engine.report import stamp
 from wavepool.engine.spec import SpecBuilder
-from wavepool.engine.survey import Survey
+from wavepool.engine.steps.manifest import container_entry
+from wavepool.engine.steps.survey import Survey
 from wavepool.errors import DriverUnavailable, InfrastructureError, InputError, NotStarted, Unknown
 from wavepool.model import AttemptId, Handle, Isolation, Task
 from wavepool.statedir import RunDir, new_run_id
