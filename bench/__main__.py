@@ -1,0 +1,89 @@
+"""The command line: ``python -m bench [NAME...] [--json] [--runs N] [--list]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+
+from bench import (
+    cleanup,
+    criteria,
+    decisions,
+    exits,
+    makespan,
+    million,
+    spawn,
+    watching,
+)
+from bench.harness import Figure, Options
+from bench.report import as_json, as_table
+
+Family = Callable[[Options], Awaitable[list[Figure]]]
+
+FAMILIES: dict[str, Family] = {
+    "decisions": decisions.measure,
+    "makespan": makespan.measure,
+    "million": million.measure,
+    "spawn": spawn.measure,
+    "cleanup": cleanup.measure,
+    "exits": exits.measure,
+    "watching": watching.measure,
+    "criteria": criteria.measure,
+}
+"""In the order in which they run: the simulated ones first, the others need Docker and the test image."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what was asked for; 0, or 2 where there is no figure of that name."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="families to measure; all if none is named")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--runs", type=int, help="readings of each way, instead of each family's usual number")
+    parser.add_argument("--list", action="store_true", help="print the families and end")
+    asked = parser.parse_args(arguments)
+    unknown = [name for name in asked.names if name not in FAMILIES]
+    if unknown or (asked.runs is not None and asked.runs < 1):
+        problem = f"no family {', '.join(unknown)}" if unknown else "--runs is at least 1"
+        print(f"{problem}; there are: {', '.join(FAMILIES)}", file=sys.stderr)
+        return 2
+    if asked.list:
+        for name, family in FAMILIES.items():
+            print(f"{name:12} {(sys.modules[family.__module__].__doc__ or '').splitlines()[0]}")
+        return 0
+    figures = anyio.run(_measure, asked.names or list(FAMILIES), Options(runs=asked.runs, progress=_say))
+    print(as_json(figures, _machine()) if asked.json else as_table(figures))
+    return 0
+
+
+async def _measure(names: Sequence[str], options: Options) -> list[Figure]:
+    figures: list[Figure] = []
+    for name in dict.fromkeys(names):
+        began_s = time.monotonic()
+        _say(f"{name} ...")
+        figures += await FAMILIES[name](options)
+        _say(f"{name} took {time.monotonic() - began_s:.0f} s")
+    return figures
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _machine() -> dict[str, object]:
+    return {
+        "cpus": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load": [round(each, 2) for each in os.getloadavg()],
+        "utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Cold spawn of 28 and of 100 containers, against the raw Engine API and the seed's shell loops."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from bench.engine_api import each_of
+from bench.engine_run import EngineRun
+from bench.ground import IMAGE, MEMORY_BYTES, Ground
+from bench.harness import Figure, Goal, Measure, Options, Readings, compare, interleave
+from wavepool import labels
+from wavepool.drivers.docker import DockerDriver
+from wavepool.model import Rules
+from wavepool.units import format_size
+
+PARALLEL = Rules(nodes=()).parallel
+"""Five starts at once, `wavepool run`'s default; xargs has as many."""
+ROUNDS = {28: 3, 100: 2}
+"""Containers -> how often."""
+RIVAL_ROUNDS = {28: 2, 100: 1}
+GOAL = Goal(bound=1.10, of="ratio")
+
+OURS, RUN, RAW, LOOP, XARGS = "ours", "whole run", "raw API", "docker run loop", "xargs -P5"
+
+
+async def measure(options: Options) -> list[Figure]:
+    """Rows: the driver's starts for each size, and the whole engine's for the smaller one."""
+    figures: list[Figure] = []
+    async with Ground() as ground, DockerDriver() as driver:
+        await driver.probe()
+        for count in ROUNDS:
+            figures += _figures(count, await _readings(ground, driver, count, options))
+    return figures
+
+
+async def _readings(ground: Ground, driver: DockerDriver, count: int, options: Options) -> Readings:
+    rivals = dict.fromkeys((LOOP, XARGS), RIVAL_ROUNDS[count])
+    ways: dict[str, Measure] = {
+        OURS: partial(_by_driver, ground, driver, count),
+        RAW: partial(_by_raw_calls, ground, count),
+        RUN: partial(_by_engine, ground, count),
+        LOOP: partial(_by_shell, ground, count, "serial_run.sh"),
+        XARGS: partial(_by_shell, ground, count, "xargs_run.sh"),
+    }
+    if count != min(ROUNDS):
+        del ways[RUN]
+    return await interleave(ways, rounds=options.rounds(ROUNDS[count]), only_first=rivals)
+
+
+def _figures(count: int, readings: Readings) -> list[Figure]:
+    whole = readings.pop(RUN, [])
+    starts = compare(
+        readings,
+        name=f"cold spawn of {count}",
+        unit="s",
+        floor=RAW,
+        ratio_goal=GOAL,
+        beats_rivals=True,
+        note=f"{PARALLEL} starts at once, {format_size(MEMORY_BYTES)} each, on the default bridge; the rivals "
+        "confine less (no init, all default capabilities).",
+    )
+    if not whole:
+        return [starts]
+    through = compare(
+        {**readings, OURS: whole},
+        name=f"cold spawn of {count}, whole run",
+        unit="s",
+        floor=RAW,
+        beats_rivals=True,
+        note="the same from `run_plan` to the last start in the journal: plan, lock, journal, image, watch, slots.",
+    )
+    return [starts, through]
+
+
+async def _by_driver(ground: Ground, driver: DockerDriver, count: int) -> float:
+    specs = ground.specs(ground.run_id("spawn"), count)
+    began_s = time.perf_counter()
+    await each_of(specs, driver.start, at_once=PARALLEL)
+    return await _checked(ground, count, time.perf_counter() - began_s)
+
+
+async def _by_raw_calls(ground: Ground, count: int) -> float:
+    bodies = [(spec.name, ground.body(spec)) for spec in ground.specs(ground.run_id("spawn"), count)]
+    began_s = time.perf_counter()
+    await each_of(bodies, lambda item: ground.api.create_and_start(*item), at_once=PARALLEL)
+    return await _checked(ground, count, time.perf_counter() - began_s)
+
+
+async def _by_shell(ground: Ground, count: int, script: str) -> float:
+    label = f"{labels.OWNER}={ground.owner}"
+    began_s = time.perf_counter()
+    await ground.shell(script, IMAGE, format_size(MEMORY_BYTES), str(ground.workspace), label, str(count))
+    return await _checked(ground, count, time.perf_counter() - began_s)
+
+
+async def _by_engine(ground: Ground, count: int) -> float:
+    async with EngineRun(ground, count) as run:
+        return await _checked(ground, count, await run.all_started_s(), clear=False)
+
+
+async def _checked(ground: Ground, count: int, took_s: float, *, clear: bool = True) -> float:
+    """`took_s`, once it is seen that all of them run; then they are removed."""
+    running = await ground.api.ids(ground.label, running=True)
+    assert len(running) == count, f"{len(running)} of {count} containers run"
+    if clear:
+        await ground.clear()
+    return took_s
