@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wavepool.budget import Budget, budget_nodes
 from wavepool.drivers.base import Driver, DriverFacts, PullProgress
 from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.docker.records import DockerRecords
 from wavepool.drivers.process import ProcessDriver
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.listener import Listener
@@ -95,6 +96,18 @@ async def run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         return await session.run()
 
 
+@asynccontextmanager
+async def open_engine() -> AsyncIterator[tuple[Driver, DockerRecords]]:
+    """The Docker driver, and read-only looks at the same engine; both closed at the end."""
+    async with DockerDriver() as driver, DockerRecords() as records:
+        yield driver, records
+
+
+def process_driver(directory: Path) -> Driver:
+    """A driver for plain processes that keeps its records in `directory`; the caller opens and closes it."""
+    return ProcessDriver(base_dir=directory)
+
+
 async def open_driver(
     stack: AsyncExitStack, request: RunRequest, state_dir: StateDir, notice: Callable[[str], None]
 ) -> tuple[Driver, DriverFacts]:
@@ -104,7 +117,7 @@ async def open_driver(
         DriverUnavailable: as the driver says; for ``auto`` where a batch needs its image.
     """
     if request.driver == "process":
-        return await _open(stack, ProcessDriver(base_dir=state_dir.path / "processes"))
+        return await _open(stack, process_driver(state_dir.path / "processes"))
     try:
         return await _open(stack, DockerDriver())
     except DriverUnavailable as error:
@@ -112,7 +125,7 @@ async def open_driver(
             raise
         _refuse_fallback(request.plan, error)
         notice(f"{error.message} Falling back to plain processes: no isolation, images are not used.")
-    return await _open(stack, ProcessDriver(base_dir=state_dir.path / "processes"))
+    return await _open(stack, process_driver(state_dir.path / "processes"))
 
 
 async def _open(stack: AsyncExitStack, driver: Driver) -> tuple[Driver, DriverFacts]:

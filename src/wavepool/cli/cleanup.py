@@ -9,15 +9,9 @@ from typing import Annotated
 import anyio
 import typer
 
+from wavepool.cli import options
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
-from wavepool.cli.steps import (
-    INTERRUPTED,
-    infrastructure_exits,
-    open_engine,
-    peek_owner,
-    read_manifest,
-    until_interrupted,
-)
+from wavepool.cli.steps import INTERRUPTED, infrastructure_exits, peek_owner, read_manifest, until_interrupted
 from wavepool.config import Settings, load_settings
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.steps.archive import LogArchive
@@ -25,6 +19,7 @@ from wavepool.engine.steps.cleanup import Cleaner, Keep, Selection, cleanup_json
 from wavepool.errors import SettingError
 from wavepool.inputs import parse_pattern, parse_run_id
 from wavepool.statedir import StateDir
+from wavepool.wiring import open_engine
 
 CRITICAL = 2
 
@@ -49,10 +44,10 @@ def cleanup(
     preserve_all_logs: Annotated[bool, typer.Option("--preserve-all-logs", help="Keep all logs.")] = False,
     output_dir: Annotated[str | None, typer.Option(help="Where logs go; else CFN_LOG_DIR, else the run's own.")] = None,
     run_id: Annotated[str | None, typer.Option(help="Only containers of this run or spawn.")] = None,
-    state_dir: Annotated[str | None, typer.Option(help="The one that `spawn` or `run` was given.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the report to this file too.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and why; do nothing.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say more on stderr.")] = False,
+    state_dir: options.StateDirectory = None,
+    output: options.Output = None,
+    dry_run: options.DryRun = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Stop and remove the containers of one wave that are ours; live runs and all that is not ours are left alone.
 

@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from wavepool.cli.output import print_result
-from wavepool.cli.steps import open_engine, peek_owner
+from wavepool.cli.steps import peek_owner
 from wavepool.config import Settings, load_settings
-from wavepool.drivers.process import ProcessDriver
 from wavepool.engine.doctor import Check, Doctor, Expectations, Status
 from wavepool.host import read_cgroups, read_memory
 from wavepool.statedir import StateDir
+from wavepool.wiring import open_engine, process_driver
 
 _COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 
@@ -65,7 +65,7 @@ async def _examine(settings: Settings) -> list[Check]:
     )
     # Opening the process driver makes its directory; a doctor leaves none behind.
     with TemporaryDirectory(prefix="wavepool-doctor-") as scratch:
-        async with ProcessDriver(base_dir=Path(scratch)) as process, open_engine() as (docker, records):
+        async with process_driver(Path(scratch)) as process, open_engine() as (docker, records):
             examining = Doctor(
                 docker=docker,
                 process=process,

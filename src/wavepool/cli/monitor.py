@@ -9,8 +9,9 @@ from typing import Annotated
 import anyio
 import typer
 
+from wavepool.cli import options
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
-from wavepool.cli.steps import INTERRUPTED, open_engine, read_manifest, until_interrupted
+from wavepool.cli.steps import INTERRUPTED, read_manifest, until_interrupted
 from wavepool.config import Settings, load_settings
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.steps.archive import LogArchive
@@ -19,6 +20,7 @@ from wavepool.engine.steps.monitor import Monitor
 from wavepool.engine.steps.timeouts import TimeoutMarks
 from wavepool.errors import InputError
 from wavepool.statedir import StateDir
+from wavepool.wiring import open_engine
 
 
 def register(app: typer.Typer) -> None:
@@ -30,15 +32,13 @@ def monitor(
     containers: Annotated[str, typer.Option(metavar="FILE", help="What `wavepool spawn` printed; - for stdin.")],
     wave_number: Annotated[int | None, typer.Option(help="Watch the containers of this wave alone.")] = None,
     timeout: Annotated[str | None, typer.Option(help="How long to wait at most, as 1800 (the default) or 30m.")] = None,
-    poll_interval: Annotated[
-        str | None, typer.Option(help="Seconds between lines of progress (5); ends are known at once.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the results to this file too.")] = None,
+    poll_interval: options.PollInterval = None,
+    output: options.Output = None,
     preserve_logs: Annotated[
         bool | None, typer.Option("--preserve-logs", help="Keep the output of each container.")
     ] = None,
-    state_dir: Annotated[str | None, typer.Option(help="The one that `spawn` was given.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say more on stderr.")] = False,
+    state_dir: options.StateDirectory = None,
+    verbose: options.Verbose = False,
 ) -> None:
     """Watch containers to their end; those still running at the timeout are stopped.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from wavepool.cli import options
 from wavepool.cli.dryrun import print_rehearsal
 from wavepool.cli.output import check_output, write_json
 from wavepool.cli.request import RawOptions, build_request, read_plan
@@ -28,22 +29,18 @@ def register(app: typer.Typer) -> None:
 
 def run(
     plan_file: Annotated[str, typer.Argument(metavar="PLAN", help="The wave plan: a JSON file, or - for stdin.")],
-    base_image: Annotated[str | None, typer.Option(help="Image of batches that name none.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="Host directory, mounted at /workspace.")] = None,
-    network: Annotated[str | None, typer.Option(help="Name of the shared network; made if missing.")] = None,
+    base_image: options.BaseImage = None,
+    workspace: options.Workspace = None,
+    network: options.Network = None,
     isolate: Annotated[str | None, typer.Option(help="Networks: shared, wave (one each), or none.")] = None,
-    environment: Annotated[
-        list[str] | None, typer.Option(help="VAR=VALUE for every task; repeatable. Visible in docker inspect.")
-    ] = None,
-    env_file: Annotated[list[str] | None, typer.Option(help="File of VAR=VALUE lines; repeatable.")] = None,
-    secret: Annotated[
-        list[str] | None, typer.Option(help="NAME, NAME=env:VAR or NAME=file:PATH; the file /run/secrets/NAME.")
-    ] = None,
-    mount: Annotated[list[str] | None, typer.Option(help="SOURCE:TARGET[:rw]; read-only unless told.")] = None,
-    user: Annotated[str | None, typer.Option(help="uid:gid; the owner of the workspace unless told.")] = None,
+    environment: options.Environment = None,
+    env_file: options.EnvFile = None,
+    secret: options.Secret = None,
+    mount: options.Mount = None,
+    user: options.User = None,
     timeout: Annotated[str | None, typer.Option(help="Bound of a wave (rolling: of a task), as 1800 or 30m.")] = None,
-    parallel: Annotated[str | None, typer.Option(help="How many starts may be under way at once.")] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory limit of every task, whatever the plan says.")] = None,
+    parallel: options.Parallel = None,
+    memory: options.Memory = None,
     cpus: Annotated[str | None, typer.Option(help="CPU limit of every task, in cores.")] = None,
     pids: Annotated[str | None, typer.Option(help="Limit of processes of every task.")] = None,
     budget: Annotated[str | None, typer.Option(help="Memory that tasks may hold together: a size, or auto.")] = None,
@@ -52,15 +49,15 @@ def run(
     retry_on: Annotated[str | None, typer.Option(help="Verdicts that are tried again, with commas.")] = None,
     keep_going: Annotated[bool | None, typer.Option("--keep-going", help="Go on after a failed wave.")] = None,
     driver: Annotated[str | None, typer.Option(help="auto, docker or process.")] = None,
-    pull: Annotated[str | None, typer.Option(help="Images: missing, always or never.")] = None,
+    pull: options.Pull = None,
     run_id: Annotated[str | None, typer.Option(help="Id of the run; an unfinished one is gone on with.")] = None,
-    state_dir: Annotated[str | None, typer.Option(help="Where journals, logs and locks live.")] = None,
-    poll_interval: Annotated[str | None, typer.Option(help="Seconds between progress lines.")] = None,
+    state_dir: options.StateDirectory = None,
+    poll_interval: options.PollInterval = None,
     cache: Annotated[str | None, typer.Option(help="Keep each iteration's results and logs in here.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+    output: options.Output = None,
     json_lines: Annotated[bool, typer.Option("--json", help="Facts as JSON lines on stdout, the result last.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and why; do nothing.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say more.")] = False,
+    dry_run: options.DryRun = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run all waves of PLAN. Exit code: 0 all succeeded, 1 some failed, 2 bad input, 3 infrastructure, 130 Ctrl-C."""
     settings = load_settings(

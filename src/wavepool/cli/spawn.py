@@ -10,9 +10,10 @@ from typing import Annotated
 import anyio
 import typer
 
+from wavepool.cli import options
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
 from wavepool.cli.request import RawOptions, build_surroundings, read_plan
-from wavepool.cli.steps import INTERRUPTED, infrastructure_exits, open_engine, peek_owner
+from wavepool.cli.steps import INTERRUPTED, infrastructure_exits, peek_owner
 from wavepool.config import Settings, load_settings
 from wavepool.drivers.base import Driver
 from wavepool.engine.clock import SystemClock
@@ -34,6 +35,7 @@ from wavepool.model import Task
 from wavepool.plan import Plan, check_capacity
 from wavepool.statedir import StateDir
 from wavepool.units import human_size
+from wavepool.wiring import open_engine
 
 VALIDATION_FAILED = 2
 
@@ -46,25 +48,21 @@ def register(app: typer.Typer) -> None:
 def spawn(
     wave_plan: Annotated[str, typer.Option(metavar="FILE", help="The wave plan: a JSON file, or - for stdin.")],
     wave_number: Annotated[int, typer.Option(help="The wave to spawn.")],
-    base_image: Annotated[str | None, typer.Option(help="Image of batches that name none.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="Host directory, mounted at /workspace.")] = None,
-    network: Annotated[str | None, typer.Option(help="Name of the network; made if missing.")] = None,
-    environment: Annotated[
-        list[str] | None, typer.Option(help="VAR=VALUE for every container; repeatable. Visible in docker inspect.")
-    ] = None,
-    env_file: Annotated[list[str] | None, typer.Option(help="File of VAR=VALUE lines; repeatable.")] = None,
-    secret: Annotated[
-        list[str] | None, typer.Option(help="NAME, NAME=env:VAR or NAME=file:PATH; the file /run/secrets/NAME.")
-    ] = None,
-    mount: Annotated[list[str] | None, typer.Option(help="SOURCE:TARGET[:rw]; read-only unless told.")] = None,
-    user: Annotated[str | None, typer.Option(help="uid:gid; the owner of the workspace unless told.")] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory limit of every container, whatever the plan says.")] = None,
-    pull: Annotated[str | None, typer.Option(help="Images: missing, always or never.")] = None,
-    parallel: Annotated[str | None, typer.Option(help="How many starts may be under way at once (5).")] = None,
-    state_dir: Annotated[str | None, typer.Option(help="Where slots, logs and locks live.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the manifest to this file too.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and why; do nothing.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say more on stderr.")] = False,
+    base_image: options.BaseImage = None,
+    workspace: options.Workspace = None,
+    network: options.Network = None,
+    environment: options.Environment = None,
+    env_file: options.EnvFile = None,
+    secret: options.Secret = None,
+    mount: options.Mount = None,
+    user: options.User = None,
+    memory: options.Memory = None,
+    pull: options.Pull = None,
+    parallel: options.Parallel = None,
+    state_dir: options.StateDirectory = None,
+    output: options.Output = None,
+    dry_run: options.DryRun = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Start every container of one wave. Exit code: 0 all started, 1 some did not, 2 bad input or no Docker."""
     settings = load_settings(

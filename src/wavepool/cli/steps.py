@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 
-from wavepool.drivers.base import Driver
-from wavepool.drivers.docker import DockerDriver
-from wavepool.drivers.docker.records import DockerRecords
 from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.steps.manifest import Manifest, parse_manifest
 from wavepool.errors import InfrastructureError, SettingError
@@ -20,13 +17,6 @@ from wavepool.statedir import StateDir
 INTERRUPTED = 130
 NOBODY = "nobody"
 """Stands for an owner that was never made: it has no containers."""
-
-
-@asynccontextmanager
-async def open_engine() -> AsyncIterator[tuple[Driver, DockerRecords]]:
-    """The Docker driver, and looks at the same engine; both closed at the end."""
-    async with DockerDriver() as driver, DockerRecords() as records:
-        yield driver, records
 
 
 def read_manifest(path: str, wave: int | None) -> Manifest:

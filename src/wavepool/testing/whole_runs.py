@@ -1,4 +1,4 @@
-"""Whole runs on the simulated engine in virtual time: the real session, loop and journal, nothing replaced but the host.
+"""Whole runs on the simulated engine in virtual time: the real session, loop and journal; only the host is replaced.
 
 `crash_everywhere` stops such a run at every commit and every action, one at a time, recovers it, and compares.
 """
