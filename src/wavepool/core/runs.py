@@ -95,8 +95,9 @@ def run_resumed(state: RunState, fact: facts.RunResumed) -> None:
         wave.prepared = state.rules.isolation is not Isolation.WAVE
     if state.draining or state.infrastructure_failed:
         state.draining = state.forced = state.infrastructure_failed = False
-        state.stopped = None
         state.outcome = None
+        if state.stop_may_pass:
+            state.stopped = None
 
 
 def wave_opened(state: RunState, fact: facts.WaveOpened) -> None:
@@ -128,7 +129,8 @@ def wave_settled(state: RunState, fact: facts.WaveSettled) -> None:
 
 
 def run_stopped(state: RunState, fact: facts.RunStopped) -> None:
-    state.stopped = state.stopped or fact.cause
+    if state.stopped is None:
+        state.stopped, state.stop_may_pass = fact.cause, fact.infrastructure
     state.infrastructure_failed = state.infrastructure_failed or fact.infrastructure
 
 

@@ -127,6 +127,8 @@ class RunState:
         self.pending = 0
         self.stopped: str | None = None
         """Why nothing new starts, None while the run goes on."""
+        self.stop_may_pass = False
+        """The machine was the cause of `stopped`, so that a resume tries again; a failed task stays failed."""
         self.infrastructure_failed = False
         self.draining = False
         self.forced = False

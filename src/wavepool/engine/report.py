@@ -35,7 +35,7 @@ class RunReport:
         self._ended_at: datetime | None = None
         self._last_at: datetime | None = None
         self.outcome: Outcome | None = None
-        self._stopped: str | None = None
+        self._stopped: facts.RunStopped | None = None
         self._left_behind: list[str] = []
 
     @classmethod
@@ -73,17 +73,23 @@ class RunReport:
             case facts.TaskSkipped() as fact:
                 self._tasks[fact.task_id].skip(fact.cause)
             case facts.RunStopped() as fact:
-                self._stopped = self._stopped or fact.cause
+                self._stopped = self._stopped or fact
             case facts.RunFinished() as fact:
                 self.outcome, self._ended_at = fact.outcome, fact.at
                 self._skip_unreached(fact.outcome)
             case facts.RunResumed():
                 self.outcome = self._ended_at = None
+                if self._stopped is not None and self._stopped.infrastructure:
+                    self._stopped = None
 
     @property
     def exit_code(self) -> int:
         """Of `wavepool run`."""
         return EXIT_CODES[self.outcome]
+
+    @property
+    def _stop_cause(self) -> str | None:
+        return None if self._stopped is None else self._stopped.cause
 
     def add_left_behind(self, problems: Iterable[str]) -> None:
         """What the release of the run could not remove."""
@@ -107,7 +113,7 @@ class RunReport:
             "run_id": run.run_id,
             "status": self.outcome.value if self.outcome is not None else "unfinished",
             "exit_code": self.exit_code,
-            "stopped_because": self._stopped,
+            "stopped_because": self._stop_cause,
             "driver": run.driver,
             "execution_mode": run.execution_mode,
             "schedule": run.rules.schedule.value,
@@ -131,7 +137,7 @@ class RunReport:
             return
         for task in self._tasks.values():
             if task.verdict is None:
-                task.skip(f"the run stopped before it: {self._stopped}")
+                task.skip(f"the run stopped before it: {self._stop_cause}")
 
 
 class _WaveReport:

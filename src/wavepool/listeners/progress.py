@@ -70,7 +70,7 @@ class Progress:
         self.outcome: Outcome | None = None
         self.finished_at: datetime | None = None
         self.left_behind = 0
-        self._machine_failed = False
+        self._machine_failed = self._stop_may_pass = False
         self._wave_of: dict[str, WaveProgress] = {}
         self._last: dict[str, VerdictKind] = {}
         """Verdict of the last attempt of tasks that are not final."""
@@ -158,7 +158,8 @@ class Progress:
                 self.waves[fact.wave].settled_at = fact.at
                 self.open.pop(fact.wave, None)
             case facts.RunStopped() as fact:
-                self.stopped = self.stopped or fact.cause
+                if self.stopped is None:
+                    self.stopped, self._stop_may_pass = fact.cause, fact.infrastructure
                 self._machine_failed = self._machine_failed or fact.infrastructure
             case facts.RunInterrupted() as fact:
                 self.draining, self.forced = True, self.forced or fact.force
@@ -172,7 +173,9 @@ class Progress:
     def _resume(self) -> None:
         """As the core does: a drain is over, and so is what the machine was at fault for."""
         if self.draining or self._machine_failed:
-            self.stopped, self.outcome, self.finished_at = None, None, None
+            self.outcome = self.finished_at = None
+            if self._stop_may_pass:
+                self.stopped = None
             self.draining = self.forced = self._machine_failed = False
 
     def _add(self, fact: facts.TasksAdded) -> None:

@@ -21,7 +21,7 @@ def fingerprint(state: RunState) -> dict[str, object]:
         "free": list(state.free),
         "counts": (state.starting, state.pending, state.failures, state.first_open),
         "verdicts": {kind: count for kind, count in state.verdicts.items() if count},
-        "stopped": (state.stopped, state.infrastructure_failed, state.draining, state.forced),
+        "stopped": (state.stopped, state.stop_may_pass, state.infrastructure_failed, state.draining, state.forced),
         "outcome": state.outcome,
         "left_behind": list(state.left_behind),
     }
