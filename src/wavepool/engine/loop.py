@@ -162,9 +162,11 @@ class Engine:
                 break
         if next_s is not None and next_s <= self._clock.now().boot_s:
             batch.append(events.DeadlinePassed())
-        batch.extend(self._interrupts)
-        self._interrupts.clear()
-        return batch
+        return [*self._taken_interrupts(), *batch]  # first, so that nothing more starts in this very turn
+
+    def _taken_interrupts(self) -> list[events.Interrupted]:
+        taken, self._interrupts = self._interrupts, []
+        return taken
 
     async def _step(
         self, batch: Sequence[Event], group: TaskGroup, *, advance: bool = True, first: Sequence[Fact] = ()
@@ -207,7 +209,10 @@ class Engine:
         """Take in what the watch tells until it has told all. Nothing starts, and nothing is gone, before that."""
         while not self._told_all:
             event = await self._inbox.receive()
-            await self._step([event], group, advance=False)
+            batch = [*self._taken_interrupts(), event]
+            if isinstance(event, events.Advance):
+                batch.pop()  # of an interrupt, which came with it
+            await self._step(batch, group, advance=False)
             self._told_all = isinstance(event, events.AllTold)
 
     async def _watch(self) -> None:
