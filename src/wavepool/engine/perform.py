@@ -30,6 +30,9 @@ FIRST_PAUSE_S = 0.5
 CONCURRENT_CALLS = 10
 """Log reads and removals under way at once: a daemon that is asked for more serves all of them later."""
 
+LOST_LOG_S = 30.0
+"""How long the log of a lost attempt is read: it may still run, and then its log has no end."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -144,9 +147,13 @@ class Performer:
     async def _archive(self, action: actions.ArchiveLogs) -> Event:
         task = self._state.tasks[action.attempt.task_id].task
         path = self._files.logs / f"{task.key}.{action.attempt.number}.log"
+        ending = self._state.live[action.attempt].ending
+        may_run = ending is not None and ending.kind is VerdictKind.LOST
+        record: LogRecord | None = None
         async with self._limiter:
-            record = await self._save_logs(self._handle(action.attempt), path)
-        return events.Archived(attempt=action.attempt, log=record)
+            with anyio.move_on_after(LOST_LOG_S if may_run else None):
+                record = await self._save_logs(self._handle(action.attempt), path)
+        return events.Archived(attempt=action.attempt, log=record or _cut_off(path))
 
     async def _save_logs(self, handle: Handle, path: Path) -> LogRecord:
         problem = ""
@@ -210,6 +217,14 @@ async def save_chunks(chunks: AsyncIterator[LogChunk], path: Path) -> tuple[int,
     finally:
         os.close(descriptor)
     return size_bytes, gap
+
+
+def _cut_off(path: Path) -> LogRecord:
+    """What was read in `LOST_LOG_S`."""
+    problem = f"its log was read for {LOST_LOG_S:.0f} s only: it may still have been running"
+    if not path.exists():
+        return LogRecord(problem=problem, truncated=True)
+    return LogRecord(path=f"logs/{path.name}", size_bytes=path.stat().st_size, problem=problem, truncated=True)
 
 
 def _pauses() -> list[float]:
