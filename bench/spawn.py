@@ -18,10 +18,10 @@ PARALLEL = Rules(nodes=()).parallel
 """Five starts at once, `wavepool run`'s default; xargs has as many."""
 ROUNDS = {28: 3, 100: 2}
 """Containers -> how often."""
-RIVAL_ROUNDS = {28: 2, 100: 1}
 GOAL = Goal(bound=1.10, of="ratio")
 
-OURS, RUN, RAW, LOOP, XARGS = "ours", "whole run", "raw API", "docker run loop", "xargs -P5"
+OURS, RUN, RAW, XARGS = "ours", "whole run", "raw API", "xargs -P5"
+LOOP, SEED_XARGS = "docker run loop", "xargs -P5, unconfined"
 
 
 async def measure(options: Options) -> list[Figure]:
@@ -35,21 +35,25 @@ async def measure(options: Options) -> list[Figure]:
 
 
 async def _readings(ground: Ground, driver: DockerDriver, count: int, options: Options) -> Readings:
-    rivals = dict.fromkeys((LOOP, XARGS), RIVAL_ROUNDS[count])
     ways: dict[str, Measure] = {
         OURS: partial(_by_driver, ground, driver, count),
         RAW: partial(_by_raw_calls, ground, count),
         RUN: partial(_by_engine, ground, count),
         LOOP: partial(_by_shell, ground, count, "serial_run.sh"),
-        XARGS: partial(_by_shell, ground, count, "xargs_run.sh"),
+        XARGS: partial(_by_shell, ground, count, "xargs_run.sh", "same"),
+        SEED_XARGS: partial(_by_shell, ground, count, "xargs_run.sh", "seed"),
     }
     if count != min(ROUNDS):
-        del ways[RUN]
-    return await interleave(ways, rounds=options.rounds(ROUNDS[count]), only_first=rivals)
+        del ways[RUN], ways[SEED_XARGS]
+    return await interleave(
+        ways, rounds=options.rounds(ROUNDS[count]), only_first={LOOP: 1, SEED_XARGS: 1, XARGS: ROUNDS[count] - 1}
+    )
 
 
 def _figures(count: int, readings: Readings) -> list[Figure]:
     whole = readings.pop(RUN, [])
+    unconfined = readings.pop(SEED_XARGS, [])
+    without = f" (without it {unconfined[0]:.2f} s, once)" if unconfined else ""
     starts = compare(
         readings,
         name=f"cold spawn of {count}",
@@ -57,8 +61,8 @@ def _figures(count: int, readings: Readings) -> list[Figure]:
         floor=RAW,
         ratio_goal=GOAL,
         beats_rivals=True,
-        note=f"{PARALLEL} starts at once, {format_size(MEMORY_BYTES)} each, on the default bridge; the rivals "
-        "confine less (no init, all default capabilities).",
+        note=f"{PARALLEL} starts at once, {format_size(MEMORY_BYTES)} each, on the default bridge; xargs with the same "
+        f"confinement{without}, the loop with the seed's options.",
     )
     if not whole:
         return [starts]
@@ -87,10 +91,10 @@ async def _by_raw_calls(ground: Ground, count: int) -> float:
     return await _checked(ground, count, time.perf_counter() - began_s)
 
 
-async def _by_shell(ground: Ground, count: int, script: str) -> float:
+async def _by_shell(ground: Ground, count: int, script: str, *options: str) -> float:
     label = f"{labels.OWNER}={ground.owner}"
     began_s = time.perf_counter()
-    await ground.shell(script, IMAGE, format_size(MEMORY_BYTES), str(ground.workspace), label, str(count))
+    await ground.shell(script, IMAGE, format_size(MEMORY_BYTES), str(ground.workspace), label, str(count), *options)
     return await _checked(ground, count, time.perf_counter() - began_s)
 
 
