@@ -4,6 +4,7 @@
 
     <state>/                 0700 where we make it
     ├── owner                0600: 16 hex digits, made once; containers and networks carry it as a label
+    ├── processes/           records of attempts that are plain processes
     ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
     └── runs/<run id>/
         ├── lock             held (flock) as long as a process works on the run; names that process for people
@@ -162,6 +163,17 @@ class StateDir:
                 advice="Restore the file, or choose another --state-dir. A new id would not find the old containers.",
             )
         return text
+
+    def processes(self) -> Path:
+        """Where attempts that are plain processes keep their records; made where it is missing.
+
+        Raises:
+            InfrastructureError: the state directory cannot be written to.
+        """
+        path = self.path / "processes"
+        with _told(path, "make"):
+            _make_private(path)
+        return path
 
     def run(self, run_id: str) -> RunDir:
         """The directory of a run, whether it exists or not. `run_id` was validated by whoever read it."""

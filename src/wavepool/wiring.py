@@ -117,7 +117,7 @@ async def open_driver(
         DriverUnavailable: as the driver says; for ``auto`` where a batch needs its image.
     """
     if request.driver == "process":
-        return await _open(stack, process_driver(state_dir.path / "processes"))
+        return await _open(stack, process_driver(state_dir.processes()))
     try:
         return await _open(stack, DockerDriver())
     except DriverUnavailable as error:
@@ -125,7 +125,7 @@ async def open_driver(
             raise
         _refuse_fallback(request.plan, error)
         notice(f"{error.message} Falling back to plain processes: no isolation, images are not used.")
-    return await _open(stack, process_driver(state_dir.path / "processes"))
+    return await _open(stack, process_driver(state_dir.processes()))
 
 
 async def _open(stack: AsyncExitStack, driver: Driver) -> tuple[Driver, DriverFacts]:

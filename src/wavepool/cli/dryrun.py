@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
@@ -68,7 +70,9 @@ async def _ask_driver(request: RunRequest) -> tuple[Rules, DriverFacts]:
         sys.stderr.write(f"{text}\n")
 
     async with AsyncExitStack() as stack:
-        _, found = await open_driver(stack, request, StateDir(request.state_dir), notice)
+        # A driver may keep records from the moment it is opened; a rehearsal leaves none behind.
+        scratch = stack.enter_context(TemporaryDirectory(prefix="wavepool-dry-run-"))
+        _, found = await open_driver(stack, request, StateDir(Path(scratch)), notice)
         return with_budget(request, found), found
 
 

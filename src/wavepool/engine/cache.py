@@ -29,13 +29,19 @@ def keep_iteration(directory: Path, result: Mapping[str, Any], files: RunDir) ->
             for entry in wave["containers"]:
                 if entry["log"] is not None:
                     name = Path(entry["container_id"]).name or entry["container_name"]
-                    shutil.copyfile(files.path / entry["log"], target / "logs" / f"{name}.log")
+                    _copy_private(files.path / entry["log"], target / "logs" / f"{name}.log")
     except OSError as error:
         raise InfrastructureError(
             f"{directory}: results could not be kept: {error.strerror or error}",
             advice=f"They are in {files.path} all the same.",
         ) from error
     return target
+
+
+def _copy_private(source: Path, target: Path) -> None:
+    """Logs are for their owner alone (mode 0600), wherever they are kept."""
+    target.touch(mode=0o600)
+    shutil.copyfile(source, target)
 
 
 def _next_iteration(directory: Path) -> Path:
