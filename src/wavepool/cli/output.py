@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from wavepool.errors import InputError, SettingError
 
 
@@ -43,6 +45,23 @@ def check_output(path: Path | None, *, option: str = "--output") -> None:
         raise SettingError(option, str(path), f"a file in a directory that exists ({target} does not)")
     if not os.access(target, os.W_OK):
         raise SettingError(option, str(path), "a file that you may write")
+
+
+def check_directory(path: Path | None, *, option: str) -> None:
+    """See, before anything starts, that files can be kept in `path`, which may be made later. Creates nothing.
+
+    Raises:
+        SettingError: it, or what stands where it would be made, is no directory or not writable.
+    """
+    if path is None:
+        return
+    place = path.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        raise SettingError(option, str(path), f"a directory ({place} is none)")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise SettingError(option, str(path), f"a directory that you may write to ({place} is not)")
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
@@ -84,7 +103,11 @@ def _replace(path: Path, text: str) -> None:
 
 def _json(value: Mapping[str, object]) -> str:
     # Escaped to ASCII: batch ids may hold anything, and a terminal or a pipe of any locale must take it.
-    return json.dumps(value, indent=2) + "\n"
+    # Indented by msgspec, as json itself does that in Python alone: 8 s for the 60 MB of 100,000 tasks, not 1 s.
+    try:
+        return msgspec.json.format(json.dumps(value), indent=2) + "\n"
+    except msgspec.DecodeError:  # a plan may bring half of a surrogate pair, which msgspec does not take
+        return json.dumps(value, indent=2) + "\n"
 
 
 def _printable(text: str) -> str:

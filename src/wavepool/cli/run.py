@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +13,14 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.dryrun import print_rehearsal
-from wavepool.cli.output import check_output, write_json
+from wavepool.cli.output import check_directory, check_output, write_json
 from wavepool.cli.request import RawOptions, build_request, read_plan
 from wavepool.cli.screen import TICK_S, Screen, open_screen
 from wavepool.cli.summary import print_summary
 from wavepool.config import Settings, load_settings
 from wavepool.engine.cache import keep_iteration
 from wavepool.engine.report import RunReport
+from wavepool.errors import InfrastructureError, WavepoolError
 from wavepool.statedir import StateDir
 from wavepool.wiring import Hooks, RunRequest, run_plan
 
@@ -94,6 +97,7 @@ def run(
         run_id=run_id,
     )
     check_output(output)
+    check_directory(settings.cache, option="--cache")
     plan = read_plan(plan_file, settings)
     request = build_request(settings, plan, raw)
     if dry_run or settings.spawn_dry_run:
@@ -125,14 +129,33 @@ async def _tick(screen: Screen) -> None:
 
 
 def _deliver(report: RunReport, settings: Settings, screen: Screen, output: Path | None) -> None:
-    """The result, everywhere it was asked for: the run's directory, --output, --cache, stdout; the summary last."""
+    """The result, everywhere it was asked for: the run's directory, --cache, --output, stdout; the summary last.
+
+    Raises:
+        InfrastructureError: it could not be written to one of them; the others have it.
+    """
     result = report.result()
+    troubles: list[WavepoolError] = []
     if "run_id" in result:
         files = StateDir(settings.state_dir).run(result["run_id"])
-        write_json(files.results, result)
-        if settings.cache is not None:
-            result["cached_in"] = str(keep_iteration(settings.cache, result, files))
-    if output is not None:
-        write_json(output, result)
-    screen.finish(result)
+        with _noting(troubles):
+            write_json(files.results, result)
+        with _noting(troubles):
+            if settings.cache is not None:
+                result["cached_in"] = str(keep_iteration(settings.cache, result, files))
+    with _noting(troubles):
+        if output is not None:
+            write_json(output, result)
+    with _noting(troubles):
+        screen.finish(result)
     print_summary(result, screen.console, state_dir=settings.state_dir)
+    if troubles:
+        raise InfrastructureError(troubles[0].message, advice=troubles[0].advice) from troubles[0]
+
+
+@contextmanager
+def _noting(troubles: list[WavepoolError]) -> Iterator[None]:
+    try:
+        yield
+    except WavepoolError as error:
+        troubles.append(error)

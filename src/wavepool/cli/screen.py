@@ -13,10 +13,20 @@ from wavepool.cli.output import print_result
 from wavepool.config import Settings
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.listener import Listener
+from wavepool.errors import InfrastructureError
 from wavepool.listeners import JsonLinesListener, LiveListener, PlainListener
+from wavepool.listeners.lines import swallow_rest
 
 TICK_S = 0.5
 """How often a screen is asked whether it is time for a line of progress; so the first one comes early."""
+
+
+class _Console(Console):
+    """Rich ends the process with exit code 1 when nobody reads any more; the run has its own exit code."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        swallow_rest(sys.stderr)
 
 
 class Screen:
@@ -51,18 +61,28 @@ class Screen:
         self.notice(f"pulling {image}: {text}")
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """End the display, and write the result to stdout; not where that is a terminal: the summary says it."""
+        """End the display, and write the result to stdout; not where that is a terminal: the summary says it.
+
+        Raises:
+            InfrastructureError: it cannot be written.
+        """
         self._shown.close()
         if self._json_lines is not None:
             self._json_lines.finish(result)
         elif not sys.stdout.isatty():
-            print_result(result)
+            try:
+                print_result(result)
+            except BrokenPipeError:  # whoever read it had enough, which is no failure of the run
+                swallow_rest(sys.stdout)
+            except OSError as error:
+                swallow_rest(sys.stdout)
+                raise InfrastructureError(f"cannot write the result to stdout: {error.strerror or error}") from error
 
 
 @contextmanager
 def open_screen(settings: Settings, *, json_lines: bool, verbose: bool) -> Iterator[Screen]:
     """The screen that fits where we run; leaving restores the terminal and writes what waits."""
-    console = Console(stderr=True, highlight=False)
+    console = _Console(stderr=True, highlight=False)
     clock = SystemClock()
     with ExitStack() as stack:
         shown: LiveListener | PlainListener
