@@ -199,3 +199,10 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_are_there(page: Path) -> None:
+    named = set(re.findall(r"`((?:[\w-]+/)+[\w-]+\.(?:py|json|md|sql))`", page.read_text()))
+    places = (ROOT, ROOT / "src" / "wavepool", DOCS)
+    assert [name for name in sorted(named) if not any((place / name).exists() for place in places)] == []
