@@ -1,4 +1,4 @@
-"""One plan that ends in every way there is: each batch gets its right verdict, evidence, log and place in the result."""
+"""One plan that ends in every way there is: each batch gets its right verdict, evidence, log and entry."""
 
 from __future__ import annotations
 
@@ -110,8 +110,13 @@ def check_result(world: World, done: Finished, with_groups: bool) -> None:
     assert isinstance(wave["monitoring_duration"], int)
     assert wave["completion_status"] == "timeout"
     assert wave["metrics"] == {
-        **{"total": 28, "running": 0, "exited": 27, "pending": 0},
-        **{"success": 8, "failed": 18, "timeout": 2},
+        "total": 28,
+        "running": 0,
+        "exited": 27,
+        "pending": 0,
+        "success": 8,
+        "failed": 18,
+        "timeout": 2,
     }
     words = {"success": "success", "timeout": "timeout"}
     for entry in wave["containers"]:

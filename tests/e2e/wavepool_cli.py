@@ -16,7 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import anyio
+
 from wavepool import labels
+from wavepool.journal.sqlite import SqliteJournal
 
 TEST_IMAGE = os.environ.get("WAVEPOOL_TEST_IMAGE", "wavepool-test:latest")
 COMMAND = Path(sys.executable).with_name("wavepool")
@@ -119,6 +122,20 @@ class Running:
         self._await(lambda: len(found()) >= count, f"{count} x {kind} on stdout")
         return found()
 
+    def wait_for_facts(self, count: int) -> bool:
+        """Return when the `--json` stream has had so many lines; False where the command ended before."""
+
+        def seen() -> bool:
+            return bytes(self._streams["stdout"]).count(b"\n") >= count
+
+        try:
+            self._await(seen, f"{count} lines on stdout")
+        except AssertionError:
+            if self.process.poll() is None:
+                raise
+            return False
+        return True
+
     def wait_for_line(self, part: str) -> None:
         """Return when stderr has `part`."""
         self._await(lambda: part.encode() in self._streams["stderr"], f"{part!r} on stderr")
@@ -219,8 +236,20 @@ class World:
 
     def environment(self) -> dict[str, str]:
         """All that the command inherits."""
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "DOCKER_HOST") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH", "DOCKER_HOST") if name in os.environ}
         return {**kept, "HOME": str(self.home)}
+
+    def journaled(self, run_id: str) -> int:
+        """How many facts the journal of a run holds."""
+        path = self.state / "runs" / run_id / "journal.db"
+        if not path.exists():
+            return 0
+
+        async def count() -> int:
+            async with SqliteJournal(path, owner=self.owner(), run_id=run_id) as journal:
+                return sum(1 for _ in journal.replay())
+
+        return anyio.run(count)
 
     # -- what tasks left in the workspace --
 
