@@ -73,7 +73,7 @@ async def run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
     files = state_dir.run(request.run_id or new_run_id(clock.now().utc))
     async with AsyncExitStack() as stack:
         driver, found = await open_driver(stack, request, state_dir, hooks.notice)
-        rules = with_budget(request, found)
+        rules = with_budget(request, found, resumed=files.journal.exists())
         stack.enter_context(files.lock())
         journal = await stack.enter_async_context(
             SqliteJournal(files.journal, owner=state_dir.owner(), run_id=files.id)
@@ -146,8 +146,10 @@ def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:
             ) from error
 
 
-def with_budget(request: RunRequest, found: DriverFacts) -> Rules:
+def with_budget(request: RunRequest, found: DriverFacts, *, resumed: bool = False) -> Rules:
     """The rules with the budget as their nodes.
+
+    A run that is resumed keeps the budget that it began with; what is free now is less by what it left running.
 
     Raises:
         SettingError: the budget is not one, or above what the host has.
@@ -155,7 +157,8 @@ def with_budget(request: RunRequest, found: DriverFacts) -> Rules:
     """
     check_capacity(request.plan, found.nodes)
     nodes = budget_nodes(request.budget, found.nodes, _available_bytes(found))
-    check_capacity(request.plan, nodes)
+    if not resumed:
+        check_capacity(request.plan, nodes)
     return replace(request.rules, nodes=nodes)
 
 

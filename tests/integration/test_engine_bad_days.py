@@ -9,7 +9,7 @@ import json
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ import pytest
 
 from wavepool.core.facts import Outcome, Stamped, StartIntended
 from wavepool.drivers.base import (
+    AttemptSpec,
     Driver,
+    DriverFacts,
     Handle,
     Needs,
     Observation,
@@ -30,17 +32,19 @@ from wavepool.drivers.base import (
 )
 from wavepool.drivers.memory import Fault, MemoryDriver, MemoryWorld
 from wavepool.engine.listener import Listener
+from wavepool.engine.perform import TRIES
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
-from wavepool.errors import DriverUnavailable
+from wavepool.errors import DriverUnavailable, JournalError, PlanError, SettingError
 from wavepool.journal.sqlite import SqliteJournal
-from wavepool.model import Node, Resources, Rules, Surroundings
+from wavepool.model import Node, Resources, Rules, SecretSource, Surroundings
 from wavepool.plan import TierMap, parse_plan
 from wavepool.statedir import StateDir
 from wavepool.testing.faults import FaultPlan
 from wavepool.testing.virtual_time import run_virtual
 from wavepool.testing.whole_runs import IMAGE, RUN_ID, VirtualClock
-from wavepool.units import GIB
+from wavepool.units import GIB, MIB
+from wavepool.wiring import RunRequest, with_budget
 
 SIMULATED_DAY_S = 86_400.0
 NODES = (Node(name="local", capacity=Resources(GIB)),)
@@ -81,6 +85,7 @@ class BadDay:
     world: MemoryWorld = field(default_factory=lambda: MemoryWorld(nodes=NODES))
     rules: Rules = RULES
     driver: Callable[[MemoryWorld], Driver] = MemoryDriver
+    journal: Callable[[Path], SqliteJournal] = SqliteJournal
     secrets: dict[str, bytes] = field(default_factory=dict)
     _journals: list[SqliteJournal] = field(default_factory=list)
 
@@ -97,13 +102,18 @@ class BadDay:
         files = state_dir.run(RUN_ID)
         plan = parse_plan(self.plan, source="plan", tiers=TierMap())
         with files.lock():
-            journal = SqliteJournal(files.journal)
+            journal = self.journal(files.journal)
             self._journals.append(journal)
             async with journal, driver:
                 return await Session(
                     plan=plan,
                     rules=self.rules,
-                    surroundings=Surroundings(image=IMAGE, workspace=str(self.directory), network="net"),
+                    surroundings=Surroundings(
+                        image=IMAGE,
+                        workspace=str(self.directory),
+                        network="net",
+                        secrets=tuple(SecretSource(name=name, kind="env", source=name) for name in self.secrets),
+                    ),
                     secrets=self.secrets,
                     driver=driver,
                     driver_facts=await driver.probe(),
@@ -235,6 +245,7 @@ def test_ctrl_c_while_a_resume_prepares_kills_nothing_without_a_fact(tmp_path: P
     with pytest.raises(BaseExceptionGroup) as caught:
         day.process(driver=GivesUp(day.world))
     assert caught.group_contains(DriverUnavailable)
+    assert f"--run-id {RUN_ID} goes on with it" in _all_notes(caught.value)
     assert len(day.world.container_names()) == 2
     report = day.process(driver=InterruptedPrepare(day.world))
     assert report.outcome is Outcome.INTERRUPTED
@@ -249,3 +260,86 @@ def test_what_a_run_left_running_when_its_engine_went_away_is_adopted(tmp_path: 
     report = day.process()
     assert verdicts(report) == {"a": "success", "b": "success"}
     assert report.result()["stopped_because"] is None
+
+
+def _all_notes(error: BaseException) -> str:
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return "\n".join([*getattr(error, "__notes__", ()), *(_all_notes(one) for one in inner)])
+
+
+def test_a_resume_without_the_secrets_of_the_run_is_refused(tmp_path: Path) -> None:
+    plan = plan_of([batch("a", "show_secret=TOKEN", "duration=10")], [batch("b", "show_secret=TOKEN")])
+    day = BadDay(directory=tmp_path, plan=plan, secrets={"TOKEN": b"x"})
+    assert day.process(ctrl_c_at(StartIntended)).outcome is Outcome.INTERRUPTED
+    without = replace(day, secrets={})
+    with pytest.raises(SettingError, match=r"--secret TOKEN=env:TOKEN"):
+        without.process()
+    assert day.process().outcome is Outcome.SUCCESS
+
+
+class NoPrepare(MemoryDriver):
+    async def prepare(self, needs: Needs, progress: PullProgress | None = None) -> Prepared:
+        raise AssertionError("nothing is needed for a run that is over")
+
+
+def test_a_run_that_is_over_is_told_again_and_prepares_nothing(tmp_path: Path) -> None:
+    day = BadDay(directory=tmp_path, plan=plan_of([batch("a"), batch("b", "exit=1")]))
+    first = day.process()
+    assert first.outcome is Outcome.FAILED
+    again = day.process(driver=NoPrepare(day.world))
+    assert again.result() == first.result()
+
+
+def test_what_the_release_removed_after_all_is_not_left_behind(tmp_path: Path) -> None:
+    world = MemoryWorld(nodes=NODES, hazards=FaultPlan.always(Fault.REMOVE_FAILS, most=TRIES))
+    day = BadDay(directory=tmp_path, plan=plan_of([batch("a")]), world=world)
+    report = day.process()
+    assert world.container_names() == []
+    assert report.result()["left_behind"] == []
+
+
+def test_a_run_that_is_resumed_is_not_measured_by_what_it_left_running_leaves_free(tmp_path: Path) -> None:
+    plan = parse_plan(plan_of([batch("a")]), source="plan", tiers=TierMap())
+    around = Surroundings(image=IMAGE, workspace=str(tmp_path), network="net")
+    request = RunRequest(plan=plan, rules=RULES, surroundings=around, budget=64 * MIB, state_dir=tmp_path)
+    found = DriverFacts(driver="memory", version="", execution_mode="docker", nodes=NODES)
+    with pytest.raises(PlanError):
+        with_budget(request, found)
+    with_budget(request, found, resumed=True)
+
+
+class Broken(MemoryDriver):
+    """Raises what no contract names."""
+
+    async def start(self, spec: AttemptSpec) -> Handle:
+        raise ZeroDivisionError("a bug of the driver")
+
+
+def test_a_bug_in_a_driver_ends_the_run_and_not_silently(tmp_path: Path) -> None:
+    day = BadDay(directory=tmp_path, plan=plan_of([batch("a")]), driver=Broken)
+    with pytest.raises(BaseExceptionGroup) as caught:
+        day.process()
+    assert caught.group_contains(ZeroDivisionError)
+    assert "--run-id" in _all_notes(caught.value)
+
+
+class FullDisk(SqliteJournal):
+    """Takes so many appends, and then none."""
+
+    left = 3
+
+    async def append(self, facts: Sequence[Stamped], *, durable: bool = False) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise JournalError("journal.db", "the disk is full")
+        await super().append(facts, durable=durable)
+
+
+def test_a_journal_that_fails_in_the_middle_leaves_a_run_that_can_be_gone_on_with(tmp_path: Path) -> None:
+    day = BadDay(directory=tmp_path, plan=plan_of([batch("a", "duration=50"), batch("b", "duration=60")]))
+    with pytest.raises(BaseExceptionGroup) as caught:
+        replace(day, journal=FullDisk).process()
+    assert caught.group_contains(JournalError)
+    assert "may still run" in _all_notes(caught.value)
+    assert verdicts(day.process()) == {"a": "success", "b": "success"}
+    assert set(day.world.executions.values()) == {1}

@@ -58,7 +58,7 @@ def _report(error: BaseException) -> int:
     if isinstance(cause, BrokenPipeError):
         return 1  # who read our output has gone
     if isinstance(cause, WavepoolError):
-        sys.stderr.write(f"error: {cause}\n")
+        sys.stderr.write("\n".join((f"error: {cause}", *_notes(error))) + "\n")
         return cause.exit_code
     raise error
 
@@ -69,3 +69,9 @@ def _unwrap(error: BaseException) -> BaseException:
         return error
     inner = [_unwrap(one) for one in error.exceptions]
     return next((one for one in inner if isinstance(one, WavepoolError)), inner[0])
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What was added to the error on its way up, as what a run has left and how to go on with it."""
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return [*(note for one in inner for note in _notes(one)), *getattr(error, "__notes__", ())]

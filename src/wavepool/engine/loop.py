@@ -119,7 +119,7 @@ class Engine:
                 if still_wanted(self.state, action):
                     group.start_soon(self._perform, action)
 
-        if self.state.outcome in (facts.Outcome.SUCCESS, facts.Outcome.FAILED):
+        if replayed.is_over:
             return self.state
         return await self._guarded(begin)
 

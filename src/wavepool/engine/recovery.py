@@ -16,7 +16,7 @@ from wavepool.core.actions import (
     outstanding,
 )
 from wavepool.core.events import Now
-from wavepool.core.facts import RunOpened, RunResumed, Stamped
+from wavepool.core.facts import Outcome, RunOpened, RunResumed, Stamped
 from wavepool.core.state import RunState
 from wavepool.model import AttemptPhase
 
@@ -35,6 +35,11 @@ class Replayed:
     state: RunState
     last: Stamped
     boot_id: str
+
+    @property
+    def is_over(self) -> bool:
+        """True where nothing is left to be done, not even by a resume."""
+        return self.state.outcome in (Outcome.SUCCESS, Outcome.FAILED)
 
     def shift_s(self, boot_id: str, now: Now) -> float:
         """How far the deadlines must move.

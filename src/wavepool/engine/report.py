@@ -26,17 +26,22 @@ EXIT_CODES: Mapping[Outcome | None, int] = {
 
 
 class RunReport:
-    """Folds facts; `result()` gives the JSON object of `--output`."""
+    """Folds facts; `result()` gives the JSON object of `--output`.
+
+    Attributes:
+        outcome: None for a run that did not come to its end.
+        left_behind: one sentence for each thing that could not be removed.
+    """
 
     def __init__(self) -> None:
+        self.outcome: Outcome | None = None
+        self.left_behind: list[str] = []
         self._run: facts.RunOpened | None = None
         self._waves: dict[int, _WaveReport] = {}
         self._tasks: dict[str, _TaskReport] = {}
         self._ended_at: datetime | None = None
         self._last_at: datetime | None = None
-        self.outcome: Outcome | None = None
         self._stopped: facts.RunStopped | None = None
-        self._left_behind: list[str] = []
 
     @classmethod
     def of(cls, stamped: Iterable[Stamped]) -> RunReport:
@@ -67,7 +72,7 @@ class RunReport:
             case facts.AttemptSettled() as fact:
                 self._tasks[fact.attempt.task_id].settle(fact)
             case facts.AttemptRemoved(problem=str(problem)):
-                self._left_behind.append(problem)
+                self.left_behind.append(problem)
             case facts.TaskRequeued() as fact:
                 self._tasks[fact.task_id].retried.append(fact.because)
             case facts.TaskSkipped() as fact:
@@ -90,10 +95,6 @@ class RunReport:
     @property
     def _stop_cause(self) -> str | None:
         return None if self._stopped is None else self._stopped.cause
-
-    def add_left_behind(self, problems: Iterable[str]) -> None:
-        """What the release of the run could not remove."""
-        self._left_behind.extend(problems)
 
     def wave_results(self) -> list[dict[str, Any]]:
         """For each wave, in order, what the seed's monitor would say, with more beside it."""
@@ -123,7 +124,7 @@ class RunReport:
             "duration_s": _seconds(run.at, self._ended_at or self._last_at),
             "metrics": _sum_metrics(waves),
             "waves": waves,
-            "left_behind": self._left_behind,
+            "left_behind": self.left_behind,
         }
 
     def _add(self, fact: facts.TasksAdded) -> None:

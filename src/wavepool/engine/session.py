@@ -26,7 +26,7 @@ from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import DriverUnavailable, InfrastructureError, SettingError
 from wavepool.journal.base import Journal
 from wavepool.model import Isolation, Rules, Surroundings
-from wavepool.plan import Plan
+from wavepool.plan import Plan, check_capacity
 from wavepool.statedir import RunDir, StateDir
 
 TASKS_PER_FACT = 1000
@@ -62,7 +62,8 @@ class Session:
         """To the end of the run; the report is read from the journal.
 
         Raises:
-            SettingError: the run id belongs to a run of another plan.
+            SettingError: the run id belongs to a run of another plan, or of secrets that were not given again.
+            PlanError: a batch is above the budget of this new run.
             InfrastructureError: the daemon, an image, a network or the journal; the run can be resumed.
         """
         replayed = self._replayed()
@@ -83,7 +84,7 @@ class Session:
                 group.cancel_scope.cancel()
         await self.journal.sync()
         report = RunReport.of(self.journal.replay())
-        report.add_left_behind(left)
+        report.left_behind = left  # whatever an attempt left, the release has tried again
         if not began:
             report.outcome = Outcome.INTERRUPTED
         return report
@@ -91,6 +92,7 @@ class Session:
     def _replayed(self) -> Replayed | None:
         replayed = replay(self.journal.replay())
         if replayed is None:
+            check_capacity(self.plan, self.rules.nodes)
             return None
         run = replayed.state.run
         if run.plan_digest != self.plan.digest:
@@ -105,16 +107,25 @@ class Session:
                 f"Run {run.run_id} was started on the {run.driver} driver, and only {self.driver.name} is here.",
                 advice=f"Bring {run.driver} back, or leave --run-id out for a new run.",
             )
+        for source in run.surroundings.secrets:
+            if source.name not in self.secrets:
+                raise SettingError(
+                    "--secret",
+                    source.name,
+                    "to be given again: the run was started with it, and no value of a secret is ever kept",
+                    advice=f"Add `--secret {source.name}={source.kind}:{source.source}`.",
+                )
         return replayed
 
     def _specs(self, replayed: Replayed | None) -> SpecBuilder:
         run = replayed.state.run if replayed is not None else None
+        surroundings = run.surroundings if run is not None else self.surroundings
         return SpecBuilder(
             owner=self.state_dir.owner(),
             run_id=self.files.id,
-            surroundings=run.surroundings if run is not None else self.surroundings,
+            surroundings=surroundings,
             isolation=run.rules.isolation if run is not None else self.rules.isolation,
-            secrets=self.secrets,
+            secrets={source.name: self.secrets[source.name] for source in surroundings.secrets},
         )
 
     async def _work(
@@ -132,17 +143,25 @@ class Session:
                 await anyio.to_thread.run_sync(leases.enter_context, lease)  # waits for whoever removes it
             try:
                 with preparing:
-                    await self._prepare(specs)
+                    if replayed is None or not replayed.is_over:
+                        await self._prepare(specs)
             except InfrastructureError:
                 if replayed is None:  # a network may have been made before an image was missed
                     leases.close()
                     await self._release(specs)
                 raise
             # Where these fail, the daemon or the journal did: then what runs is left for a resume to adopt.
-            if replayed is not None:
-                await engine.resume(replayed)  # interrupted or not: what runs must be waited for, or stopped
-            elif not preparing.cancelled_caught:
-                await engine.run(opened)
+            try:
+                if replayed is not None:
+                    await engine.resume(replayed)  # interrupted or not: what runs must be waited for, or stopped
+                elif not preparing.cancelled_caught:
+                    await engine.run(opened)
+            except Exception as error:
+                error.add_note(
+                    f"Run {self.files.id} is not over: what it had started may still run. "
+                    f"The same command with --run-id {self.files.id} goes on with it, or ends it by Ctrl-C."
+                )
+                raise
         return replayed is not None or not preparing.cancelled_caught
 
     async def _release(self, specs: SpecBuilder) -> list[str]:
