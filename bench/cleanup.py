@@ -14,7 +14,7 @@ from wavepool.drivers.base import Scope
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.removal import AT_ONCE
 
-ROUNDS = {28: 5, 100: 2}
+ROUNDS = {28: 4, 100: 2}
 """Containers -> how often."""
 RIVAL_ROUNDS = {28: 1, 100: 1}
 GOAL = Goal(bound=1.10, of="ratio")

@@ -72,7 +72,6 @@ class Options:
     """What the user asked for. `runs` None: as many as each figure usually takes."""
 
     runs: int | None = None
-    progress: Callable[[str], None] = lambda text: None
 
     def rounds(self, usual: int) -> int:
         return usual if self.runs is None else self.runs

@@ -37,7 +37,7 @@ async def measure(options: Options) -> list[Figure]:
 async def _readings(ground: Ground, driver: DockerDriver, count: int, options: Options) -> Readings:
     ways: dict[str, Measure] = {
         OURS: partial(_by_driver, ground, driver, count),
-        RAW: partial(_by_raw_calls, ground, count),
+        RAW: partial(by_raw_calls, ground, count),
         RUN: partial(_by_engine, ground, count),
         LOOP: partial(_by_shell, ground, count, "serial_run.sh"),
         XARGS: partial(_by_shell, ground, count, "xargs_run.sh", "same"),
@@ -84,7 +84,8 @@ async def _by_driver(ground: Ground, driver: DockerDriver, count: int) -> float:
     return await _checked(ground, count, time.perf_counter() - began_s)
 
 
-async def _by_raw_calls(ground: Ground, count: int) -> float:
+async def by_raw_calls(ground: Ground, count: int) -> float:
+    """The floor, in seconds: create and start, with the bodies that the driver would send."""
     bodies = [(spec.name, ground.body(spec)) for spec in ground.specs(ground.run_id("spawn"), count)]
     began_s = time.perf_counter()
     await each_of(bodies, lambda item: ground.api.create_and_start(*item), at_once=PARALLEL)
