@@ -5,6 +5,8 @@ The real session, loop and journal on the simulated engine, in virtual time; sig
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -96,6 +98,20 @@ class BadDay:
                 return await self._session(listeners, driver or self.driver(self.world))
 
         return run_virtual(main, busy=lambda: bool(self._journals and self._journals[-1].pending))
+
+    def cancelled(self, after_s: float, *, by_asyncio: bool) -> None:
+        """A process of somebody else's, who cancels the run."""
+
+        async def main() -> None:
+            if by_asyncio:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(after_s):
+                        await self._session([], self.driver(self.world))
+            else:
+                with anyio.move_on_after(after_s):
+                    await self._session([], self.driver(self.world))
+
+        run_virtual(main, busy=lambda: bool(self._journals and self._journals[-1].pending))
 
     async def _session(self, listeners: Sequence[Listener], driver: Driver) -> RunReport:
         state_dir = StateDir(self.directory)
@@ -204,6 +220,14 @@ class InterruptedRemoval(MemoryDriver):
 def test_ctrl_c_during_the_release_lets_it_finish(tmp_path: Path) -> None:
     day = BadDay(directory=tmp_path, plan=plan_of([batch("a")]), driver=InterruptedRemoval)
     assert day.process().outcome is Outcome.SUCCESS
+    assert day.world.networks == {}
+
+
+@pytest.mark.parametrize("by_asyncio", [False, True])
+def test_who_cancels_a_run_leaves_nothing_behind(tmp_path: Path, by_asyncio: bool) -> None:
+    day = BadDay(directory=tmp_path, plan=plan_of([batch("a", "duration=500"), batch("b", "duration=500")]))
+    day.cancelled(20, by_asyncio=by_asyncio)
+    assert day.world.container_names() == []
     assert day.world.networks == {}
 
 

@@ -132,11 +132,14 @@ class Engine:
             finally:
                 self.interrupt(force=True)
 
-        async with anyio.create_task_group() as outer:
-            outer.start_soon(notice_cancellation)
+        async def drive() -> None:
             with anyio.CancelScope(shield=True):
                 await self._drive(begin)
             outer.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as outer:
+            outer.start_soon(notice_cancellation)
+            outer.start_soon(drive)  # a task of its own: asyncio's cancel(), as of its timeouts, knows no shields
         return self.state
 
     async def _drive(self, begin: Callable[[TaskGroup], Awaitable[None]]) -> None:

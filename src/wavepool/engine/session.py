@@ -79,7 +79,12 @@ class Session:
             async with anyio.create_task_group() as group:
                 if self.signals:  # to the very end: a SIGTERM during the release must not leave the half of it
                     group.start_soon(forward_interrupts, interrupt)
-                began = await self._work(engine, opened, replayed, specs, preparing)
+                try:
+                    began = await self._work(engine, opened, replayed, specs, preparing)
+                except anyio.get_cancelled_exc_class():
+                    if engine.state.outcome is not None:  # else what runs was not stopped: a resume adopts it
+                        await self._release(specs)
+                    raise
                 left = await self._release(specs)
                 group.cancel_scope.cancel()
         await self.journal.sync()
