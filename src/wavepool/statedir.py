@@ -27,6 +27,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -92,13 +93,20 @@ class RunDir:
         Raises:
             InfrastructureError: it cannot be made.
         """
-        if not _KEY.fullmatch(key) or number < 1:
-            raise InvariantBroken(f"no slot can be named after {key!r} and {number}")
-        path = self.slots / f"{key}.{number}"
+        path = self._slot(key, number)
         with _told(path, "make"):
             path.mkdir(exist_ok=True)
             path.chmod(0o755)  # whatever the umask took away
         return path
+
+    def drop_slot(self, key: str, number: int) -> None:
+        """Remove a slot with all that is in it, if it is there. What resists stays until the run is released."""
+        shutil.rmtree(self._slot(key, number), ignore_errors=True)
+
+    def _slot(self, key: str, number: int) -> Path:
+        if not _KEY.fullmatch(key) or number < 1:
+            raise InvariantBroken(f"no slot can be named after {key!r} and {number}")
+        return self.slots / f"{key}.{number}"
 
     @contextmanager
     def lock(self) -> Iterator[None]:

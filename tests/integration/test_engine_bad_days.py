@@ -347,6 +347,39 @@ def test_a_bug_in_a_driver_ends_the_run_and_not_silently(tmp_path: Path) -> None
     assert "--run-id" in _all_notes(caught.value)
 
 
+class NoSlots(MemoryDriver):
+    """Slots cannot be made, as on a disk that is full."""
+
+    slots: Path
+
+    async def start(self, spec: AttemptSpec) -> Handle:
+        raise AssertionError("it has no slot")
+
+    async def prepare(self, needs: Needs, progress: PullProgress | None = None) -> Prepared:
+        self.slots.rmdir()
+        self.slots.touch()
+        return await super().prepare(needs, progress)
+
+
+def test_a_slot_that_cannot_be_made_is_a_start_error_and_not_the_end_of_the_run(tmp_path: Path) -> None:
+    day = BadDay(directory=tmp_path, plan=plan_of([batch("a"), batch("b")]))
+    driver = NoSlots(day.world)
+    driver.slots = StateDir(tmp_path).run(RUN_ID).slots
+    report = day.process(driver=driver)
+    assert verdicts(report) == {"a": "start_error", "b": "start_error"}
+    evidence = report.result()["waves"][0]["containers"][0]["evidence"]
+    assert "cannot make" in evidence["daemon_error"]
+
+
+def test_what_vanished_while_nobody_watched_is_lost(tmp_path: Path) -> None:
+    day = BadDay(directory=tmp_path, plan=plan_of([batch("a", "duration=50")]))
+    with pytest.raises(BaseExceptionGroup):
+        day.process(driver=GivesUp(day.world))
+    for container in day.world.within(Scope(owner=StateDir(tmp_path).owner())):
+        day.world.destroy(container)
+    assert verdicts(day.process()) == {"a": "lost"}
+
+
 class FullDisk(SqliteJournal):
     """Takes so many appends, and then none."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -185,7 +184,7 @@ class Performer:
                     break
                 await anyio.sleep(pause_s)
         task = self._state.tasks[action.attempt.task_id].task
-        shutil.rmtree(self._files.slot(task.key, action.attempt.number), ignore_errors=True)
+        self._files.drop_slot(task.key, action.attempt.number)
         return events.Cleared(attempt=action.attempt, problem=problem)
 
     def _handle(self, attempt: AttemptId) -> Handle:
@@ -242,6 +241,6 @@ def _not_started(error: NotStarted) -> Ending:
 def _start_error(words: str, *, transient: bool) -> Ending:
     return Ending(
         kind=VerdictKind.START_ERROR,
-        evidence=Evidence(reason="it could not be started", daemon_error=words),
+        evidence=Evidence(reason=" ".join(f"it could not be started: {words}".split()), daemon_error=words),
         transient=transient,
     )
