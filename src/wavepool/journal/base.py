@@ -22,7 +22,8 @@ class Journal(ABC):
         """Open it.
 
         Raises:
-            JournalError: it cannot be created or read, is of a newer release, or belongs to another run.
+            JournalError: it cannot be created or read, lacks facts that were committed, is of a newer release, belongs
+                to another run, or is open in another process.
         """
 
     @abstractmethod

@@ -8,11 +8,13 @@ from pathlib import Path
 from wavepool.errors import JournalError
 
 _ASIDE = (
-    "Nothing was overwritten. Copy {path} with {name}-wal and {name}-shm aside, then start again with a new --run-id; "
+    "Nothing was overwritten. Copy {path} and {name}-* beside it aside, then start again with a new --run-id; "
     "`wavepool cleanup` removes what this run left running."
 )
 _ROOM = "Nothing was overwritten: what the journal held before stands. Free some space, or choose another --state-dir."
 _RIGHTS = "Nothing was overwritten. See that you own the state directory and may write to it, or choose --state-dir."
+
+_WAIT = "Wait for that process to end, or choose another --run-id."
 
 _CAUSES = {
     "SQLITE_FULL": ("the disk is full", _ROOM),
@@ -20,7 +22,7 @@ _CAUSES = {
     "SQLITE_READONLY": ("it may not be written to", _RIGHTS),
     "SQLITE_CANTOPEN": ("it cannot be opened", _RIGHTS),
     "SQLITE_PERM": ("it may not be opened", _RIGHTS),
-    "SQLITE_BUSY": ("another process holds it", "Wait for that process to end, or choose another --run-id."),
+    "SQLITE_BUSY": ("another process holds it", _WAIT),
     "SQLITE_CONSTRAINT": (
         "another process has written to it",
         "Its facts stand, ours were not added. Let one process work on a run, and `wavepool resume` it.",
@@ -48,6 +50,11 @@ def explain(path: Path, error: BaseException, *, doing: str) -> JournalError:
 def damaged(path: Path, what: str) -> JournalError:
     """The journal's content is not what was written."""
     return _told(path, f"the journal is damaged: {what}", _ASIDE)
+
+
+def held(path: Path) -> JournalError:
+    """Somebody else goes on with this journal. The run's lock, which is taken first, tells that better."""
+    return _told(path, "another process has the journal open", _WAIT)
 
 
 def _told(path: Path, message: str, advice: str) -> JournalError:

@@ -22,23 +22,28 @@ from wavepool.journal.base import Journal
 from wavepool.journal.codec import Undecodable
 from wavepool.journal.damage import damaged, explain
 from wavepool.journal.rows import COLUMNS, BadRow, from_row
+from wavepool.journal.tip import Tip, TipFile, read_tip, this_boot
 from wavepool.journal.writer import Request, Writer
 
 SCHEMA_VERSION = 1
+
+HEADER_BYTES = 100
+"""Of a SQLite database; the shortest that has a table is longer (sqlite.org/fileformat2.html, 1.3)."""
 
 WAITING_MAX = 1024
 """Appends under way at once; one more waits for room before it is handed over."""
 
 
 class SqliteJournal(Journal):
-    """A journal in one file (with ``-wal`` and ``-shm`` beside it while it is open, and after a crash).
+    """A journal in a database and its ``-tip`` (with ``-wal`` and ``-shm`` while it is open, and after a crash).
 
     `replay` needs no `async with`: a finished run, or a live one of another process, can be read at any time; reading
     changes no fact (it may leave an empty ``-wal`` and a ``-shm``). A process that dies loses no committed fact; a
-    machine that loses power keeps all up to the last durable append or sync.
+    machine that loses power keeps all up to the last durable append or sync. Where one of these facts is not there
+    any more, entering and `replay` raise JournalError, and no file is written to. Only one process can have entered.
 
     Args:
-        path: the file; its directory must exist, on a local file system (WAL needs shared memory).
+        path: the database; its directory must exist, on a local file system (WAL needs shared memory).
         owner, run_id: kept where the file is created; where it exists, it must be theirs (None: not checked).
         must_exist: entering does not create it.
     """
@@ -50,6 +55,7 @@ class SqliteJournal(Journal):
         self._owner = owner
         self._run_id = run_id
         self._must_exist = must_exist
+        self._tip = TipFile(path)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer: Writer | None = None
         self._room = anyio.Semaphore(WAITING_MAX)
@@ -57,9 +63,9 @@ class SqliteJournal(Journal):
         self._failure: JournalError | None = None
 
     async def __aenter__(self) -> Self:
-        await to_thread.run_sync(self._create_or_check)
+        await to_thread.run_sync(self._take)
         self._loop = asyncio.get_running_loop()
-        self._writer = Writer(self._path, self._answer_from_thread)
+        self._writer = Writer(self._path, self._tip, self._answer_from_thread)
         self._writer.start()
         return self
 
@@ -70,6 +76,7 @@ class SqliteJournal(Journal):
         if writer is not None:
             with anyio.CancelScope(shield=True):  # bounded by what was handed over
                 await to_thread.run_sync(writer.stop)
+        self._tip.release()
 
     async def append(self, facts: Sequence[Stamped], *, durable: bool = False) -> None:
         if facts or durable:
@@ -125,14 +132,32 @@ class SqliteJournal(Journal):
             return _copy(self._failure)
         return JournalError(str(self._path), "the journal is not open")
 
-    def _create_or_check(self) -> None:
-        if not self._path.exists() and not self._must_exist:
-            try:
-                _create(self._path, owner=self._owner or "", run_id=self._run_id or "")
-            except (OSError, sqlite3.Error) as error:
-                raise explain(self._path, error, doing="create") from error
+    def _take(self) -> None:
+        """Lock the journal, make it where there is none, and see that it is ours and complete."""
+        new = not self._must_exist and not self._path.exists()
+        if not new:
+            self._check(required=0)  # what is wrong with the database itself is told before a missing tip
+        tip = self._tip.take(new=new)
+        try:
+            if not self._path.exists():
+                self._create(tip)
+            self._check(required=tip.required(this_boot()))
+        except BaseException:
+            self._tip.release()
+            raise
+
+    def _create(self, tip: Tip) -> None:
+        if tip.committed:
+            raise damaged(self._path, f"{tip.committed} facts were committed, and the database is missing")
+        try:
+            _create(self._path, owner=self._owner or "", run_id=self._run_id or "")
+        except (OSError, sqlite3.Error) as error:
+            raise explain(self._path, error, doing="create") from error
+
+    def _check(self, *, required: int) -> None:
         with contextlib.closing(_open_reading(self._path)) as connection:
             _check_meta(connection, self._path, owner=self._owner, run_id=self._run_id)
+            _check_count(connection, self._path, required=required)
 
 
 def _create(path: Path, *, owner: str, run_id: str) -> None:
@@ -147,8 +172,7 @@ def _create(path: Path, *, owner: str, run_id: str) -> None:
             connection.executescript(resources.files(__package__).joinpath("schema.sql").read_text("utf-8"))
             connection.execute("INSERT INTO meta VALUES (1, ?, ?, ?, 0)", (SCHEMA_VERSION, owner, run_id))
         new.chmod(0o600)
-        with contextlib.suppress(FileExistsError):  # another process was faster; what it made is checked next
-            os.link(new, path)
+        os.link(new, path)
     finally:
         for left in path.parent.glob(f"{new.name}*"):
             left.unlink(missing_ok=True)
@@ -163,8 +187,10 @@ def _open_reading(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise JournalError(str(path), "there is no journal", advice="See the run id and --state-dir.")
     try:
+        if path.stat().st_size < HEADER_BYTES:
+            raise damaged(path, "the database is empty")  # SQLite would delete the log beside it, with all its facts
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise explain(path, error, doing="open") from error
 
 
@@ -188,16 +214,28 @@ def _check_meta(connection: sqlite3.Connection, path: Path, *, owner: str | None
             )
 
 
+def _check_count(connection: sqlite3.Connection, path: Path, *, required: int) -> None:
+    """A damaged or shortened log shows in the number of the last fact alone; each number before it is seen to later."""
+    try:
+        last = connection.execute("SELECT coalesce(max(seq), 0) FROM facts").fetchone()[0]
+    except sqlite3.Error as error:
+        raise explain(path, error, doing="read") from error
+    if last < required:
+        raise damaged(path, f"{required} facts were committed, and only {last} can be found")
+
+
 def _read(path: Path, *, owner: str | None, run_id: str | None) -> Iterator[Stamped]:
     """Each fact in order; quick_check first, as rows cut off at the end would leave no gap in the numbers."""
     with contextlib.closing(_open_reading(path)) as connection:
         _check_meta(connection, path, owner=owner, run_id=run_id)
+        tip = read_tip(path)
         try:
-            connection.execute("BEGIN")  # the check and the reading see one state
+            connection.execute("BEGIN")  # the checks and the reading see one state
             connection.execute("PRAGMA cell_size_check = ON")
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise damaged(path, verdict)
+            _check_count(connection, path, required=tip.required(this_boot()))
             rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM facts ORDER BY seq")
             for expected_seq, row in enumerate(rows, start=1):
                 yield from_row(expected_seq, row)

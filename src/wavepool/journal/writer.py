@@ -17,6 +17,7 @@ from wavepool.core.facts import Stamped
 from wavepool.errors import JournalError
 from wavepool.journal.damage import explain
 from wavepool.journal.rows import COLUMNS, Row, to_row
+from wavepool.journal.tip import TipFile
 
 CHUNK_ROWS = 128
 """Rows of one INSERT. One statement for many rows, as each one gives up the interpreter's lock, and getting that back
@@ -41,11 +42,15 @@ Answer = Callable[[Sequence[Request], JournalError | None], None]
 class Writer:
     """One thread, one connection, opened with the first request: a journal that is only read is never touched.
 
+    `tip` is held by the caller until `stop` returned, and was compared with the facts that are there: a connection
+    that writes takes a damaged log for a shorter one, and makes it so.
+
     After the first failure nothing is written any more, and each request is answered with that failure.
     """
 
-    def __init__(self, path: Path, answer: Answer) -> None:
+    def __init__(self, path: Path, tip: TipFile, answer: Answer) -> None:
         self._path = path
+        self._tip = tip
         self._answer = answer
         self._queue: SimpleQueue[Request | None] = SimpleQueue()
         self._connection: sqlite3.Connection | None = None
@@ -109,6 +114,7 @@ class Writer:
         if durable:
             _set_synchronous(connection, "NORMAL")
         self._next_seq += count
+        self._tip.advance(self._next_seq - 1, durable=durable)
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
