@@ -124,7 +124,7 @@ async def open_driver(
         if request.driver == "docker":
             raise
         _refuse_fallback(request.plan, error)
-        notice(f"{error.message} Falling back to plain processes: no isolation, images are not used.")
+        notice(f"{error.message.rstrip('.')}. Falling back to plain processes: no isolation, images are not used.")
     return await _open(stack, process_driver(state_dir.processes()))
 
 
@@ -141,7 +141,7 @@ def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:
     for path, task in plan.paths():
         if task.command is None:
             raise DriverUnavailable(
-                f"{error.message} Processes cannot stand in: {path} has no command of its own, its image has.",
+                f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has no command, its image has.",
                 advice=error.advice,
             ) from error
 

@@ -31,7 +31,6 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="ProcessDriver looks a handle up by its id alone, which is empty here")
 async def test_one_that_did_not_start_is_removed_by_its_name(world: World) -> None:
     never = replace(world.spec(("/bin/true",)), command=None)
     nowhere = replace(world.spec(("/bin/true",)), workspace=world.root / "nowhere")
@@ -44,7 +43,6 @@ async def test_one_that_did_not_start_is_removed_by_its_name(world: World) -> No
             assert list((world.root / "base" / "attempts").iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="ProcessDriver looks a handle up by its id alone, which is empty here")
 async def test_one_that_ran_is_removed_by_its_name(world: World) -> None:
     spec = world.spec(("/bin/true",))
     with anyio.fail_after(PATIENCE_S):

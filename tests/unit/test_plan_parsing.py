@@ -140,7 +140,7 @@ def test_waves_go_by_number_and_paths_by_place() -> None:
 
 
 def test_a_wave_that_is_not_there_is_refused_with_those_that_are() -> None:
-    with pytest.raises(PlanError, match=r"wave_number: got 7, expected one of the waves in plan.json: 1, 2"):
+    with pytest.raises(PlanError, match=r"--wave-number: got 7, expected one of the waves in plan.json: 1, 2"):
         parse({"waves": [wave(number=2), wave(number=1)]}).only(7)
 
 

@@ -88,7 +88,7 @@ def test_a_childs_oom_kill_is_evidence_where_the_main_process_went_on() -> None:
         ending = ending_of(ExitRecord(status=exited(code), oom_kills=2, oom_age_s=0.0))
         assert ending.kind is kind
         assert (ending.evidence.child_oom, ending.evidence.oom_kills) == (True, 2)
-        assert "killed for memory" in ending.evidence.reason
+        assert "a child of it for memory" in ending.evidence.reason
 
 
 @pytest.mark.parametrize(("code", "words"), [(127, "not found"), (126, "could not be executed")])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import resource
 import sys
 
-import structlog
 import typer
 
 from wavepool.cli import cleanup, doctor, monitor, run, spawn
@@ -29,10 +27,6 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point of the `wavepool` command: errors become one message on stderr and an exit code."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     _raise_descriptor_limit()
     try:
         app()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -11,8 +9,9 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
+from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import INTERRUPTED, infrastructure_exits, peek_owner, read_manifest, until_interrupted
-from wavepool.config import Settings, load_settings
+from wavepool.config import Settings
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.steps.archive import LogArchive
 from wavepool.engine.steps.cleanup import Cleaner, Keep, Selection, cleanup_json
@@ -53,11 +52,7 @@ def cleanup(
 
     Exit code: 0 all is gone, 1 some could not be removed, 2 most could not (or bad input, or no Docker).
     """
-    settings = load_settings(
-        {"cleanup_preserve_failed": preserve_failed_logs, "log_dir": output_dir, "state_dir": state_dir},
-        environ=os.environ,
-        cwd=Path.cwd(),
-    )
+    settings = settings_of(cleanup_preserve_failed=preserve_failed_logs, log_dir=output_dir, state_dir=state_dir)
     check_output(output)
     if wave_number < 0:
         raise SettingError("--wave-number", wave_number, "a wave's number")

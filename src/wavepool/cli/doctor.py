@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from wavepool.cli.output import print_result
+from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import peek_owner
-from wavepool.config import Settings, load_settings
+from wavepool.config import Settings
 from wavepool.engine.doctor import Check, Doctor, Expectations, Status
 from wavepool.host import read_cgroups, read_memory
 from wavepool.statedir import StateDir
@@ -37,11 +38,7 @@ def doctor(
     state_dir: Annotated[str | None, typer.Option(help="Where journals, logs and locks live.")] = None,
 ) -> None:
     """Check Docker and this host, and say how to mend what is wrong. Exit code: 0 nothing fails, 1 something does."""
-    settings = load_settings(
-        {"base_image": base_image, "workspace": workspace, "network": network, "state_dir": state_dir},
-        environ=os.environ,
-        cwd=Path.cwd(),
-    )
+    settings = settings_of(base_image=base_image, workspace=workspace, network=network, state_dir=state_dir)
     checks = anyio.run(_examine, settings)
     failed = any(check.status is Status.FAIL for check in checks)
     if as_json:

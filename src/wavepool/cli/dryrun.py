@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from wavepool.cli.output import print_result
+from wavepool.cli.output import print_result, progress_line
 from wavepool.core import actions
 from wavepool.core.actions import Action
 from wavepool.drivers.base import DriverFacts
@@ -35,6 +35,8 @@ def print_rehearsal(request: RunRequest, *, as_json: bool) -> None:
         InputError: as the run itself would, before anything has started.
         DriverUnavailable: as the run itself would.
     """
+    for warning in request.plan.warnings:
+        progress_line(f"warning: {warning}")
     check_schedule(request.plan, request.rules.schedule)
     rules, found = anyio.run(_ask_driver, request)
     run_id = request.run_id or DRY_RUN_ID

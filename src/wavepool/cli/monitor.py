@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,9 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
+from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import INTERRUPTED, read_manifest, until_interrupted
-from wavepool.config import Settings, load_settings
+from wavepool.config import Settings
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.steps.archive import LogArchive
 from wavepool.engine.steps.manifest import Manifest
@@ -44,15 +44,11 @@ def monitor(
 
     Exit code: 0 all succeeded, 1 some failed, 2 some timed out (or bad input), 3 no Docker, 130 Ctrl-C.
     """
-    settings = load_settings(
-        {
-            "monitor_timeout": timeout,
-            "poll_interval": poll_interval,
-            "preserve_logs": preserve_logs,
-            "state_dir": state_dir,
-        },
-        environ=os.environ,
-        cwd=Path.cwd(),
+    settings = settings_of(
+        monitor_timeout=timeout,
+        poll_interval=poll_interval,
+        preserve_logs=preserve_logs,
+        state_dir=state_dir,
     )
     check_output(output)
     manifest = read_manifest(containers, wave_number)

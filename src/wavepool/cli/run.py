@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,9 @@ from wavepool.cli.dryrun import print_rehearsal
 from wavepool.cli.output import check_directory, check_output, write_json
 from wavepool.cli.request import RawOptions, build_request, read_plan
 from wavepool.cli.screen import TICK_S, Screen, open_screen
+from wavepool.cli.settings import settings_of
 from wavepool.cli.summary import print_summary
-from wavepool.config import Settings, load_settings
+from wavepool.config import Settings
 from wavepool.engine.cache import keep_iteration
 from wavepool.engine.report import RunReport
 from wavepool.errors import InfrastructureError, WavepoolError
@@ -63,31 +63,27 @@ def run(
     verbose: options.Verbose = False,
 ) -> None:
     """Run all waves of PLAN. Exit code: 0 all succeeded, 1 some failed, 2 bad input, 3 infrastructure, 130 Ctrl-C."""
-    settings = load_settings(
-        {
-            "base_image": base_image,
-            "workspace": workspace,
-            "network": network,
-            "isolate": isolate,
-            "user": user,
-            "monitor_timeout": timeout,
-            "parallel": parallel,
-            "memory": memory,
-            "cpus": cpus,
-            "pids": pids,
-            "budget": budget,
-            "schedule": schedule,
-            "retries": retries,
-            "retry_on": retry_on,
-            "keep_going": keep_going,
-            "driver": driver,
-            "pull": pull,
-            "state_dir": state_dir,
-            "poll_interval": poll_interval,
-            "cache": cache,
-        },
-        environ=os.environ,
-        cwd=Path.cwd(),
+    settings = settings_of(
+        base_image=base_image,
+        workspace=workspace,
+        network=network,
+        isolate=isolate,
+        user=user,
+        monitor_timeout=timeout,
+        parallel=parallel,
+        memory=memory,
+        cpus=cpus,
+        pids=pids,
+        budget=budget,
+        schedule=schedule,
+        retries=retries,
+        retry_on=retry_on,
+        keep_going=keep_going,
+        driver=driver,
+        pull=pull,
+        state_dir=state_dir,
+        poll_interval=poll_interval,
+        cache=cache,
     )
     raw = RawOptions(
         environment=environment or (),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -13,8 +11,9 @@ import typer
 from wavepool.cli import options
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
 from wavepool.cli.request import RawOptions, build_surroundings, read_plan
+from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import INTERRUPTED, infrastructure_exits, peek_owner
-from wavepool.config import Settings, load_settings
+from wavepool.config import Settings
 from wavepool.drivers.base import Driver
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.signals import forward_interrupts
@@ -65,19 +64,15 @@ def spawn(
     verbose: options.Verbose = False,
 ) -> None:
     """Start every container of one wave. Exit code: 0 all started, 1 some did not, 2 bad input or no Docker."""
-    settings = load_settings(
-        {
-            "base_image": base_image,
-            "workspace": workspace,
-            "network": network,
-            "user": user,
-            "memory": memory,
-            "pull": pull,
-            "parallel": parallel,
-            "state_dir": state_dir,
-        },
-        environ=os.environ,
-        cwd=Path.cwd(),
+    settings = settings_of(
+        base_image=base_image,
+        workspace=workspace,
+        network=network,
+        user=user,
+        memory=memory,
+        pull=pull,
+        parallel=parallel,
+        state_dir=state_dir,
     )
     check_output(output)
     plan = read_plan(wave_plan, settings).only(wave_number)

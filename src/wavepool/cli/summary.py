@@ -34,7 +34,7 @@ def _waves(result: Mapping[str, Any]) -> Table:
     for wave in result["waves"]:
         metrics = wave["metrics"]
         counts = [str(metrics[name]) for name in ("total", "success", "failed", "timeout", "pending")]
-        table.add_row(str(wave["wave_number"]), *counts, format_duration(wave["monitoring_duration"]))
+        table.add_row(str(wave["wave_number"]), *counts, format_duration(wave["duration_s"] or 0))
     return table
 
 

@@ -155,6 +155,7 @@ class _WaveReport:
         return {
             "wave_number": self.number,
             "monitoring_duration": round(_seconds(self.opened_at, self.settled_at or now) or 0),
+            "duration_s": _seconds(self.opened_at, self.settled_at or now),
             "completion_status": "timeout" if self.timed_out or metrics["timeout"] else "complete",
             "containers": [task.entry() for task in tasks],
             "metrics": metrics,

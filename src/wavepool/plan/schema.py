@@ -94,7 +94,7 @@ class Plan:
         for index, wave in enumerate(self.waves):
             if wave.number == number:
                 return index
-        raise PlanError("wave_number", number, f"one of the waves in {self.source}: {self._numbers()}")
+        raise PlanError("--wave-number", number, f"one of the waves in {self.source}: {self._numbers()}")
 
     def _numbers(self) -> str:
         numbers = [str(wave.number) for wave in self.waves[:20]]

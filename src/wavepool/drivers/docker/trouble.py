@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import ssl
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def unreachable(error: BaseException, address: str) -> DriverUnavailable:
     number = _errno(error)
     if number in (errno.EACCES, errno.EPERM):
         return DriverUnavailable(f"you may not use the Docker socket{where}: permission denied", advice=_JOIN_GROUP)
-    words = str(error) or type(error).__name__
+    words = os.strerror(number) if number is not None else str(error) or type(error).__name__
     if isinstance(error, ssl.SSLError) or "certificate" in words.lower():
         advice = "Check DOCKER_TLS_VERIFY and the certificates in DOCKER_CERT_PATH (or of the Docker context)."
     elif "asyncssh" in words:

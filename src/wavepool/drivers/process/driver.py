@@ -258,4 +258,4 @@ class ProcessDriver(Driver):
         return [] if record is None else [record]
 
     def _record_of(self, handle: Handle) -> Record | None:
-        return self._records.read(handle.id) if handle.driver == self.name else None
+        return self._records.read(handle.id or handle.name) if handle.driver == self.name else None

@@ -5,7 +5,7 @@
     <base>/attempts/<name>/
         record.json    what was asked for; the directory appears together with it, by one rename
         started        who took it on: its supervisor, or a stop that came first; made once, by link(2)
-        stop           the grace of a stop in seconds, written before SIGTERM goes to the supervisor
+        stop.<token>   the grace of one stop in seconds, written before SIGTERM goes to the supervisor
         output.log     the framed output
         exit.json      how it ended; made once, by link(2)
         errors         what the supervisor itself had to say
@@ -229,10 +229,11 @@ class Records:
 
     def ask_to_stop(self, name: str, grace_s: float) -> None:
         """Leave the grace where the supervisor looks for it. A vanished attempt is no error."""
-        draft = self.path(name) / f".stop.{secrets.token_hex(4)}"
+        token = secrets.token_hex(4)  # a file for each who asks: two at once must not hide the shorter grace
+        draft = self.path(name) / f".stop.{token}"
         with contextlib.suppress(FileNotFoundError):
             draft.write_text(repr(float(grace_s)))
-            os.replace(draft, self.path(name) / "stop")
+            os.replace(draft, self.path(name) / f"stop.{token}")
 
     def retire(self, name: str) -> None:
         """Make it vanish at once, then delete it. A vanished one is no error."""

@@ -6,7 +6,7 @@ parent returns at once, the child lives in a session of its own until the task h
 - claims the attempt (`started`, made with link(2): whoever comes second leaves without a trace),
 - is the subreaper of everything the task leaves behind, and kills all of it when the main process ends,
 - pumps both output streams into one framed, bounded log, so that neither a full disk nor a reader stalls the task,
-- ends the task on SIGTERM, after the grace that the file `stop` holds,
+- ends the task on SIGTERM, after the shortest grace that the files `stop.*` hold,
 - writes `exit.json` atomically, as its last word.
 
 It imports nothing of wavepool and little else: json alone would double its start-up (9 ms to 18 ms measured). That is
@@ -378,11 +378,7 @@ class Supervisor:
             self._reap()
 
     def _begin_stop(self) -> None:
-        try:
-            grace_s = float(read_text(f"{self._directory}/stop") or DEFAULT_GRACE_S)
-        except ValueError:
-            grace_s = DEFAULT_GRACE_S
-        kill_at = time.monotonic() + grace_s
+        kill_at = time.monotonic() + self._shortest_grace_s()
         self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
         if self._stop_requested_at is None:
             self._stop_requested_at = time.time()
@@ -391,6 +387,13 @@ class Supervisor:
                 os.killpg(self._main_pid, signal.SIGTERM)
             except OSError:  # it has no group yet: it is between fork and setsid
                 signal_quietly(self._main_pid, signal.SIGTERM)
+
+    def _shortest_grace_s(self) -> float:
+        asked = [name for name in os.listdir(self._directory) if name.startswith("stop.")]
+        try:
+            return min(float(read_text(f"{self._directory}/{name}") or DEFAULT_GRACE_S) for name in asked)
+        except ValueError:  # nobody of ours asked, or what it says is no number
+            return DEFAULT_GRACE_S
 
     def _reap(self) -> bool:
         """Collect every child that has ended; True while there are more."""

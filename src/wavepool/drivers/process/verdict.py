@@ -31,12 +31,12 @@ def _judged(record: ExitRecord) -> tuple[VerdictKind, Evidence]:
         return VerdictKind.LOST, Evidence(reason=record.lost)
     if record.setup_error is not None:
         return VerdictKind.START_ERROR, Evidence(
-            reason=f"It could not be started: {record.setup_error}.", daemon_error=record.setup_error
+            reason=f"it could not be started: {record.setup_error}", daemon_error=record.setup_error
         )
     if record.exec_error is not None:
         return VerdictKind.FAILED, _not_executed(record.exec_error["exit_code"], record.exec_error["text"])
     if record.status is None:
-        return VerdictKind.LOST, Evidence(reason="Its exit record holds no status.")
+        return VerdictKind.LOST, Evidence(reason="its exit record holds no status")
     if os.WIFSIGNALED(record.status):
         return _signalled(record, signal.Signals(os.WTERMSIG(record.status)))
     return _exited(record, os.WEXITSTATUS(record.status))
@@ -44,21 +44,21 @@ def _judged(record: ExitRecord) -> tuple[VerdictKind, Evidence]:
 
 def _not_executed(code: int, text: str) -> Evidence:
     advice = (
-        "The program was not found; check the command and PATH."
+        "the program was not found; check the command and PATH"
         if code == 127
-        else "The program could not be executed; check its mode and format."
+        else "the program could not be executed; check its mode and format"
     )
-    return Evidence(reason=f"{advice} ({text})", exit_code=code, daemon_error=text)
+    return Evidence(reason=f"exit code {code}: {advice} ({text})", exit_code=code, daemon_error=text)
 
 
 def _signalled(record: ExitRecord, number: signal.Signals) -> tuple[VerdictKind, Evidence]:
     if number.name in record.signals_sent:
-        reason = f"We ended it with {number.name}."
+        reason = f"Wavepool ended it with {number.name}"
         return VerdictKind.FAILED, _evidence(record, reason, 128 + number, number.name, "wavepool")
     if number is signal.SIGKILL and record.oom_kills:
-        reason = "The kernel killed it because it reached its memory limit; give it more memory."
+        reason = "the kernel killed it because it reached its memory limit; give it more memory"
         return VerdictKind.OOM, _evidence(record, reason, OOM_EXIT_CODE, number.name, "kernel")
-    reason = f"{number.name} ended it; who sent it, the task itself or another process, cannot be known."
+    reason = f"{number.name} ended it; who sent it, the task itself or another process, cannot be known"
     return VerdictKind.FAILED, _evidence(record, reason, 128 + number, number.name, "other")
 
 
@@ -66,23 +66,24 @@ def _exited(record: ExitRecord, code: int) -> tuple[VerdictKind, Evidence]:
     child_oom = bool(record.oom_kills)
     fresh = record.oom_age_s is None or record.oom_age_s <= OOM_FRESH_S
     if code == OOM_EXIT_CODE and child_oom and fresh:
-        reason = "The kernel killed its child because it reached the memory limit; give it more memory."
+        reason = "the kernel killed its child because it reached the memory limit; give it more memory"
         return VerdictKind.OOM, _evidence(record, reason, code, None, "kernel", child_oom=True)
     kind = VerdictKind.SUCCESS if code == 0 else VerdictKind.FAILED
-    reason = "" if code == 0 else f"It returned {code}{_hint(code)}."
+    reason = "" if code == 0 else f"exit code {code}{_hint(code)}"
     if child_oom:
-        reason = f"{reason} A child of it was killed for memory; it went on.".strip()
+        after = "the kernel killed a child of it for memory, and it went on"
+        reason = f"{reason}; {after}" if reason else after
     sender = "task" if code else None
     return kind, _evidence(record, reason, code, None, sender, child_oom=child_oom or None)
 
 
 def _hint(code: int) -> str:
     if code == 127:
-        return " (a command was not found)"
+        return ": the program, or one that it calls, was not found"
     if code == 126:
-        return " (a command could not be executed)"
+        return ": the program, or one that it calls, was found but is not executable"
     if 128 < code < 128 + signal.NSIG:
-        return " by its own will; no signal ended it"
+        return ", by its own will: no signal ended it"
     return ""
 
 
