@@ -8,7 +8,7 @@
     ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
     └── runs/<run id>/
         ├── lock             held (flock) as long as a process works on the run; names that process for people
-        ├── journal.db
+        ├── journal.db       journal.db-tip beside it says how many facts it must hold
         ├── results.json
         ├── logs/            output of attempts
         ├── slots/           <task key>.<attempt number>/, one for each attempt
