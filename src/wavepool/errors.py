@@ -169,6 +169,27 @@ class InvariantBroken(WavepoolError):
     """Something happened that our own design rules out. It is a bug; the message says what was seen."""
 
 
+def first_of_ours(error: BaseException) -> BaseException:
+    """The first WavepoolError in nested exception groups, else the first error of all, with the notes of all groups."""
+    leaves: list[BaseException] = []
+    notes: list[str] = []
+    _unfold(error, leaves, notes)
+    found = next((leaf for leaf in leaves if isinstance(leaf, WavepoolError)), leaves[0])
+    for note in notes:
+        if note not in getattr(found, "__notes__", ()):
+            found.add_note(note)
+    return found
+
+
+def _unfold(error: BaseException, leaves: list[BaseException], notes: list[str]) -> None:
+    notes += getattr(error, "__notes__", ())
+    if not isinstance(error, BaseExceptionGroup):
+        leaves.append(error)
+        return
+    for inner in error.exceptions:
+        _unfold(inner, leaves, notes)
+
+
 def shorten(value: object, limit: int = 80) -> str:
     """`repr(value)`, cut to `limit` characters with an ellipsis; never raises."""
     try:

@@ -16,7 +16,7 @@ from wavepool.engine.clock import SystemClock
 from wavepool.engine.listener import Listener
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
-from wavepool.errors import DriverUnavailable
+from wavepool.errors import DriverUnavailable, WavepoolError, first_of_ours
 from wavepool.host import read_memory
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import Rules, Surroundings
@@ -66,7 +66,18 @@ async def run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
     Raises:
         InputError: the plan does not fit the schedule, the budget or the driver. Nothing was started.
         InfrastructureError: no driver, an image or network that cannot be had, a journal that cannot be written.
+            Notes on it say what still runs, and how to go on.
     """
+    try:
+        return await _run_plan(request, hooks)
+    except BaseExceptionGroup as group:
+        error = first_of_ours(group)
+        if isinstance(error, WavepoolError):
+            raise error from group
+        raise
+
+
+async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
     check_schedule(request.plan, request.rules.schedule)
     state_dir = StateDir(request.state_dir)
     clock = SystemClock()

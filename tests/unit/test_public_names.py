@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import wavepool
+from wavepool.errors import InfrastructureError, first_of_ours
 
 PUBLIC = [
     "Hooks",
@@ -34,3 +35,11 @@ def test_the_public_names_are_these_and_all_can_be_had() -> None:
 def test_importing_the_package_alone_brings_in_no_engine() -> None:
     code = "import sys, wavepool; sys.exit('aiodocker' in sys.modules or 'wavepool.engine' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_first_error_of_ours_is_found_in_nested_groups_with_every_note() -> None:
+    inner = ExceptionGroup("inner", [ValueError("no"), InfrastructureError("the daemon went away")])
+    inner.add_note("2 tasks still run")
+    found = first_of_ours(ExceptionGroup("outer", [inner]))
+    assert str(found) == "the daemon went away"
+    assert found.__notes__ == ["2 tasks still run"]

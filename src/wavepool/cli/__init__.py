@@ -9,7 +9,7 @@ import sys
 import typer
 
 from wavepool.cli import cleanup, doctor, monitor, run, spawn
-from wavepool.errors import WavepoolError
+from wavepool.errors import WavepoolError, first_of_ours
 
 app = typer.Typer(
     name="wavepool",
@@ -43,7 +43,7 @@ def _raise_descriptor_limit() -> None:
 
 def _report(error: BaseException) -> int:
     """Print what a person needs, and say how to exit."""
-    cause = _unwrap(error)
+    cause = first_of_ours(error)
     if isinstance(cause, SystemExit):
         return cause.code if isinstance(cause.code, int) else 1
     if isinstance(cause, KeyboardInterrupt):
@@ -52,20 +52,6 @@ def _report(error: BaseException) -> int:
     if isinstance(cause, BrokenPipeError):
         return 1  # who read our output has gone
     if isinstance(cause, WavepoolError):
-        sys.stderr.write("\n".join((f"error: {cause}", *_notes(error))) + "\n")
+        sys.stderr.write("\n".join((f"error: {cause}", *getattr(cause, "__notes__", ()))) + "\n")
         return cause.exit_code
     raise error
-
-
-def _unwrap(error: BaseException) -> BaseException:
-    """The first error of ours in nested exception groups, else the first of all."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    inner = [_unwrap(one) for one in error.exceptions]
-    return next((one for one in inner if isinstance(one, WavepoolError)), inner[0])
-
-
-def _notes(error: BaseException) -> list[str]:
-    """What was added to the error on its way up, as what a run has left and how to go on with it."""
-    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return [*(note for one in inner for note in _notes(one)), *getattr(error, "__notes__", ())]

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from wavepool.errors import InputError, SettingError
+from wavepool.listeners.wording import printable
 
 
 def print_result(value: Mapping[str, object]) -> None:
@@ -26,7 +27,7 @@ def progress_line(text: str) -> None:
     """Lines of progress on stderr, each with the time in UTC; control characters are shown as escapes."""
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     for line in text.split("\n"):
-        sys.stderr.write(f"{now} {_printable(line)}\n")
+        sys.stderr.write(f"{now} {printable(line)}\n")
     sys.stderr.flush()
 
 
@@ -108,7 +109,3 @@ def _json(value: Mapping[str, object]) -> str:
         return msgspec.json.format(json.dumps(value), indent=2) + "\n"
     except msgspec.DecodeError:  # a plan may bring half of a surrogate pair, which msgspec does not take
         return json.dumps(value, indent=2) + "\n"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

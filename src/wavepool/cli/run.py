@@ -53,7 +53,9 @@ def run(
     keep_going: Annotated[bool | None, typer.Option("--keep-going", help="Go on after a failed wave.")] = None,
     driver: Annotated[str | None, typer.Option(help="auto, docker or process.")] = None,
     pull: options.Pull = None,
-    run_id: Annotated[str | None, typer.Option(help="Id of the run; an unfinished one is gone on with.")] = None,
+    run_id: Annotated[
+        str | None, typer.Option(help="Id of the run; an unfinished one is gone on with, by the rules it began with.")
+    ] = None,
     state_dir: options.StateDirectory = None,
     poll_interval: options.PollInterval = None,
     cache: Annotated[str | None, typer.Option(help="Keep each iteration's results and logs in here.")] = None,

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wavepool.listeners.wording import printable
 from wavepool.units import format_duration
 
 SHOWN = 20
@@ -53,7 +54,7 @@ def _problems(result: Mapping[str, Any], run_dir: Path) -> Iterator[Text]:
     if result["stopped_because"]:
         yield Text(f"stopped because {printable(result['stopped_because'])}", style="yellow")
     for problem in result["left_behind"]:
-        yield Text(f"left behind: {printable(problem)} (try `wavepool cleanup`)", style="red")
+        yield Text(f"left behind: {printable(problem)} (try `wavepool cleanup --wave-number N`)", style="red")
 
 
 def _closing(result: Mapping[str, Any]) -> Text:
@@ -66,8 +67,3 @@ def _closing(result: Mapping[str, Any]) -> Text:
         style="default",
     )
     return text
-
-
-def printable(text: str) -> str:
-    """`text` on one line: control characters, which could move a terminal's cursor, are shown as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

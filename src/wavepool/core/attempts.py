@@ -47,10 +47,7 @@ def on_running(state: RunState, event: events.Running, now: Now) -> Iterator[Fac
         deadline_s=_deadline_s(state, event.attempt, now),
     )
     if attempt.stop_reason is not None:
-        grace_s = KILL_GRACE_S if state.forced else state.rules.grace_s
-        yield facts.StopIntended(
-            attempt=event.attempt, reason=attempt.stop_reason, grace_s=grace_s, handle=event.handle
-        )
+        yield _stop_intended(state, attempt, attempt.stop_reason)
 
 
 def on_ended(state: RunState, event: events.Ended, now: Now) -> Iterator[Fact]:
@@ -101,19 +98,28 @@ def on_cleared(state: RunState, event: events.Cleared, now: Now) -> Iterator[Fac
 
 def stop_for_timeout(state: RunState, attempt: AttemptId) -> Iterator[Fact]:
     """Its time, or its wave's, is up."""
-    yield from _stop(state, attempt, StopReason.TIMEOUT, state.rules.grace_s)
+    yield from _stop(state, attempt, StopReason.TIMEOUT)
 
 
 def cancel(state: RunState, attempt: AttemptId) -> Iterator[Fact]:
-    """The user wants it to end now."""
-    yield from _stop(state, attempt, StopReason.CANCELLED, min(KILL_GRACE_S, state.rules.grace_s))
+    """The user wants it to end now; one that is being stopped already gets a shorter grace."""
+    live = state.attempt(attempt)
+    if live is not None and live.phase is AttemptPhase.STOPPING and live.stop_reason is not None:
+        if live.handle is not None:  # else the stop follows its start, with the grace of then
+            yield _stop_intended(state, live, live.stop_reason)
+    else:
+        yield from _stop(state, attempt, StopReason.CANCELLED)
 
 
-def _stop(state: RunState, attempt_id: AttemptId, reason: StopReason, grace_s: float) -> Iterator[Fact]:
+def _stop(state: RunState, attempt_id: AttemptId, reason: StopReason) -> Iterator[Fact]:
     attempt = state.attempt(attempt_id)
-    if attempt is None or attempt.phase not in (AttemptPhase.INTENDED, AttemptPhase.RUNNING):
-        return
-    yield facts.StopIntended(attempt=attempt_id, reason=reason, grace_s=grace_s, handle=attempt.handle)
+    if attempt is not None and attempt.phase in (AttemptPhase.INTENDED, AttemptPhase.RUNNING):
+        yield _stop_intended(state, attempt, reason)
+
+
+def _stop_intended(state: RunState, attempt: AttemptState, reason: StopReason) -> facts.StopIntended:
+    grace_s = min(KILL_GRACE_S, state.rules.grace_s) if state.forced else state.rules.grace_s
+    return facts.StopIntended(attempt=attempt.id, reason=reason, grace_s=grace_s, handle=attempt.handle)
 
 
 def _settle(state: RunState, attempt: AttemptState, ending: Ending, log: LogRecord, now: Now) -> Iterator[Fact]:
@@ -266,7 +272,9 @@ def attempt_removed(state: RunState, fact: facts.AttemptRemoved) -> None:
     attempt = _live(state, fact.attempt)
     _move(attempt, AttemptPhase.REMOVED)
     del state.live[fact.attempt]
-    state.waves[attempt.wave].live -= 1
+    wave = state.waves[attempt.wave]
+    wave.live -= 1
+    state.note_if_ripe(wave)
     if fact.problem is not None:
         state.left_behind.append(fact.problem)
 
@@ -303,6 +311,7 @@ def _finish(state: RunState, entry: TaskState) -> None:
     if entry.verdict is not VerdictKind.SUCCESS:
         state.failures += 1
         wave.failures += 1
+    state.note_if_ripe(wave)
     state.wake(dependency_key(entry.task.id))
 
 

@@ -39,6 +39,7 @@ def on_deadline(state: RunState, event: events.DeadlinePassed, now: Now) -> Iter
     """Every deadline that has come."""
     for key in state.timers.due(now.boot_s):
         if key.kind is TimerKind.BACKOFF:
+            # No fact: that a backoff is over is told by the clock, and the index of waiting tasks is only an index.
             state.timers.clear(key)
             state.wake(key)
         elif isinstance(key.subject, AttemptId):
@@ -104,6 +105,7 @@ def wave_opened(state: RunState, fact: facts.WaveOpened) -> None:
     wave = state.waves[fact.wave]
     wave.opened = True
     state.open[fact.wave] = wave
+    state.note_if_ripe(wave)
     wave.prepared = state.rules.isolation is not Isolation.WAVE
     if fact.deadline_s is not None:
         state.timers.set(_wave_timer(fact.wave), fact.deadline_s)
@@ -124,6 +126,7 @@ def wave_timed_out(state: RunState, fact: facts.WaveTimedOut) -> None:
 def wave_settled(state: RunState, fact: facts.WaveSettled) -> None:
     state.waves[fact.wave].settled = True
     del state.open[fact.wave]
+    state.ripe.discard(fact.wave)
     state.timers.clear(_wave_timer(fact.wave))
     state.pass_settled_waves()
 

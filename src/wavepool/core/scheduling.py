@@ -37,7 +37,7 @@ def on_advance(state: RunState, event: Advance, now: Now) -> Iterator[Fact]:
 
 def _settle_waves(state: RunState, now: Now) -> Iterator[Fact]:
     """Each open wave that has come to its end. A barrier run that does not keep going stops after one with failures."""
-    for wave in [wave for wave in state.open_waves() if wave.unsettled == 0 and wave.live == 0 and wave.prepared]:
+    for wave in [state.waves[number] for number in sorted(state.ripe) if state.waves[number].prepared]:
         yield WaveSettled(wave=wave.number, at=now.utc)
         stops = state.rules.schedule is Schedule.BARRIER and not state.rules.keep_going and state.stopped is None
         if wave.failures and stops and state.pending:

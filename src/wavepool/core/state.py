@@ -118,6 +118,8 @@ class RunState:
         """In the order of their numbers."""
         self.open: dict[int, WaveState] = {}
         """Waves that were opened and are not settled."""
+        self.ripe: set[int] = set()
+        """Open waves of which every task is final and no attempt is left: they can be settled."""
         self.live: dict[AttemptId, AttemptState] = {}
         self.timers = Timers()
         self.free: list[Resources] = [node.capacity for node in run.rules.nodes]
@@ -179,6 +181,11 @@ class RunState:
         """What running attempts hold together, over all nodes."""
         total = sum(node.capacity.memory_bytes for node in self.rules.nodes)
         return total - sum(free.memory_bytes for free in self.free)
+
+    def note_if_ripe(self, wave: WaveState) -> None:
+        """Called whenever one of the wave's counts fell, or it was opened."""
+        if wave.opened and not wave.settled and wave.unsettled == 0 and wave.live == 0:
+            self.ripe.add(wave.number)
 
     def pass_settled_waves(self) -> None:
         """Move on to the first wave that is not settled."""

@@ -9,7 +9,7 @@ from wavepool.errors import JournalError
 
 _ASIDE = (
     "Nothing was overwritten. Copy {path} and {name}-* beside it aside, then start again with a new --run-id; "
-    "`wavepool cleanup` removes what this run left running."
+    "`wavepool cleanup --wave-number N` removes what this run left running."
 )
 _ROOM = "Nothing was overwritten: what the journal held before stands. Free some space, or choose another --state-dir."
 _RIGHTS = "Nothing was overwritten. See that you own the state directory and may write to it, or choose --state-dir."
@@ -25,7 +25,7 @@ _CAUSES = {
     "SQLITE_BUSY": ("another process holds it", _WAIT),
     "SQLITE_CONSTRAINT": (
         "another process has written to it",
-        "Its facts stand, ours were not added. Let one process work on a run, and `wavepool resume` it.",
+        "Its facts stand, ours were not added. Go on with the run by the same command and --run-id, in one process.",
     ),
     "SQLITE_CORRUPT": ("it is damaged", _ASIDE),
     "SQLITE_NOTADB": ("it is damaged: this is no SQLite database", _ASIDE),
