@@ -114,7 +114,7 @@ def compare(
 ) -> Figure:
     """The figure of interleaved readings: medians, the ratio to the floor, and which goals were missed.
 
-    With `beats_rivals` ours must be below every rival's median.
+    With `beats_rivals` ours must be below every rival, in the median of the rounds that both took part in.
     """
     medians = {way: statistics.median(values) for way, values in readings.items() if values}
     mine = medians.pop(ours)
@@ -125,7 +125,10 @@ def compare(
     missed = [str(goal) for goal, value in asked if goal is not None and not goal.is_met(value)]
     if beats_rivals:
         goals.append("below its rivals")
-        missed += [f"below {way}" for way, value in medians.items() if mine >= value]
+        against = {way: median_ratio(readings[ours], readings[way]) for way in medians}
+        missed += [
+            f"below {way} ({of_it:.2f} of it)" for way, of_it in against.items() if of_it is not None and of_it >= 1
+        ]
     return Figure(
         name=name,
         unit=unit,

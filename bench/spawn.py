@@ -45,9 +45,7 @@ async def _readings(ground: Ground, driver: DockerDriver, count: int, options: O
     }
     if count != min(ROUNDS):
         del ways[RUN], ways[SEED_XARGS]
-    return await interleave(
-        ways, rounds=options.rounds(ROUNDS[count]), only_first={LOOP: 1, SEED_XARGS: 1, XARGS: ROUNDS[count] - 1}
-    )
+    return await interleave(ways, rounds=options.rounds(ROUNDS[count]), only_first={LOOP: 1, SEED_XARGS: 1})
 
 
 def _figures(count: int, readings: Readings) -> list[Figure]:

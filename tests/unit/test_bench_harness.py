@@ -48,7 +48,7 @@ def test_what_is_missed_is_said() -> None:
     )
     assert (figure.ours, figure.floor, figure.ratio) == (3.0, 2.0, 1.5)
     assert figure.rivals == {"loop": 9.0, "fast": 1.0}
-    assert figure.missed == ("ratio <= 1.1", "below fast")
+    assert figure.missed == ("ratio <= 1.1", "below fast (3.00 of it)")
     assert figure.met is False
     assert "MISSED" in as_table([figure])
     assert json.loads(as_json([figure], {}))["figures"][0]["met"] is False
