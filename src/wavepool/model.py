@@ -219,7 +219,7 @@ class Evidence:
         exit_code: what the main process returned; for a signal 128 plus its number.
         signal: name of the signal that ended it, as ``SIGKILL``, where one is known.
         signal_sender: ``task`` (by its own will), ``kernel`` (OOM killer, rlimit), ``wavepool``, ``other``.
-        oom_kills: processes that the kernel killed for memory in this attempt.
+        oom_kills: processes that the kernel was seen to kill for memory in this attempt; there may have been more.
         child_oom: True where a child was killed for memory and the main process went on.
         oom_flag: the engine's own OOM mark (Docker's ``State.OOMKilled``).
         memory_peak_bytes: the highest reading of the memory counter.

@@ -47,8 +47,8 @@ def test_waves_are_found_by_their_number_not_their_place(process_world: World) -
 
 def test_rolling_does_not_wait_for_a_wave_to_end(process_world: World) -> None:
     """The first wave's only task ends when one of the second runs: under barrier it never would."""
-    first = marked("first", "while [ ! -e seen.second ]; do sleep 0.05; done")
-    second = marked("second", "touch seen.second")
+    first = marked("first", "touch seen.first; while [ ! -e seen.second ]; do sleep 0.05; done")
+    second = marked("second", "while [ ! -e seen.first ]; do sleep 0.05; done; touch seen.second")
     done = process_world.run(plan_of(wave(1, first), wave(2, second)), "--schedule", "rolling", "--timeout", "60")
     assert done.exit_code == 0
     assert peak(process_world.marks("marks")) == 2

@@ -132,7 +132,7 @@ def test_a_process_tells_its_cgroup(tmp_path: Path, text: str, wanted: str) -> N
 @pytest.mark.parametrize("tree", [V1, V2], ids=["v1", "v2"])
 def test_kills_in_the_first_moments_are_noticed(tmp_path: Path, tree: Mapping[str, str]) -> None:
     killed: list[str] = []
-    births = Births(killed.append, root=tmp_path)
+    births = Births(lambda container, kills: killed.append(container), root=tmp_path)
     births.expect(ID)
     births.look()
     assert killed == [], "it has no cgroup yet"

@@ -29,7 +29,7 @@ class Births:
         killed: called with a container's id when something in it was killed for memory.
     """
 
-    def __init__(self, killed: Callable[[str], None], *, root: Path = CGROUP_ROOT) -> None:
+    def __init__(self, killed: Callable[[str, int], None], *, root: Path = CGROUP_ROOT) -> None:
         self._killed = killed
         self._root = root
         self._until: dict[str, float] = {}
@@ -75,7 +75,7 @@ class Births:
                 self.forget(container_id)
                 continue
             if kills:
-                self._killed(container_id)
+                self._killed(container_id, kills)
             if kills or now > until:
                 self.forget(container_id)
 

@@ -69,6 +69,8 @@ class Sighting:
     started_at: datetime | None = None
     died: tuple[int, datetime] | None = None
     oom_at: datetime | None = None
+    oom_kills: int = 0
+    oom_events: int = 0
     kills: list[int] = field(default_factory=list)
     told: Phase | None = None
     in_gap: bool = False
@@ -85,6 +87,8 @@ class Sighting:
                 self.phase = Phase.GONE
             case "oom":
                 self.oom_at = at
+                self.oom_events += 1
+                self.oom_kills = max(self.oom_kills, self.oom_events)
                 return False
             case "kill":
                 self._note_kill(attributes.get("signal", ""))
@@ -99,6 +103,7 @@ class Sighting:
         return Witnessed(
             complete=self.complete,
             oom_at=self.oom_at,
+            oom_kills=self.oom_kills,
             kills=tuple(self.kills),
             stopped_by_us=own.stopped(self.handle.id),
             daemon_was_away=self.in_gap,

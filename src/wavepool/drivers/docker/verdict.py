@@ -47,6 +47,7 @@ class Witnessed:
     Attributes:
         complete: True where every event since its start was seen.
         oom_at: when something in it was last killed for memory, by the engine's clock.
+        oom_kills: at least so many processes in it were killed for memory.
         kills: numbers of the signals that were sent through the API, by anyone.
         stopped_by_us: we asked the engine to stop or kill it.
         daemon_was_away: it ended while the daemon could not be reached.
@@ -54,6 +55,7 @@ class Witnessed:
 
     complete: bool = False
     oom_at: datetime | None = None
+    oom_kills: int = 0
     kills: tuple[int, ...] = ()
     stopped_by_us: bool = False
     daemon_was_away: bool = False
@@ -72,7 +74,7 @@ def ending(final: Final, seen: Witnessed) -> Ending | None:
     if final.exit_code == 0:
         return _result(VerdictKind.SUCCESS, final, _with_child_oom("", final, seen))
     if _is_oom(final, seen):
-        return _result(VerdictKind.OOM, final, _oom_evidence(final))
+        return _result(VerdictKind.OOM, final, _oom_evidence(final, seen))
     return _result(VerdictKind.FAILED, final, _with_child_oom(_failure(final), final, seen))
 
 
@@ -143,12 +145,13 @@ def _oom_long_before(final: Final, seen: Witnessed) -> bool:
     return final.finished_at - seen.oom_at > OOM_TO_DEATH
 
 
-def _oom_evidence(final: Final) -> Evidence:
+def _oom_evidence(final: Final, seen: Witnessed) -> Evidence:
     return Evidence(
         reason="the kernel killed it for memory: it reached its limit. Give it more memory, or less to do at once.",
         exit_code=final.exit_code,
         signal="SIGKILL",
         signal_sender="kernel",
+        oom_kills=seen.oom_kills or None,
         oom_flag=final.oom_flag,
     )
 
@@ -167,6 +170,7 @@ def _with_child_oom(reason: str, final: Final, seen: Witnessed) -> Evidence:
         exit_code=final.exit_code,
         signal=name,
         signal_sender=sender,
+        oom_kills=seen.oom_kills or None,
         child_oom=child_oom,
         oom_flag=final.oom_flag,
     )

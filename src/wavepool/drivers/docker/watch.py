@@ -211,10 +211,11 @@ class Watcher:
         elif action in ("die", "destroy"):
             self._births.forget(container_id)
 
-    def _note_oom(self, container_id: str) -> None:
+    def _note_oom(self, container_id: str, kills: int) -> None:
         sighting = self._known.get(container_id)
-        if sighting is not None and sighting.oom_at is None:
-            sighting.oom_at = datetime.now(UTC)
+        if sighting is not None:
+            sighting.oom_at = sighting.oom_at or datetime.now(UTC)
+            sighting.oom_kills = max(sighting.oom_kills, kills)
 
     async def _list_then_tell(self, group: TaskGroup, cut: list[Exception]) -> None:
         present = await self._list(group, cut)
