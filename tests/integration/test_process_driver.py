@@ -578,8 +578,9 @@ async def test_secrets_lie_in_memory_until_removal(world: World) -> None:
 @bounded
 async def test_root_becomes_the_user_that_is_asked_for(world: World) -> None:
     script = 'id -u; id -g; cat "$WAVEPOOL_SECRETS_DIR/TOKEN"'
-    for place in (world.root, *world.root.parents[:2]):
-        place.chmod(0o755)
+    for place in (world.root, *world.root.parents):
+        if place.stat().st_mode & 0o005 != 0o005:  # pytest's own directories let nobody else in
+            place.chmod(0o755)
     spec = replace(world.sh(script), user="65534:65533", secrets={"TOKEN": b"s3cret"})
     async with world.driver() as driver:
         handle = await driver.start(spec)
