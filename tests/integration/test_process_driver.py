@@ -550,6 +550,10 @@ async def test_our_own_environment_stays_with_us(world: World, monkeypatch: pyte
     assert {"PATH", "HOME", "TASK_ID", "TASK_PROMPT", "TASK_PROMPT_FILE", "WAVEPOOL_WORKSPACE"} <= names
 
 
+OF_LIBC_ALONE = 1 << 31 | 1 << 32
+"""Signals 32 and 33, which the C library keeps for itself and lets nobody set: some CI starts us with them ignored."""
+
+
 @bounded
 async def test_a_task_works_in_its_workspace_with_nothing_on_stdin_and_default_signals(world: World) -> None:
     async with world.driver() as driver:
@@ -558,7 +562,9 @@ async def test_a_task_works_in_its_workspace_with_nothing_on_stdin_and_default_s
         await wait_ended(driver, spec)
         lines = (await output(driver, handle))[0].decode().split()
     assert lines[:2] == [str(world.workspace), "0022"]
-    assert lines[2:6] == ["SigBlk:", "0" * 16, "SigIgn:", "0" * 16]
+    assert lines[2:4] == ["SigBlk:", "0" * 16]
+    assert lines[4] == "SigIgn:"
+    assert int(lines[5], 16) & ~OF_LIBC_ALONE == 0
     assert lines[6:] == ["0", "1", "2", "3"], "3 is the directory that ls itself has open"
 
 

@@ -29,5 +29,5 @@ def log_to_stderr(level: str) -> None:
     """Our own log goes to stderr from this level on: debug, info, warn or error."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # whatever stderr is when something is said
     )
