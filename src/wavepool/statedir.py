@@ -219,6 +219,24 @@ class StateDir:
             yield
 
     @contextmanager
+    def making(self, name: str, *, patience_s: float = REMOVAL_PATIENCE_S) -> Iterator[None]:
+        """Look for the network called `name`, or make it, inside this block: one process at a time.
+
+        An engine takes two of one name that are made at once, and then refuses every start as ambiguous.
+
+        Raises:
+            InfrastructureError: another process is still at it after `patience_s`, or the state directory cannot be
+                written to.
+        """
+        with self._network_file(f"making {name}") as descriptor:
+            if not _take(descriptor, fcntl.LOCK_EX, patience_s=patience_s):
+                raise InfrastructureError(
+                    f"network {name}: another process has been making it for {patience_s:.0f} s",
+                    advice="See whether the Docker daemon answers (`docker network ls`), then try again.",
+                )
+            yield
+
+    @contextmanager
     def try_exclusive(self, name: str) -> Iterator[bool]:
         """True if no run holds the network: then none can take it until the block ends, and it may be removed.
 

@@ -29,6 +29,12 @@ def test_two_runs_of_one_state_directory(world: World) -> None:
         assert not network_exists(world.network)
 
 
+def test_runs_that_begin_at_one_moment_make_one_network(docker_world: World) -> None:
+    """Two networks of one name would make every start ambiguous."""
+    runs = [docker_world.start(plan_of(wave(number, batch(f"task-{number}")))) for number in range(1, 5)]
+    assert [run.finish().exit_code for run in runs] == [0, 0, 0, 0]
+
+
 def test_two_owners_with_the_same_plan_and_network(docker_world: World, tmp_path: Path) -> None:
     plan = plan_of(wave(1, batch("same", WAITING)))
     with world_in(tmp_path / "other", "docker") as other:

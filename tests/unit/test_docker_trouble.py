@@ -35,6 +35,7 @@ def test_advice_fits_the_words(words: str, advice: str) -> None:
     [
         ("device or resource busy", True, None),
         ("context deadline exceeded", True, None),
+        ("network cfn-network is ambiguous (2 matches found on name)", True, None),
         ("no available IPv4 addresses on this network's address pools", True, None),
         ('exec: "/nope": stat /nope: no such file or directory: unknown', False, 127),
         ('exec: "nope": executable file not found in $PATH', False, 127),

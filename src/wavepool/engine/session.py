@@ -206,11 +206,13 @@ class Session:
 
     async def _prepare(self, specs: SpecBuilder) -> None:
         images = {task.image or specs.surroundings.image for task in self.plan.tasks}
-        networks: tuple[NetworkNeed, ...] = ()
-        if specs.isolation is Isolation.SHARED:
-            networks = (NetworkNeed(name=specs.surroundings.network, labels=specs.network_labels(None)),)
-        needs = Needs(images=tuple(sorted(images)), networks=networks, pull=specs.surroundings.pull)
-        await self.driver.prepare(needs, self.pulling)
+        await self.driver.prepare(Needs(images=tuple(sorted(images)), pull=specs.surroundings.pull), self.pulling)
+        if specs.isolation is not Isolation.SHARED:
+            return
+        need = NetworkNeed(name=specs.surroundings.network, labels=specs.network_labels(None))
+        with ExitStack() as stack:
+            await anyio.to_thread.run_sync(stack.enter_context, self.state_dir.making(need.name))
+            await self.driver.prepare(Needs(networks=(need,)))
 
 
 def opened_run(

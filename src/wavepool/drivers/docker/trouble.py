@@ -48,6 +48,12 @@ _TROUBLES = (
     ),
     _trouble(r"network .*not found|no such network", "Create it with `docker network create {network}`."),
     _trouble(
+        # Two runs that make it at the same time: one of them takes its own away again.
+        r"network .*is ambiguous",
+        "Several networks are called {network}: see `docker network ls`, and remove what is not used.",
+        transient=True,
+    ),
+    _trouble(
         r"no available ipv4 addresses|address pools? .*(exhausted|fully subscribed)|could not find an available",
         "Every address is taken: remove unused networks with `docker network prune`, use `--isolate none`, "
         "or widen `default-address-pools` in /etc/docker/daemon.json.",
