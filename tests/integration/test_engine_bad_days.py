@@ -356,8 +356,9 @@ class NoSlots(MemoryDriver):
         raise AssertionError("it has no slot")
 
     async def prepare(self, needs: Needs, progress: PullProgress | None = None) -> Prepared:
-        self.slots.rmdir()
-        self.slots.touch()
+        if self.slots.is_dir():
+            self.slots.rmdir()
+            self.slots.touch()
         return await super().prepare(needs, progress)
 
 
