@@ -70,6 +70,8 @@ def check_evidence(entries: dict[str, dict[str, Any]], with_groups: bool) -> Non
     for name in OWN_WILL:
         assert not evidence[name].get("oom_kills"), name
         assert not evidence[name].get("oom_flag"), name
+    for name in ("exit-137-own-will", "exit-143-own-will"):
+        assert "signal" not in evidence[name], "it returned the code by its own will: nobody saw a signal"
     for name in ("kill-9-self", "term-self"):
         assert evidence[name].get("signal_sender") in ("task", "other")
     assert evidence["timeout"]["stop_reason"] == evidence["timeout-ignores-term"]["stop_reason"] == "timeout"

@@ -177,20 +177,28 @@ def _with_child_oom(reason: str, final: Final, seen: Witnessed) -> Evidence:
 
 
 def _signal(final: Final, seen: Witnessed) -> tuple[str | None, str | None]:
-    """(name, sender) of the signal that an exit code above 128 stands for; (None, None) where it stands for none.
+    """(name, sender) of the signal that ended it, as far as an exit code above 128 can tell; else (None, None).
 
-    Without a full view of its events a kill from outside cannot be ruled out: then the sender stays unknown.
+    A name is given only where the signal was seen on its way: a task may return such a code by its own will, and the
+    engine reports both alike. Without a full view of its events a kill from outside cannot be ruled out: then the
+    sender stays unknown.
     """
     number = final.exit_code - 128
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
+    name = _name(number)
+    if name is None:
         return None, None
     if seen.stopped_by_us and number in (signal.SIGTERM, signal.SIGKILL):
         return name, "wavepool"
     if number in seen.kills:
         return name, "other"
-    return name, "task" if seen.complete else None
+    return None, "task" if seen.complete else None
+
+
+def _name(number: int) -> str | None:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return None
 
 
 def _failure(final: Final) -> str:
@@ -200,4 +208,6 @@ def _failure(final: Final) -> str:
         return "exit code 126: the program, or one that it calls, was found but is not executable"
     if final.exit_code == KILLED:
         return "exit code 137 without a memory kill: it was killed, or returned 137 by its own will"
+    if name := _name(final.exit_code - 128):
+        return f"exit code {final.exit_code}: {name} ended it, or it returned that by its own will"
     return f"exit code {final.exit_code}"
