@@ -44,7 +44,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly, at the very end, that a green run has proved less than it could."""
+    """What was proved, in a line for each proof; and loudly, at the very end, that less was than could be."""
+    _tell_proofs(terminalreporter)
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if _SKIP_REASON in str(report.longrepr)]
     if not skipped:
         return
@@ -54,6 +55,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(
         "`make test` as root on Debian brings both; `scripts/engine ensure` says what is missing."
     )
+
+
+def _tell_proofs(terminalreporter: pytest.TerminalReporter) -> None:
+    """A test says what it counted by `record_property("proof", sentence)`."""
+    reports = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
+    lines = [
+        f"{report.outcome:7} {value}" for report in reports for name, value in report.user_properties if name == "proof"
+    ]
+    if lines:
+        terminalreporter.section("PROVED", bold=True)
+    for line in lines:
+        terminalreporter.write_line(line)
 
 
 def _docker_problem(session: pytest.Session) -> str | None:

@@ -43,7 +43,8 @@ class Simulated:
 
     `journal` holds all committed facts in their order; `crashes` and
     `executions` are counts, `resumes` says how often it was taken up after an end, `peak_bytes` the memory
-    that really ran at most, `virtual_s` how long the run took on its own clock.
+    that really ran at most, `virtual_s` how long the run took on its own clock. `killed_after` counts the crashes by
+    the kind of the last committed fact, `commits_end_with` has the kinds that a crash could have come after.
     """
 
     outcome: Outcome
@@ -54,6 +55,8 @@ class Simulated:
     executions: int
     peak_bytes: int
     virtual_s: float
+    killed_after: Counter[str]
+    commits_end_with: set[str]
 
 
 class Simulation:
@@ -75,7 +78,8 @@ class Simulation:
         self._state = open_run(self._opened())
         self._boot_offset_s = 0.0
         self._boot = 0
-        self._crashes = 0
+        self._killed_after: Counter[str] = Counter()
+        self._commits_end_with: set[str] = set()
         self._resumes = 0
         self._agenda = Agenda()
         self._inbox: list[Event] = []
@@ -111,11 +115,13 @@ class Simulation:
             outcome=outcome,
             journal=tuple(self._journal),
             state=self._state,
-            crashes=self._crashes - self._resumes,
+            crashes=self._killed_after.total(),
             resumes=self._resumes,
             executions=sum(body.executions for body in self._world.bodies.values()),
             peak_bytes=self._world.peak_bytes,
             virtual_s=self._agenda.now_s,
+            killed_after=self._killed_after,
+            commits_end_with=self._commits_end_with,
         )
 
     # -- our process --
@@ -148,6 +154,7 @@ class Simulation:
         if crashes:
             self._maybe_crash()
         self._journal.extend(self._stamp(fact) for fact in decided)
+        self._commits_end_with.add(type(decided[-1]).__name__)
         for fact in decided:
             self._world.ledger.take(fact)
             self._check_verdict(fact)
@@ -167,12 +174,12 @@ class Simulation:
         if self._rng.random() < self._troubles.crash / 2:
             if compare:
                 self._check_replay()
+            self._killed_after[type(self._journal[-1].fact).__name__] += 1
             raise Crashed
 
     def _recover(self) -> None:
         """Another process takes the run up, as `Engine.resume` does."""
         while True:
-            self._crashes += 1
             self._cut_off()
             try:
                 self._resume()

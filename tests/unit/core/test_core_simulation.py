@@ -28,11 +28,6 @@ def test_random_schedules_violate_nothing(capsys):
     assert f"{SCHEDULES} random schedules, 0 violations" in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_ten_thousand_random_schedules_violate_nothing(capsys):
-    assert main(["--schedules", "10000", "--seed", "1"]) == 0
-
-
 def test_the_net_catches_a_gate_that_lets_everything_through(monkeypatch):
     """A proof that cannot fail proves nothing."""
     monkeypatch.setattr(Parallelism, "check", lambda self, state, entry: None)
