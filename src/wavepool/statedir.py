@@ -43,6 +43,9 @@ LOOK_PATIENCE_S = 0.2
 REMOVAL_PATIENCE_S = 30.0
 """How long a new run waits for the removal of a network that it is about to use."""
 
+SPAWN_RECORD = "spawned.json"
+"""In the artifacts of a spawn, which keeps no journal: its manifest, which names the network that it used."""
+
 _POLL_S = 0.01
 _OWNER = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
@@ -133,7 +136,7 @@ class RunDir:
         """
         if not self._lock.exists():
             return False
-        with _opened(self._lock) as descriptor:
+        with _opened(self._lock, os.O_RDONLY) as descriptor:  # nothing needs to be writable for a look
             # A shared lock, so that two who look do not take each other for a run.
             return not _take(descriptor, fcntl.LOCK_SH, patience_s=0.0)
 
@@ -271,10 +274,10 @@ def _take(descriptor: int, kind: int, *, patience_s: float) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
     """A descriptor that children do not inherit: a lock must not live on in them. Any lock on it is dropped."""
     with _told(path, "open"):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         yield descriptor
     finally:

@@ -24,8 +24,9 @@ from wavepool.core.facts import Stamped, StartIntended, TaskSettled
 from wavepool.errors import JournalError
 from wavepool.journal.base import Journal
 from wavepool.journal.memory import MemoryJournal
+from wavepool.journal.reading import SCHEMA_VERSION
 from wavepool.journal.rows import checksum
-from wavepool.journal.sqlite import SCHEMA_VERSION, WAITING_MAX, SqliteJournal
+from wavepool.journal.sqlite import WAITING_MAX, SqliteJournal
 from wavepool.journal.tip import Tip, path_of, read_tip, this_boot
 from wavepool.model import AttemptId, Resources
 

@@ -18,7 +18,6 @@ from wavepool.drivers.base import Driver
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.spec import SpecBuilder
-from wavepool.engine.steps.cleanup import SPAWN_RECORD
 from wavepool.engine.steps.spawn import (
     Spawned,
     Spawner,
@@ -32,7 +31,7 @@ from wavepool.engine.steps.spawn import (
 from wavepool.host import read_memory
 from wavepool.model import Task
 from wavepool.plan import Plan, check_capacity
-from wavepool.statedir import StateDir
+from wavepool.statedir import SPAWN_RECORD, StateDir
 from wavepool.units import human_size
 from wavepool.wiring import open_engine
 

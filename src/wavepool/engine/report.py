@@ -88,6 +88,11 @@ class RunReport:
                     self._stopped = None
 
     @property
+    def has_begun(self) -> bool:
+        """False for a journal without a fact: its process died before the first commit."""
+        return self._run is not None
+
+    @property
     def exit_code(self) -> int:
         """Of `wavepool run`."""
         return EXIT_CODES[self.outcome]

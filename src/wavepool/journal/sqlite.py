@@ -19,16 +19,10 @@ from anyio import to_thread
 from wavepool.core.facts import Stamped
 from wavepool.errors import JournalError
 from wavepool.journal.base import Journal
-from wavepool.journal.codec import Undecodable
 from wavepool.journal.damage import damaged, explain
-from wavepool.journal.rows import COLUMNS, BadRow, from_row
-from wavepool.journal.tip import Tip, TipFile, read_tip, this_boot
+from wavepool.journal.reading import SCHEMA_VERSION, check_count, check_meta, connect, read_facts
+from wavepool.journal.tip import Tip, TipFile, this_boot
 from wavepool.journal.writer import Request, Writer
-
-SCHEMA_VERSION = 1
-
-HEADER_BYTES = 100
-"""Of a SQLite database; the shortest that has a table is longer (sqlite.org/fileformat2.html, 1.3)."""
 
 WAITING_MAX = 1024
 """Appends under way at once; one more waits for room before it is handed over."""
@@ -91,7 +85,8 @@ class SqliteJournal(Journal):
 
     def replay(self) -> Iterator[Stamped]:
         try:
-            yield from _read(self._path, owner=self._owner, run_id=self._run_id)
+            with contextlib.closing(connect(self._path)) as connection:
+                yield from read_facts(connection, self._path, owner=self._owner, run_id=self._run_id)
         except JournalError as error:
             self._failure = error  # no append may follow on top of what cannot be read
             raise
@@ -155,9 +150,9 @@ class SqliteJournal(Journal):
             raise explain(self._path, error, doing="create") from error
 
     def _check(self, *, required: int) -> None:
-        with contextlib.closing(_open_reading(self._path)) as connection:
-            _check_meta(connection, self._path, owner=self._owner, run_id=self._run_id)
-            _check_count(connection, self._path, required=required)
+        with contextlib.closing(connect(self._path)) as connection:
+            check_meta(connection, self._path, owner=self._owner, run_id=self._run_id)
+            check_count(connection, self._path, required=required)
 
 
 def _create(path: Path, *, owner: str, run_id: str) -> None:
@@ -181,72 +176,6 @@ def _create(path: Path, *, owner: str, run_id: str) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
-
-
-def _open_reading(path: Path) -> sqlite3.Connection:
-    if not path.is_file():
-        raise JournalError(str(path), "there is no journal", advice="See the run id and --state-dir.")
-    try:
-        if path.stat().st_size < HEADER_BYTES:
-            raise damaged(path, "the database is empty")  # SQLite would delete the log beside it, with all its facts
-        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    except (OSError, sqlite3.Error) as error:
-        raise explain(path, error, doing="open") from error
-
-
-def _check_meta(connection: sqlite3.Connection, path: Path, *, owner: str | None, run_id: str | None) -> None:
-    try:
-        row = connection.execute("SELECT schema_version, owner, run_id FROM meta").fetchone()
-    except sqlite3.Error as error:
-        raise explain(path, error, doing="read") from error
-    if row is None or not isinstance(row[0], int) or row[0] < 1:
-        raise damaged(path, "it does not say its version")
-    if row[0] > SCHEMA_VERSION:
-        raise JournalError(
-            str(path),
-            f"the journal has schema {row[0]}; this release knows up to {SCHEMA_VERSION}",
-            advice="It was written by a newer Wavepool: use that one, or start again with a new --run-id.",
-        )
-    for name, mine, theirs in (("owner", owner, row[1]), ("run", run_id, row[2])):
-        if mine is not None and mine != theirs:
-            raise JournalError(
-                str(path), f"the journal is of {name} {theirs!r}, not {mine!r}", advice="See --run-id and --state-dir."
-            )
-
-
-def _check_count(connection: sqlite3.Connection, path: Path, *, required: int) -> None:
-    """A damaged or shortened log shows in the number of the last fact alone; each number before it is seen to later."""
-    try:
-        last = connection.execute("SELECT coalesce(max(seq), 0) FROM facts").fetchone()[0]
-    except sqlite3.Error as error:
-        raise explain(path, error, doing="read") from error
-    if last < required:
-        raise damaged(path, f"{required} facts were committed, and only {last} can be found")
-
-
-def _read(path: Path, *, owner: str | None, run_id: str | None) -> Iterator[Stamped]:
-    """Each fact in order; quick_check first, as rows cut off at the end would leave no gap in the numbers."""
-    with contextlib.closing(_open_reading(path)) as connection:
-        _check_meta(connection, path, owner=owner, run_id=run_id)
-        tip = read_tip(path)
-        try:
-            connection.execute("BEGIN")  # the checks and the reading see one state
-            connection.execute("PRAGMA cell_size_check = ON")
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise damaged(path, verdict)
-            _check_count(connection, path, required=tip.required(this_boot()))
-            rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM facts ORDER BY seq")
-            for expected_seq, row in enumerate(rows, start=1):
-                yield from_row(expected_seq, row)
-        except sqlite3.Error as error:
-            raise explain(path, error, doing="read") from error
-        except Undecodable as error:
-            raise JournalError(
-                str(path), str(error), advice="It was written by another release of Wavepool: use that one."
-            ) from error
-        except (BadRow, ValueError, TypeError) as error:
-            raise damaged(path, str(error)) from error
 
 
 def _copy(error: JournalError) -> JournalError:

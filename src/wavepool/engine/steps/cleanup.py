@@ -20,13 +20,10 @@ from wavepool.engine.steps.survey import Survey
 from wavepool.errors import DriverUnavailable, InfrastructureError, NoSuchAttempt, RunLocked, Unknown
 from wavepool.inputs import NamePattern
 from wavepool.model import VerdictKind
-from wavepool.statedir import StateDir
+from wavepool.statedir import SPAWN_RECORD, StateDir
 
 AT_ONCE = 10
 """Containers that are being removed together; the daemon serialises most of the work anyway."""
-
-SPAWN_RECORD = "spawned.json"
-"""In the artifacts of a spawn: its manifest, which names the network that it used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,271 @@
+"""What was run here, and what became of it: read from the journals alone, of live runs too. Nothing is written.
+
+::
+
+    history = open_history(state_dir, run_id)
+    history.standing()            # live, unfinished, success, ...
+    history.report().result()     # the JSON of the results file, as of now
+    for stamped in history.facts(start=1): ...
+
+All of it blocks; call it in a thread where an event loop must go on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from wavepool.core import facts
+from wavepool.core.facts import Outcome, Stamped
+from wavepool.engine.report import RunReport
+from wavepool.errors import InfrastructureError, InputError
+from wavepool.journal.reading import JournalReader
+from wavepool.statedir import SPAWN_RECORD, RunDir, StateDir
+
+
+class Standing(StrEnum):
+    """Where a run stands, as far as its directory tells."""
+
+    LIVE = "live"
+    """A process holds it now."""
+    UNFINISHED = "unfinished"
+    """Its process died before the run's end; a resume goes on with it."""
+    SUCCESS = "success"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    """Ended by Ctrl-C or a cancel; a resume goes on with it."""
+    INFRASTRUCTURE = "infrastructure"
+    """Ended because the machine or the daemon failed; a resume goes on with it."""
+    SPAWNED = "spawned"
+    """Containers of `wavepool spawn`, which keeps no journal."""
+    EMPTY = "empty"
+    """Nothing was ever started in it."""
+    DAMAGED = "damaged"
+    """Its journal cannot be read."""
+
+    @property
+    def resumable(self) -> bool:
+        """True where a resume has something to do."""
+        return self in _RESUMABLE
+
+    @property
+    def is_over(self) -> bool:
+        """True where no process works on it, and none will have to."""
+        return self in (Standing.SUCCESS, Standing.FAILED, Standing.EMPTY)
+
+
+_RESUMABLE = frozenset({Standing.UNFINISHED, Standing.INTERRUPTED, Standing.INFRASTRUCTURE})
+
+
+class UnknownRun(InputError):
+    """No run of this id is in the state directory."""
+
+
+class RunHistory:
+    """One run, as its directory tells it. Reads anew with every call, and keeps nothing open.
+
+    Attributes:
+        id: the run's id.
+        files: its directory.
+    """
+
+    def __init__(self, files: RunDir) -> None:
+        self.id = files.id
+        self.files = files
+        self._reader = JournalReader(files.journal, run_id=files.id)
+
+    def facts(self, start: int = 1) -> Iterator[Stamped]:
+        """The committed facts from number `start` on; a follower asks again for the number after the last.
+
+        Raises:
+            JournalError: while iterating: there is no journal (see `has_journal`), or it is damaged.
+        """
+        return self._reader.read(start)
+
+    def committed(self) -> int:
+        """How many facts there are at least: a cheap look for whoever follows. Raises JournalError."""
+        return self._reader.committed()
+
+    def has_journal(self) -> bool:
+        """False for what `wavepool spawn` made, and for a run that has only just begun."""
+        return self.files.journal.exists()
+
+    def is_live(self) -> bool:
+        """True while a process holds the run. Raises InfrastructureError."""
+        return self.files.is_live()
+
+    def report(self) -> RunReport:
+        """The run as of now. Raises JournalError."""
+        return RunReport.of(self.facts())
+
+    def standing(self) -> Standing:
+        """Where it stands. Reads the whole journal, as only a sound one can be gone on with.
+
+        Raises:
+            JournalError: the journal is damaged.
+            InfrastructureError: the lock cannot be looked at.
+        """
+        live = self.is_live()  # first: a run that ends in between shows its outcome in the facts
+        if not self.has_journal():
+            return standing_of(self.files, live=live, begun=False, outcome=None)
+        report = self.report()
+        return standing_of(self.files, live=live, begun=report.has_begun, outcome=report.outcome)
+
+
+def open_history(state_dir: StateDir, run_id: str) -> RunHistory:
+    """The run of exactly this id.
+
+    Raises:
+        UnknownRun: there is no directory of that run.
+    """
+    files = state_dir.run(run_id)
+    if not files.path.is_dir():
+        raise UnknownRun(
+            f"there is no run {run_id} in {state_dir.path}", advice="`wavepool runs` lists those that there are."
+        )
+    return RunHistory(files)
+
+
+def standing_of(files: RunDir, *, live: bool, begun: bool, outcome: Outcome | None) -> Standing:
+    """Put together from the lock, from whether the journal has a first fact, and from its last outcome."""
+    if live:
+        return Standing.LIVE
+    if not begun:
+        return Standing.SPAWNED if (files.artifacts / SPAWN_RECORD).exists() else Standing.EMPTY
+    return Standing.UNFINISHED if outcome is None else Standing(outcome.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One line of the list of runs. Where the journal cannot be read, what it would have said is None or 0.
+
+    Attributes:
+        run_id: the run.
+        standing: where it stands.
+        started_at, ended_at: UTC; `ended_at` is that of the last fact where the run did not come to its end.
+        total: tasks of the plan; `done` are final, and `failed` of these are final without success.
+        driver: its name; empty where unknown.
+        size_bytes: of all files in its directory, as they are allocated on the disk.
+        problem: why the journal cannot be read.
+    """
+
+    run_id: str
+    standing: Standing
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    driver: str = ""
+    size_bytes: int = 0
+    problem: str | None = None
+
+    @property
+    def took_s(self) -> float | None:
+        """From the start to the end, or to the last fact so far."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+    @property
+    def resume(self) -> str | None:
+        """The command that goes on with it, None where there is nothing to go on with."""
+        return f"wavepool resume {self.run_id}" if self.standing.resumable else None
+
+
+def summaries(state_dir: StateDir) -> Iterator[RunSummary]:
+    """One summary of each run, in the order of their ids, which is that of time. A damaged one is one of them.
+
+    Raises:
+        InfrastructureError: the state directory itself cannot be read.
+    """
+    for run_id in state_dir.runs():
+        yield summary_of(RunHistory(state_dir.run(run_id)))
+
+
+def summary_of(history: RunHistory) -> RunSummary:
+    """The summary of one run; raises nothing."""
+    size_bytes = size_of(history.files.path)
+    try:
+        live = history.is_live()
+        count = _Count()
+        if history.has_journal():
+            for stamped in history.facts():
+                count.take(stamped)
+    except InfrastructureError as error:
+        return RunSummary(run_id=history.id, standing=Standing.DAMAGED, size_bytes=size_bytes, problem=error.message)
+    return RunSummary(
+        run_id=history.id,
+        standing=standing_of(history.files, live=live, begun=count.opened is not None, outcome=count.outcome),
+        started_at=None if count.opened is None else count.opened.at,
+        ended_at=count.last_at,
+        total=count.total,
+        done=count.done,
+        failed=count.done - count.succeeded,
+        driver="" if count.opened is None else count.opened.driver,
+        size_bytes=size_bytes,
+    )
+
+
+def size_of(directory: Path) -> int:
+    """Bytes that the files below `directory` take on the disk; what vanishes meanwhile counts nothing."""
+    total = 0
+    for place, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_blocks * 512
+            except OSError:
+                continue
+    return total
+
+
+class _Count:
+    """Folds facts into numbers, without keeping the tasks."""
+
+    def __init__(self) -> None:
+        self.opened: facts.RunOpened | None = None
+        self.outcome: Outcome | None = None
+        self.last_at: datetime | None = None
+        self.total = 0
+        self._final: dict[str, bool] = {}
+        """Task -> whether it succeeded, for each that is final."""
+        self._good: set[str] = set()
+        """Tasks whose last attempt succeeded."""
+
+    def take(self, stamped: Stamped) -> None:
+        self.last_at = stamped.utc
+        match stamped.fact:
+            case facts.RunOpened() as fact:
+                self.opened = fact
+            case facts.TasksAdded() as fact:
+                self.total += len(fact.tasks)
+            case facts.AttemptSettled() as fact:
+                self._note(fact.attempt.task_id, succeeded=fact.verdict.succeeded)
+            case facts.TaskSettled() as fact:
+                self._final[fact.task_id] = fact.task_id in self._good
+            case facts.TaskSkipped() as fact:
+                self._final[fact.task_id] = False
+            case facts.TaskRequeued() as fact:
+                self._final.pop(fact.task_id, None)
+            case facts.RunFinished() as fact:
+                self.outcome, self.last_at = fact.outcome, fact.at
+            case facts.RunResumed():
+                self.outcome = None
+
+    def _note(self, task_id: str, *, succeeded: bool) -> None:
+        if succeeded:
+            self._good.add(task_id)
+        else:
+            self._good.discard(task_id)
+
+    @property
+    def done(self) -> int:
+        return len(self._final)
+
+    @property
+    def succeeded(self) -> int:
+        return sum(self._final.values())
