@@ -12,6 +12,7 @@
     │   ├── PrepareError              an image, a network or a secret cannot be had
     │   ├── NotStarted                this attempt did not start and never will
     │   ├── Unknown                   a call was cut off: it may or may not have had its effect
+    │   │   └── MayHaveRun            a start was asked for, and nothing of it is left: asking again tells nothing
     │   ├── NoSuchAttempt             the handle leads nowhere
     │   ├── JournalError              the journal cannot be read or written
     │   └── RunLocked                 another process holds this run
@@ -132,6 +133,10 @@ class NotStarted(InfrastructureError):
 
 class Unknown(InfrastructureError):
     """A call was cut off by its deadline or by a lost connection: its effect is not known."""
+
+
+class MayHaveRun(Unknown):
+    """A start of this attempt was asked for once, and nothing of it exists any more. It is never started again."""
 
 
 class NoSuchAttempt(InfrastructureError):

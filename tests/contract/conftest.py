@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from wavepool.drivers.base import Driver
+from wavepool.drivers.base import AttemptSpec, Driver
 from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.process import ProcessDriver
+from wavepool.drivers.process.liveness import kill_marked
 from wavepool.testing.driver_harness import DriverHarness, ShellCommands
 from wavepool.testing.memory_harness import MemoryHarness
 
@@ -35,6 +40,13 @@ class ProcessHarness(DriverHarness):
     def driver(self) -> Driver:
         return ProcessDriver(base_dir=self._base)
 
+    async def remove_as_stranger(self, spec: AttemptSpec) -> None:
+        record = self._base / "attempts" / spec.name
+        marked = json.loads((record / "started").read_text())
+        shutil.rmtree(record)
+        os.kill(marked["pid"], signal.SIGKILL)
+        kill_marked(spec.name, self.patience_s)
+
 
 class DockerHarness(DriverHarness):
     """A real engine, with a small local image."""
@@ -50,6 +62,10 @@ class DockerHarness(DriverHarness):
 
     def driver(self) -> Driver:
         return DockerDriver()
+
+    async def remove_as_stranger(self, spec: AttemptSpec) -> None:
+        async with DockerApi() as api:
+            await api.change("DELETE", f"containers/{spec.name}", {"force": "1"})
 
 
 @pytest.fixture(params=["memory", "process", pytest.param("docker", marks=pytest.mark.docker)])

@@ -238,10 +238,12 @@ class Driver(ABC):
         """Start the attempt, at most once ever.
 
         Safe to repeat after a crash or after Unknown: what already exists under this name is adopted if owner,
-        attempt and spec hash agree, and is not started again if it ever was.
+        attempt and spec hash agree, and is not started again if it ever was. A mark in the slot (`start_mark`)
+        remembers beyond its removal by others that it may have been.
 
         Raises:
             NotStarted: it did not start and never will; what was created is left for `remove`.
+            MayHaveRun: it was, or was about to be, started before, and nothing of it is left.
             Unknown: the call was cut off; ask again, or watch.
             DriverUnavailable: the engine cannot be reached; nothing was asked of it.
         """

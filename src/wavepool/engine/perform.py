@@ -16,7 +16,7 @@ from wavepool.core.events import Event
 from wavepool.core.state import RunState
 from wavepool.drivers.base import AttemptSpec, Driver, LogChunk, Needs, NetworkNeed, Scope
 from wavepool.engine.spec import SpecBuilder
-from wavepool.errors import DriverUnavailable, InfrastructureError, NoSuchAttempt, NotStarted, Unknown
+from wavepool.errors import DriverUnavailable, InfrastructureError, MayHaveRun, NoSuchAttempt, NotStarted, Unknown
 from wavepool.model import AttemptId, AttemptPhase, Ending, Evidence, Handle, Isolation, LogRecord, VerdictKind
 from wavepool.statedir import RunDir
 
@@ -97,6 +97,9 @@ class Performer:
                 handle = await self._driver.start(self._spec(attempt))
             except NotStarted as error:
                 return events.Ended(attempt=attempt, handle=None, ending=_not_started(error))
+            except MayHaveRun as error:
+                ending = Ending(kind=VerdictKind.LOST, evidence=Evidence(reason=error.message))
+                return events.Ended(attempt=attempt, handle=self._handle(attempt), ending=ending)
             except (Unknown, DriverUnavailable) as error:
                 problem = str(error)
                 _log.warning("start not known", attempt=str(attempt), problem=problem)

@@ -22,7 +22,8 @@ import anyio
 
 from wavepool import labels
 from wavepool.drivers.base import Driver, Handle, Needs, NetworkNeed, Observation, Phase, Scope, Synced
-from wavepool.errors import NoSuchAttempt, NotStarted, PrepareError
+from wavepool.drivers.start_mark import make_mark
+from wavepool.errors import MayHaveRun, NoSuchAttempt, NotStarted, PrepareError
 from wavepool.model import AttemptId, VerdictKind
 from wavepool.testing.driver_harness import DriverHarness
 from wavepool.testing.observing import (
@@ -238,6 +239,27 @@ class DriverContract:
             assert not (await raised(NotStarted, driver.start(other))).transient
             assert await phase_of(driver, spec) is Phase.RUNNING, "the one that runs is left alone"
         assert harness.executions(other, "second") == 0
+
+    @bounded
+    async def test_what_ran_and_was_removed_by_a_stranger_is_never_started_again(self, harness: DriverHarness) -> None:
+        spec = harness.spec(harness.commands.ignores_term())
+        async with harness.driver() as driver:
+            await wait_for_output(driver, await driver.start(spec), b"ready\n")
+        await harness.remove_as_stranger(spec)
+        async with harness.driver() as driver:
+            error = await raised(MayHaveRun, driver.start(spec))
+            assert spec.name in error.message
+            assert await present(driver, scope_of(spec)) == frozenset()
+
+    @bounded
+    async def test_a_mark_alone_is_enough_as_nobody_can_know(self, harness: DriverHarness) -> None:
+        if not harness.marks_slots:
+            raise SkipTest("this driver needs no mark")
+        spec = harness.spec(harness.commands.counts("marked", 0))
+        make_mark(spec.slot)  # as by a process that died between the mark and the start
+        async with harness.driver() as driver:
+            await raised(MayHaveRun, driver.start(spec))
+        assert harness.executions(spec, "marked") == 0
 
     # ---- restart ----
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from unittest import SkipTest
 
 import anyio
 
@@ -140,12 +141,14 @@ class DriverHarness(ABC):
         image: an image that exists (any text for drivers without images).
         missing_image: one that cannot be had; None for drivers without images.
         has_networks: False for drivers that have none.
+        marks_slots: False for drivers that remember without a mark in the slot which attempts were started.
         patience_s: the bound of each test.
     """
 
     image = "none"
     missing_image: str | None = None
     has_networks = False
+    marks_slots = True
     patience_s = 30.0
     commands: Commands
 
@@ -173,6 +176,10 @@ class DriverHarness(ABC):
     @abstractmethod
     def driver(self) -> Driver:
         """A new driver object on the same world: what a restarted process would make."""
+
+    async def remove_as_stranger(self, spec: AttemptSpec) -> None:
+        """Remove all that the driver knows of this attempt, running or not, behind its back; the slot stays."""
+        raise SkipTest("this harness cannot remove anything behind its driver's back")
 
     def executions(self, spec: AttemptSpec, file_name: str) -> int:
         """How often the command `Commands.counts(file_name, ...)` of this spec has begun to run."""

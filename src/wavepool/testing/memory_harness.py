@@ -58,6 +58,7 @@ class MemoryHarness(DriverHarness):
 
     missing_image = "absent:latest"
     has_networks = True
+    marks_slots = False
     commands = SimulatedCommands()
 
     def __init__(self, root: Path) -> None:
@@ -66,6 +67,11 @@ class MemoryHarness(DriverHarness):
 
     def driver(self) -> Driver:
         return MemoryDriver(self.world)
+
+    async def remove_as_stranger(self, spec: AttemptSpec) -> None:
+        found = self.world.named(spec.name)
+        assert found is not None
+        self.world.destroy(found)
 
     def executions(self, spec: AttemptSpec, file_name: str) -> int:
         # each file name belongs to one command of one attempt: another spec of that attempt left no trace

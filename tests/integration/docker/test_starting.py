@@ -14,6 +14,7 @@ from wavepool.drivers.base import Handle, Needs, NetworkNeed, Phase
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.delivery import write_prompt
 from wavepool.drivers.docker.spec import create_body
+from wavepool.drivers.start_mark import make_mark
 from wavepool.errors import DriverUnavailable, NotStarted
 from wavepool.model import Mount, VerdictKind
 from wavepool.testing.observing import phase_of, present, raised, run_to_end, scope_of, wait_ended
@@ -64,6 +65,18 @@ async def test_one_that_was_created_only_is_adopted_and_started(world: DockerWor
     async with world.driver() as driver:
         assert await phase_of(driver, spec) is Phase.CREATED
         assert (await driver.start(spec)).id == created
+        await wait_ended(driver, spec)
+    assert world.executions(spec, "once") == 1
+
+
+async def test_one_that_was_marked_and_never_started_is_started(world: DockerWorld) -> None:
+    spec = world.spec(world.commands.counts("once", 0))
+    body = create_body(spec, prompt_dir=write_prompt(spec.slot, spec.prompt), secrets_dir=None)
+    async with DockerApi() as api:
+        await api.change("POST", "containers/create", {"name": spec.name}, body)
+    make_mark(spec.slot)  # as by a process that died between the mark and the start: the container tells the truth
+    async with world.driver() as driver:
+        await driver.start(spec)
         await wait_ended(driver, spec)
     assert world.executions(spec, "once") == 1
 

@@ -41,6 +41,7 @@ from wavepool.drivers.docker.starting import Starter
 from wavepool.drivers.docker.sweep import Sweeper
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.watch import watching
+from wavepool.drivers.start_mark import is_marked, vanished
 from wavepool.errors import DriverUnavailable, NotStarted
 
 PATIENCE_S = 60.0
@@ -139,9 +140,12 @@ class DockerDriver(Driver):
         return removed
 
     async def _start(self, spec: AttemptSpec) -> str:
+        marked = await anyio.to_thread.run_sync(is_marked, spec.slot)  # looked for before the container, as it is later
         existing = await self._starter.find(spec)
-        if existing is not None and existing[1]:
-            return existing[0]  # what it was given must not change under it
+        if existing is None and marked:
+            raise vanished(spec)
+        if existing is not None and existing.was_started:
+            return existing.id  # what it was given must not change under it
         if spec.name in self._never_start:
             raise NotStarted(f"{spec.name} was stopped before it started")
         body = await self._body(spec)

@@ -7,9 +7,11 @@ first one is still being made, or being removed. A container is started only whi
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec
@@ -18,9 +20,19 @@ from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.networks import Networks
 from wavepool.drivers.docker.trouble import Refused, not_started
 from wavepool.drivers.docker.verdict import read_final
+from wavepool.drivers.start_mark import make_mark, vanished
 from wavepool.errors import DriverUnavailable, NotStarted, PrepareError, Unknown
 
 LOOK_AGAIN_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A container of the attempt. `is_new`: this very call made it."""
+
+    id: str
+    was_started: bool
+    is_new: bool = False
 
 
 class Starter:
@@ -36,17 +48,19 @@ class Starter:
 
         Raises:
             NotStarted: the daemon refused, or the name belongs to something else.
+            MayHaveRun: an earlier container of this attempt was started, and is gone.
             Unknown: cut off.
             DriverUnavailable: the daemon cannot be reached.
         """
         give_up = time.monotonic() + self._deadline_s
-        container_id, was_started = await self._obtain(spec, body, give_up)
-        if not was_started:
-            await self._launch(spec, container_id, give_up)
-        return container_id
+        found = await self._obtain(spec, body, give_up)
+        if not found.was_started:
+            await self._mark(spec, found)
+            await self._launch(spec, found.id, give_up)
+        return found.id
 
-    async def find(self, spec: AttemptSpec) -> tuple[str, bool] | None:
-        """(id, was started) of what exists under the name, or None; changes nothing. Raises as `start`."""
+    async def find(self, spec: AttemptSpec) -> Found | None:
+        """What exists under the name, or None; changes nothing. Raises as `start`."""
         try:
             found = await inspect(self._api, spec.name)
         except Refused as refused:
@@ -54,15 +68,15 @@ class Starter:
         if found is None or found["State"]["Status"] in ("removing", "dead"):
             return None
         _check_ours(spec, found)
-        return str(found["Id"]), read_final(found["State"]).started_at is not None
+        return Found(id=str(found["Id"]), was_started=read_final(found["State"]).started_at is not None)
 
-    async def _obtain(self, spec: AttemptSpec, body: dict[str, Any], give_up: float) -> tuple[str, bool]:
-        """Create the container, or find the one of this very attempt: (id, was started)."""
+    async def _obtain(self, spec: AttemptSpec, body: dict[str, Any], give_up: float) -> Found:
+        """Create the container, or find the one of this very attempt."""
         cut: Unknown | None = None
         while True:
             try:
                 reply = await self._api.change("POST", "containers/create", {"name": spec.name}, body)
-                return str(reply["Id"]), False
+                return Found(id=str(reply["Id"]), was_started=False, is_new=True)
             except Unknown as error:
                 cut = error  # a second create clashes with the first, if that was heard
             except Refused as refused:
@@ -81,6 +95,15 @@ class Starter:
             if time.monotonic() > give_up:
                 raise cut or Unknown(f"{spec.name}: its name is taken, yet nothing of that name is there")
             await anyio.sleep(LOOK_AGAIN_S)
+
+    async def _mark(self, spec: AttemptSpec, found: Found) -> None:
+        """Say in the slot that the start comes next: as late as can be, as what is marked and gone is lost."""
+        try:
+            first = await anyio.to_thread.run_sync(make_mark, spec.slot)
+        except OSError as error:
+            raise NotStarted(f"{spec.name}: its slot cannot be written: {error}", transient=True) from error
+        if found.is_new and not first:
+            raise vanished(spec)  # another container of it was started, and removed since we looked
 
     async def _launch(self, spec: AttemptSpec, container_id: str, give_up: float) -> None:
         try:
@@ -115,7 +138,7 @@ class Starter:
         while time.monotonic() < give_up:
             found = await self._look(spec)
             if found is None:
-                raise NotStarted(f"{spec.name}: its container is gone")
+                raise vanished(spec)
             final = read_final(found["State"])
             if final.started_at is not None:
                 return

@@ -31,6 +31,7 @@ from wavepool.drivers.memory.containers import DRIVER_NAME, Container
 from wavepool.drivers.memory.hazards import Fault
 from wavepool.drivers.memory.watching import OutputStream, StateStream
 from wavepool.drivers.memory.world import MemoryWorld
+from wavepool.drivers.start_mark import vanished
 from wavepool.errors import DriverUnavailable, NoSuchAttempt, NotStarted, PrepareError, Unknown
 
 _T = TypeVar("_T")
@@ -206,6 +207,8 @@ class MemoryDriver(Driver):
             await self._world.wait()
         existing = self._world.named(spec.name)
         if existing is None:
+            if self._world.has_run(spec):
+                raise vanished(spec)
             self._check(spec)
             return self._world.create(spec)
         if not existing.agrees_with(spec):

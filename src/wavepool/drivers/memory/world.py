@@ -166,6 +166,10 @@ class MemoryWorld:
         """The container of a handle, by id, or by name where only that is known."""
         return self._by_id.get(handle.id) if handle.id else self._by_name.get(handle.name)
 
+    def has_run(self, spec: AttemptSpec) -> bool:
+        """True if this attempt was ever executed: what a mark in its slot says of a real one."""
+        return self.executions[spec.run_id, spec.attempt] > 0
+
     def is_appearing(self, name: str) -> bool:
         """True while a create that was cut off has yet to have its effect."""
         return name in self._appearing

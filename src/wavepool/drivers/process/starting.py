@@ -17,6 +17,7 @@ from wavepool.drivers.process.launch import Launched, Order, launch
 from wavepool.drivers.process.liveness import boot_id
 from wavepool.drivers.process.records import ExitRecord, Record, Records
 from wavepool.drivers.process.slot import SecretStore, User, environment_of, switched_user, write_prompt
+from wavepool.drivers.start_mark import is_marked, make_mark, vanished
 from wavepool.errors import InfrastructureError, NotStarted
 
 PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EBUSY})
@@ -44,9 +45,12 @@ class Starter:
 
         Raises:
             NotStarted: it never will start.
+            MayHaveRun: it was taken on before, and its record is gone.
             Unknown: its supervisor gave no word.
         """
         self._check(spec)
+        if is_marked(spec.slot) and self.records.read(spec.name) is None:
+            raise vanished(spec)
         record = self._record(spec)
         untouched = self.records.mark(spec.name) is None and self.records.exit(spec.name) is None
         if untouched and record.boot_id == boot_id():
@@ -97,6 +101,7 @@ class Starter:
     def _launch(self, spec: AttemptSpec) -> None:
         try:
             order = self._order(spec)
+            make_mark(spec.slot)
             word = launch(self.records.path(spec.name), order, self.launch_deadline_s)
         except (OSError, NotStarted) as error:
             self._give_up(spec.name, error)
