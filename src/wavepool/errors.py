@@ -23,6 +23,11 @@ Each message says what happened, why, and what to do next; ids are fields.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wavepool.model import SidecarTrouble
+
 
 class WavepoolError(Exception):
     """The root. `str(error)` is a complete sentence for a person.
@@ -121,14 +126,22 @@ class NotStarted(InfrastructureError):
     Attributes:
         transient: True if the same start may succeed later (daemon busy, address pool empty).
         exit_code: 126 or 127 where the program itself could not be executed, else None.
+        sidecars: those that did not become ready, where that is the cause.
     """
 
     def __init__(
-        self, message: str, *, transient: bool = False, exit_code: int | None = None, advice: str = ""
+        self,
+        message: str,
+        *,
+        transient: bool = False,
+        exit_code: int | None = None,
+        advice: str = "",
+        sidecars: tuple[SidecarTrouble, ...] = (),
     ) -> None:
         super().__init__(message, advice=advice)
         self.transient = transient
         self.program_exit_code = exit_code
+        self.sidecars = sidecars
 
 
 class Unknown(InfrastructureError):

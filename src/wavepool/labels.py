@@ -25,7 +25,17 @@ DETACHED = "wavepool.detached"
 LIFETIME_END = "wavepool.lifetime-end"
 """Seconds since the epoch after which a detached container may be reaped."""
 SCOPE = "wavepool.scope"
-"""On networks: ``shared`` (any run of this owner) or ``wave``."""
+"""On networks: ``shared`` (any run of this owner), ``wave``, ``task`` (one attempt with sidecars) or ``stack``."""
+ROLE = "wavepool.role"
+"""On containers that are no attempts: ``sidecar``, ``exec``, ``stack``; a container without it is an attempt."""
+SIDECAR = "wavepool.sidecar"
+"""A sidecar's own name, as in the plan."""
+BESIDE = "wavepool.beside"
+"""On sidecars and task networks: the name of the attempt's container that they belong to."""
+SIDECARS = "wavepool.sidecars"
+"""On an attempt's container: how many sidecars it has."""
+STACK = "wavepool.stack"
+"""The name of a development stack; its containers and network belong to no run."""
 
 SEED_TASK = "cfn.task.id"
 SEED_WAVE = "cfn.wave.number"
@@ -63,6 +73,16 @@ def wave_network_name(*, owner: str, run_id: str, wave: int, prefix: str = NAME_
     """The name of a wave's own network."""
     suffix = _digest("\0".join((owner, run_id, str(wave))), 12)
     return f"{prefix}wave{wave}-net-{suffix}"
+
+
+def task_network_name(container: str) -> str:
+    """The name of the own network of the attempt whose container has this name."""
+    return f"{container}-net"
+
+
+def sidecar_container_name(container: str, sidecar: str) -> str:
+    """The name of a sidecar's container; `container` is that of its attempt."""
+    return f"{container}.{sidecar}"
 
 
 def attempt_labels(

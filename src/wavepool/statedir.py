@@ -12,6 +12,7 @@
         ├── results.json
         ├── logs/            output of attempts
         ├── slots/           <task key>.<attempt number>/, one for each attempt
+        ├── data/            <task key>.<attempt number>/<sidecar>/: what sidecars wrote; kept with the run
         └── artifacts/
 
 Locks are flock(2): the kernel drops them with their process, however it dies. Lock files are never deleted, as a
@@ -64,7 +65,7 @@ class RunDir:
         path: the directory itself.
         journal: the journal's file.
         results: the results file.
-        logs, slots, artifacts: directories.
+        logs, slots, artifacts, data: directories.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,6 +76,7 @@ class RunDir:
         self.logs = path / "logs"
         self.slots = path / "slots"
         self.artifacts = path / "artifacts"
+        self.data = path / "data"
         self._lock = path / "lock"
 
     def create(self) -> None:

@@ -16,7 +16,18 @@ from wavepool.core import facts
 from wavepool.core.facts import Fact
 from wavepool.errors import InvariantBroken
 from wavepool.journal import codec
-from wavepool.model import AttemptId, Limits, Node, Resources, Rules, Surroundings, Task, Wave
+from wavepool.model import (
+    AttemptId,
+    Healthcheck,
+    Limits,
+    Node,
+    Resources,
+    Rules,
+    Sidecar,
+    Surroundings,
+    Task,
+    Wave,
+)
 
 NOW = datetime(2026, 11, 20, 23, 15, 30, 123456, tzinfo=UTC)
 KINDS: tuple[type, ...] = get_args(Fact)
@@ -42,6 +53,24 @@ for kind, strategy in {
 }.items():
     st.register_type_strategy(kind, strategy)
 st.register_type_strategy(
+    Healthcheck,
+    st.builds(
+        Healthcheck,
+        test=st.lists(text, max_size=3).map(tuple),
+        interval_s=st.none() | numbers_that_are_checked_before,
+        retries=st.none() | st.integers(min_value=1),
+    ),
+)
+st.register_type_strategy(
+    Sidecar,
+    st.builds(
+        Sidecar,
+        command=st.none() | st.lists(text, max_size=3).map(tuple),
+        env=st.dictionaries(text, text, max_size=3),
+        stop_grace_s=st.none() | numbers_that_are_checked_before,
+    ),
+)
+st.register_type_strategy(
     Task,
     st.builds(
         Task,
@@ -53,6 +82,7 @@ st.register_type_strategy(
         image=st.none() | text,
         prompt=text,
         depends_on=st.lists(text, max_size=2).map(tuple),
+        sidecars=st.lists(st.from_type(Sidecar), max_size=2).map(tuple),
     ),
 )
 st.register_type_strategy(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from wavepool.core.facts import RunOpened, TasksAdded
-from wavepool.model import AttemptId, Ending, Handle, LogRecord
+from wavepool.model import AttemptId, Ending, Handle, LogRecord, SidecarTrouble
 
 
 class Now(NamedTuple):
@@ -76,10 +76,11 @@ class AllTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archived:
-    """The logs of an ended attempt were read, as far as they could be."""
+    """The logs of an ended attempt were read, as far as they could be; `sidecars`: those that had ended before it."""
 
     attempt: AttemptId
     log: LogRecord
+    sidecars: tuple[SidecarTrouble, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

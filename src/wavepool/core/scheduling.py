@@ -80,7 +80,7 @@ def _next_start(state: RunState, gates: tuple[Gate, ...], now: Now) -> Fact | No
 
 
 def _start(state: RunState, entry: TaskState, now: Now) -> StartIntended:
-    held = entry.task.limits.held()
+    held = entry.task.held()
     node = find_node(state.rules.nodes, state.free, held)
     if node is None:
         raise InvariantBroken(f"the capacity gate let {entry.task.id!r} through without room")

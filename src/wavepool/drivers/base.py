@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from wavepool.model import AttemptId, Ending, Limits, Mount, Node
+from wavepool.model import AttemptId, Ending, Limits, Mount, Node, Sidecar
 from wavepool.model import Handle as Handle  # part of this contract; it lives in the model because facts carry it
 
 
@@ -77,6 +77,36 @@ class DriverFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarSpec:
+    """All that a driver needs to start one sidecar.
+
+    Attributes:
+        sidecar: what was asked for.
+        name: derived name of its container.
+        data: host directory, exists; seen inside at /data. The sidecar runs as its owner unless it names a user.
+        mounts: its volumes, resolved.
+        labels: applied last.
+        spec_hash: digest of what was asked for.
+    """
+
+    sidecar: Sidecar
+    name: str
+    data: Path
+    mounts: tuple[Mount, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    spec_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnNetwork:
+    """A network of one attempt (or one stack) alone; `internal`: without a way out."""
+
+    name: str
+    labels: Mapping[str, str]
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSpec:
     """All that a driver needs to start one attempt.
 
@@ -96,6 +126,8 @@ class AttemptSpec:
         user: ``uid:gid``, or None for the owner of the workspace.
         labels: applied last.
         spec_hash: digest of what was asked for; an existing thing of the same name is adopted only if it agrees.
+        sidecars: started before it, and ready before it starts; only drivers that are `SupportsSidecars` get any.
+        own_network: where it meets its sidecars; set exactly where there are any.
     """
 
     attempt: AttemptId
@@ -117,6 +149,8 @@ class AttemptSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     spec_hash: str = ""
     node: str = ""
+    sidecars: tuple[SidecarSpec, ...] = ()
+    own_network: OwnNetwork | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,5 +333,44 @@ class Driver(ABC):
         Never raises for a single thing that resists: that is in `Removed.errors`.
 
         Raises:
+            DriverUnavailable: the engine cannot be reached.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissed:
+    """One sidecar of an attempt, and how it stood before it was stopped.
+
+    Attributes:
+        name: of the sidecar.
+        handle: leads `Driver.logs` to its output.
+        ran: it was running until we stopped it.
+        exit_code, oom, finished_at: of one that had ended by itself.
+    """
+
+    name: str
+    handle: Handle
+    ran: bool
+    exit_code: int | None = None
+    oom: bool = False
+    finished_at: datetime | None = None
+
+
+class SupportsSidecars(ABC):
+    """A driver that starts sidecars with an attempt (`AttemptSpec.sidecars`).
+
+    `Driver.start` returns when they are ready and the attempt runs; a sidecar that does not become ready is NotStarted
+    with `sidecars`. `Driver.stop` of an attempt whose sidecars are being waited for ends the wait. `Driver.remove`
+    takes sidecars and the own network along.
+    """
+
+    @abstractmethod
+    async def dismiss(self, handle: Handle, grace_s: float) -> tuple[Dismissed, ...]:
+        """Stop the sidecars of an attempt that has ended, those that others depend on last; all that are there.
+
+        Safe to repeat. Their containers stay, for their logs, until `remove`.
+
+        Raises:
+            Unknown: one of them could not be stopped for sure.
             DriverUnavailable: the engine cannot be reached.
         """

@@ -220,7 +220,14 @@ def exit_status(verdict: VerdictKind | None) -> str | None:
 
 def evidence_json(evidence: Evidence) -> dict[str, Any]:
     """The readings that there are."""
-    return {name: value for name, value in asdict(evidence).items() if value not in (None, "")}
+    found = _readings(asdict(evidence))
+    if evidence.sidecars:
+        found["sidecars"] = [_readings(asdict(each)) for each in evidence.sidecars]
+    return found
+
+
+def _readings(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, "", ())}
 
 
 def stamp(at: datetime | None) -> str | None:

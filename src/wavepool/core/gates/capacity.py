@@ -15,7 +15,7 @@ class Capacity(Gate):
     __slots__ = ()
 
     def check(self, state: RunState, entry: TaskState) -> Wait | None:
-        if find_node(state.rules.nodes, state.free, entry.task.limits.held()) is not None:
+        if find_node(state.rules.nodes, state.free, entry.task.held()) is not None:
             return None
         return Wait("room", blocks=True)
 

@@ -119,7 +119,9 @@ class Sighting:
 
 
 def sight(container_id: str, name: str, found: Mapping[str, str]) -> Sighting | None:
-    """A sighting from a container's id, name and labels; None where it is no attempt (a parked one, or foreign)."""
+    """A sighting from a container's id, name and labels; None where it is no attempt (a sidecar, or foreign)."""
+    if labels.ROLE in found:
+        return None
     try:
         attempt = AttemptId(found[labels.TASK], int(found[labels.ATTEMPT]))
         run_id, wave = found[labels.RUN], int(found[labels.WAVE])
@@ -130,7 +132,9 @@ def sight(container_id: str, name: str, found: Mapping[str, str]) -> Sighting | 
 
 
 def in_scope(found: Mapping[str, str], scope: Scope) -> bool:
-    """True where labels say that a container belongs to `scope`."""
+    """True where labels say that a container belongs to `scope`. A development stack belongs to none."""
+    if labels.STACK in found:
+        return False
     wanted = {labels.OWNER: scope.owner}
     if scope.run_id is not None:
         wanted[labels.RUN] = scope.run_id
