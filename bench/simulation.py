@@ -15,7 +15,7 @@ from wavepool.core.decide import apply, decide, open_run
 from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
-from wavepool.engine.session import TASKS_PER_FACT
+from wavepool.engine.order import TASKS_PER_FACT
 from wavepool.labels import task_key
 from wavepool.model import (
     AttemptId,

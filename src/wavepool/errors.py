@@ -173,14 +173,18 @@ class RunLocked(InfrastructureError):
 
     Attributes:
         run_id: the run.
+        holder: process id and host of who holds it, for people; empty if unknown.
     """
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, holder: str = "") -> None:
+        pid, _, host = holder.partition(" ")
+        by = f"process {pid} on {host}" if pid and host else "another live process"
         super().__init__(
-            f"run {run_id} is held by another live process",
-            advice="Wait for it to end, or choose another --run-id.",
+            f"run {run_id} is held by {by}",
+            advice=f"`wavepool attach {run_id}` shows it, `wavepool cancel {run_id}` ends it.",
         )
         self.run_id = run_id
+        self.holder = holder
 
 
 class InvariantBroken(WavepoolError):

@@ -124,7 +124,7 @@ class RunDir:
         self.create()
         with _opened(self._lock) as descriptor:
             if not _take(descriptor, fcntl.LOCK_EX, patience_s=LOOK_PATIENCE_S):
-                raise RunLocked(self.id)
+                raise RunLocked(self.id, self.holder())
             with _told(self._lock, "write"):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)

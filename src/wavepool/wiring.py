@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wavepool.budget import Budget, budget_nodes
+from wavepool.core.facts import RunOpened
 from wavepool.drivers.base import Driver, DriverFacts, PullProgress
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.records import DockerRecords
 from wavepool.drivers.process import ProcessDriver
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.listener import Listener
+from wavepool.engine.order import Order, secret_advice
+from wavepool.engine.recovery import Replayed, take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
-from wavepool.errors import DriverUnavailable, WavepoolError, first_of_ours
+from wavepool.errors import DriverUnavailable, SettingError, WavepoolError, first_of_ours
 from wavepool.host import read_memory
+from wavepool.inputs import parse_run_id, read_secret
+from wavepool.journal.base import Journal
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import Rules, Surroundings
 from wavepool.plan import Plan, check_capacity, check_schedule
-from wavepool.statedir import StateDir, new_run_id
+from wavepool.statedir import RunDir, StateDir, new_run_id
+
+RUNS_NAMED = 10
+"""Of the runs that there are, in the message about one that there is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +72,49 @@ class Hooks:
 async def run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
     """Run the plan to its end; what comes out is read from the journal.
 
+    A `run_id` that exists is gone on with as by `resume_run`, once the plan was found to be that run's.
+
     Raises:
         InputError: the plan does not fit the schedule, the budget or the driver. Nothing was started.
         InfrastructureError: no driver, an image or network that cannot be had, a journal that cannot be written.
             Notes on it say what still runs, and how to go on.
     """
-    try:
+    with _unwrapped():
         return await _run_plan(request, hooks)
-    except BaseExceptionGroup as group:
-        error = first_of_ours(group)
-        if isinstance(error, WavepoolError):
-            raise error from group
-        raise
+
+
+async def resume_run(
+    run_id: str,
+    *,
+    state_dir: Path,
+    hooks: Hooks | None = None,
+    secrets: Mapping[str, bytes] | None = None,
+    environ: Mapping[str, str] | None = None,
+    signals: bool = False,
+) -> RunReport:
+    """Go on with a run by its journal alone, on the driver that it began on; one that is over is only told again.
+
+    Args:
+        run_id: a run of `state_dir`.
+        hooks: who is told what; listeners are told the facts from the first one on.
+        secrets: name -> value, for those that are not to be read again from where the journal says.
+        environ: where to read the others; None for this process's environment.
+        signals: the run owns SIGINT and SIGTERM (main thread only).
+
+    Raises:
+        SettingError: there is no such run, or a secret of it cannot be read any more.
+        RunLocked: another process works on it.
+        InfrastructureError: as `run_plan`.
+    """
+    with _unwrapped():
+        return await _resume_run(
+            run_id,
+            StateDir(state_dir),
+            hooks or Hooks(),
+            secrets=secrets or {},
+            environ=os.environ if environ is None else environ,
+            signals=signals,
+        )
 
 
 async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
@@ -83,28 +123,145 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
     clock = SystemClock()
     files = state_dir.run(request.run_id or new_run_id(clock.now().utc))
     async with AsyncExitStack() as stack:
-        driver, found = await open_driver(stack, request, state_dir, hooks.notice)
-        rules = with_budget(request, found, resumed=files.journal.exists())
-        stack.enter_context(files.lock())
-        journal = await stack.enter_async_context(
-            SqliteJournal(files.journal, owner=state_dir.owner(), run_id=files.id)
-        )
+        exists = files.journal.exists()
+        held = await _hold(stack, state_dir, files, hooks.listeners) if exists else None
+        if held is not None and held.replayed is not None:
+            driver, found = await _journaled_driver(stack, held.replayed.state.run, state_dir)
+        else:
+            driver, found = await open_driver(stack, request, state_dir, hooks.notice)
+        # A new run gets its directory when nothing can refuse it any more.
+        rules = with_budget(request, found, resumed=exists)
+        held = held or await _hold(stack, state_dir, files, hooks.listeners)
         session = Session(
-            plan=request.plan,
-            rules=rules,
-            surroundings=request.surroundings,
-            secrets=request.secrets,
+            order=Order(plan=request.plan, rules=rules, surroundings=request.surroundings),
+            replayed=held.replayed,
+            secrets=_secrets_of(held.replayed, request.secrets, os.environ),
             driver=driver,
             driver_facts=found,
-            journal=journal,
+            journal=held.journal,
             clock=clock,
             state_dir=state_dir,
             files=files,
             listeners=hooks.listeners,
             pulling=hooks.pulling,
+            notice=hooks.notice,
             signals=request.signals,
         )
         return await session.run()
+
+
+async def _resume_run(
+    run_id: str,
+    state_dir: StateDir,
+    hooks: Hooks,
+    *,
+    secrets: Mapping[str, bytes],
+    environ: Mapping[str, str],
+    signals: bool,
+) -> RunReport:
+    files = known_run(state_dir, run_id)
+    async with AsyncExitStack() as stack:
+        held = await _hold(stack, state_dir, files, hooks.listeners)
+        if held.replayed is None:
+            raise _never_began(run_id)
+        read = _secrets_of(held.replayed, secrets, environ)
+        if held.replayed.is_over:
+            hooks.notice(f"run {run_id} is over; this is what came of it")
+        try:
+            driver, found = await _journaled_driver(stack, held.replayed.state.run, state_dir)
+        except DriverUnavailable as error:
+            if not held.replayed.is_over:
+                raise
+            hooks.notice(f"nobody looked whether anything is left of it: {error.message}")
+            return RunReport.of(held.journal.replay())
+        session = Session(
+            order=None,
+            replayed=held.replayed,
+            secrets=read,
+            driver=driver,
+            driver_facts=found,
+            journal=held.journal,
+            clock=SystemClock(),
+            state_dir=state_dir,
+            files=files,
+            listeners=hooks.listeners,
+            pulling=hooks.pulling,
+            notice=hooks.notice,
+            signals=signals,
+        )
+        return await session.run()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """A run that this process holds: its open journal, and what it held when it was opened."""
+
+    journal: Journal
+    replayed: Replayed | None
+
+
+async def _hold(stack: AsyncExitStack, state_dir: StateDir, files: RunDir, listeners: Sequence[Listener]) -> _Held:
+    """Take the run's lock, open its journal, and take up what that holds: its one pass before anything starts."""
+    stack.enter_context(files.lock())
+    journal = await stack.enter_async_context(SqliteJournal(files.journal, owner=state_dir.owner(), run_id=files.id))
+    return _Held(journal=journal, replayed=await take_up(journal, listeners))
+
+
+def known_run(state_dir: StateDir, run_id: str) -> RunDir:
+    """The directory of a run that exists.
+
+    Raises:
+        SettingError: there is none; the message names those that there are.
+    """
+    files = state_dir.run(parse_run_id(run_id, option="RUN"))
+    if files.journal.exists():
+        return files
+    known = [name for name in state_dir.runs() if state_dir.run(name).journal.exists()]
+    newest = ", ".join(known[: -RUNS_NAMED - 1 : -1]) + (", …" if len(known) > RUNS_NAMED else "")
+    raise SettingError(
+        "RUN",
+        run_id,
+        f"the id of a run in {state_dir.path}",
+        advice=f"There are {newest}." if known else "There is none yet: `wavepool run PLAN` makes one.",
+    )
+
+
+def _never_began(run_id: str) -> SettingError:
+    return SettingError(
+        "RUN",
+        run_id,
+        "a run that began; this one died before its plan was kept, and has started nothing",
+        advice=f"Start it with its plan: `wavepool run PLAN --run-id {run_id}`.",
+    )
+
+
+def _secrets_of(
+    replayed: Replayed | None, given: Mapping[str, bytes], environ: Mapping[str, str]
+) -> Mapping[str, bytes]:
+    """The values that the run needs: those given now, the others from where it was told to read them."""
+    if replayed is None or replayed.is_over:
+        return given
+    values = dict(given)
+    for source in replayed.state.run.surroundings.secrets:
+        if source.name not in values:
+            try:
+                values[source.name] = read_secret(source, environ)
+            except SettingError as error:
+                error.advice = secret_advice(source)
+                raise
+    return values
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Errors of ours come out as themselves, not in the groups that they were raised in."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error = first_of_ours(group)
+        if isinstance(error, WavepoolError):
+            raise error from group
+        raise
 
 
 @asynccontextmanager
@@ -137,6 +294,31 @@ async def open_driver(
         _refuse_fallback(request.plan, error)
         notice(f"{error.message.rstrip('.')}. Falling back to plain processes: no isolation, images are not used.")
     return await _open(stack, process_driver(state_dir.processes()))
+
+
+async def _journaled_driver(stack: AsyncExitStack, run: RunOpened, state_dir: StateDir) -> tuple[Driver, DriverFacts]:
+    """The driver that the run began on; another one cannot go on with it."""
+    try:
+        return await _open(stack, driver_named(run.driver, state_dir))
+    except DriverUnavailable as error:
+        error.add_note(f"Run {run.run_id} was started on the {run.driver} driver, and goes on there alone.")
+        raise
+
+
+def driver_named(name: str, state_dir: StateDir) -> Driver:
+    """A driver by the name that journals know it by; the caller opens and closes it.
+
+    Raises:
+        DriverUnavailable: this release has none of that name.
+    """
+    if name == "docker":
+        return DockerDriver()
+    if name == "process":
+        return process_driver(state_dir.processes())
+    raise DriverUnavailable(
+        f"there is no driver called {name!r}",
+        advice="The run was started by another release of Wavepool: use that one.",
+    )
 
 
 async def _open(stack: AsyncExitStack, driver: Driver) -> tuple[Driver, DriverFacts]:

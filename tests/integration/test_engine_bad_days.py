@@ -34,7 +34,9 @@ from wavepool.drivers.base import (
 )
 from wavepool.drivers.memory import Fault, MemoryDriver, MemoryWorld
 from wavepool.engine.listener import Listener
+from wavepool.engine.order import Order
 from wavepool.engine.perform import TRIES
+from wavepool.engine.recovery import take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
 from wavepool.errors import DriverUnavailable, JournalError, PlanError, SettingError
@@ -121,15 +123,15 @@ class BadDay:
             journal = self.journal(files.journal)
             self._journals.append(journal)
             async with journal, driver:
+                around = Surroundings(
+                    image=IMAGE,
+                    workspace=str(self.directory),
+                    network="net",
+                    secrets=tuple(SecretSource(name=name, kind="env", source=name) for name in self.secrets),
+                )
                 return await Session(
-                    plan=plan,
-                    rules=self.rules,
-                    surroundings=Surroundings(
-                        image=IMAGE,
-                        workspace=str(self.directory),
-                        network="net",
-                        secrets=tuple(SecretSource(name=name, kind="env", source=name) for name in self.secrets),
-                    ),
+                    order=Order(plan=plan, rules=self.rules, surroundings=around),
+                    replayed=await take_up(journal, listeners),
                     secrets=self.secrets,
                     driver=driver,
                     driver_facts=await driver.probe(),
@@ -269,7 +271,7 @@ def test_ctrl_c_while_a_resume_prepares_kills_nothing_without_a_fact(tmp_path: P
     with pytest.raises(BaseExceptionGroup) as caught:
         day.process(driver=GivesUp(day.world))
     assert caught.group_contains(DriverUnavailable)
-    assert f"--run-id {RUN_ID} goes on with it" in _all_notes(caught.value)
+    assert f"`wavepool resume {RUN_ID}` goes on with it" in _all_notes(caught.value)
     assert len(day.world.container_names()) == 2
     report = day.process(driver=InterruptedPrepare(day.world))
     assert report.outcome is Outcome.INTERRUPTED
@@ -296,7 +298,7 @@ def test_a_resume_without_the_secrets_of_the_run_is_refused(tmp_path: Path) -> N
     day = BadDay(directory=tmp_path, plan=plan, secrets={"TOKEN": b"x"})
     assert day.process(ctrl_c_at(StartIntended)).outcome is Outcome.INTERRUPTED
     without = replace(day, secrets={})
-    with pytest.raises(SettingError, match=r"--secret TOKEN=env:TOKEN"):
+    with pytest.raises(SettingError, match=r"env:TOKEN(?s:.*)--secret TOKEN=env:"):
         without.process()
     assert day.process().outcome is Outcome.SUCCESS
 

@@ -17,7 +17,7 @@ from wavepool.core.actions import Action
 from wavepool.drivers.base import DriverFacts
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.dryrun import Planned, cause_of, rehearse
-from wavepool.engine.session import opened_run
+from wavepool.engine.order import Order, opened_run
 from wavepool.engine.spec import SpecBuilder
 from wavepool.model import AttemptId, Rules, Task
 from wavepool.plan import check_schedule
@@ -41,9 +41,7 @@ def print_rehearsal(request: RunRequest, *, as_json: bool) -> None:
     rules, found = anyio.run(_ask_driver, request)
     run_id = request.run_id or DRY_RUN_ID
     opened = opened_run(
-        request.plan,
-        rules,
-        request.surroundings,
+        Order(plan=request.plan, rules=rules, surroundings=request.surroundings),
         run_id=run_id,
         owner="dry-run",
         driver=found,

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import anyio
 import typer
 
 from wavepool.cli import options
+from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.dryrun import print_rehearsal
-from wavepool.cli.output import check_directory, check_output, write_json
+from wavepool.cli.output import check_directory, check_output
 from wavepool.cli.request import RawOptions, build_request, read_plan
-from wavepool.cli.screen import TICK_S, Screen, open_screen
+from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
-from wavepool.cli.summary import print_summary
-from wavepool.config import Settings
-from wavepool.engine.cache import keep_iteration
-from wavepool.engine.report import RunReport
-from wavepool.errors import InfrastructureError, WavepoolError
-from wavepool.statedir import StateDir
-from wavepool.wiring import Hooks, RunRequest, run_plan
+from wavepool.wiring import run_plan
 
 
 def register(app: typer.Typer) -> None:
@@ -58,9 +51,9 @@ def run(
     ] = None,
     state_dir: options.StateDirectory = None,
     poll_interval: options.PollInterval = None,
-    cache: Annotated[str | None, typer.Option(help="Keep each iteration's results and logs in here.")] = None,
+    cache: options.Cache = None,
     output: options.Output = None,
-    json_lines: Annotated[bool, typer.Option("--json", help="Facts as JSON lines on stdout, the result last.")] = False,
+    json_lines: options.JsonLines = False,
     dry_run: options.DryRun = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -104,56 +97,6 @@ def run(
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
         for warning in plan.warnings:
             screen.notice(f"warning: {warning}")
-        report = anyio.run(_run, request, screen)
-        _deliver(report, settings, screen, output)
+        report = anyio.run(on_screen, partial(run_plan, request), screen)
+        deliver(report, settings, screen, output)
     raise typer.Exit(report.exit_code)
-
-
-async def _run(request: RunRequest, screen: Screen) -> RunReport:
-    """The run, with the screen brought up to date beside it."""
-    async with anyio.create_task_group() as group:
-        group.start_soon(_tick, screen)
-        report = await run_plan(
-            request, Hooks(listeners=screen.listeners, notice=screen.notice, pulling=screen.pulling)
-        )
-        group.cancel_scope.cancel()
-    return report
-
-
-async def _tick(screen: Screen) -> None:
-    while True:
-        await anyio.sleep(TICK_S)
-        screen.tick()
-
-
-def _deliver(report: RunReport, settings: Settings, screen: Screen, output: Path | None) -> None:
-    """The result, everywhere it was asked for: the run's directory, --cache, --output, stdout; the summary last.
-
-    Raises:
-        InfrastructureError: it could not be written to one of them; the others have it.
-    """
-    result = report.result()
-    troubles: list[WavepoolError] = []
-    if "run_id" in result:
-        files = StateDir(settings.state_dir).run(result["run_id"])
-        with _noting(troubles):
-            write_json(files.results, result)
-        with _noting(troubles):
-            if settings.cache is not None:
-                result["cached_in"] = str(keep_iteration(settings.cache, result, files))
-    with _noting(troubles):
-        if output is not None:
-            write_json(output, result)
-    with _noting(troubles):
-        screen.finish(result)
-    print_summary(result, screen.console, state_dir=settings.state_dir)
-    if troubles:
-        raise InfrastructureError(troubles[0].message, advice=troubles[0].advice) from troubles[0]
-
-
-@contextmanager
-def _noting(troubles: list[WavepoolError]) -> Iterator[None]:
-    try:
-        yield
-    except WavepoolError as error:
-        troubles.append(error)

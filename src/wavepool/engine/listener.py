@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import structlog
 
 from wavepool.core.facts import Stamped
+
+_log = structlog.get_logger(__name__)
 
 
 class Listener(ABC):
@@ -14,3 +18,12 @@ class Listener(ABC):
     @abstractmethod
     def on_facts(self, facts: Sequence[Stamped]) -> None:
         """Take them in. Called on the engine's loop: must not block, and what it raises is logged, not obeyed."""
+
+
+def tell(listeners: Iterable[Listener], stamped: Sequence[Stamped]) -> None:
+    """Tell each of them; what one raises is logged, and neither the others nor the run notice."""
+    for listener in listeners:
+        try:
+            listener.on_facts(stamped)
+        except Exception:  # a broken screen must never end a run
+            _log.exception("listener failed", listener=type(listener).__name__)

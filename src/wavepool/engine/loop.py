@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import structlog
 from anyio.abc import TaskGroup
 
 from wavepool.core import decide, events, facts
@@ -22,7 +21,7 @@ from wavepool.core.facts import Fact, Stamped
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
 from wavepool.engine.clock import Clock
-from wavepool.engine.listener import Listener
+from wavepool.engine.listener import Listener, tell
 from wavepool.engine.perform import Performer
 from wavepool.engine.recovery import Replayed, first_actions, still_wanted
 from wavepool.errors import InvariantBroken
@@ -33,8 +32,6 @@ INBOX_SIZE = 4096
 
 _DURABLE = (facts.AttemptSettled, facts.RunFinished)
 """Followed by a removal that cannot be undone, so they must be on the disk first."""
-
-_log = structlog.get_logger(__name__)
 
 
 class Engine:
@@ -189,17 +186,10 @@ class Engine:
         stamped = [Stamped(now.boot_s, now.utc, fact) for fact in decided]
         durable = any(isinstance(fact, _DURABLE) for fact in decided)
         await self._journal.append(stamped, durable=durable)
-        self._tell(stamped)
+        tell(self._listeners, stamped)
         for fact in decided:
             for action in actions(fact):
                 group.start_soon(self._perform, action)
-
-    def _tell(self, stamped: Sequence[Stamped]) -> None:
-        for listener in self._listeners:
-            try:
-                listener.on_facts(stamped)
-            except Exception:  # a broken screen must never end a run
-                _log.exception("listener failed", listener=type(listener).__name__)
 
     async def _perform(self, action: Action) -> None:
         event = await self._performer.perform(action)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+
+import anyio.lowlevel
 
 from wavepool.core import decide
 from wavepool.core.actions import (
@@ -18,7 +21,13 @@ from wavepool.core.actions import (
 from wavepool.core.events import Now
 from wavepool.core.facts import Outcome, RunOpened, RunResumed, Stamped
 from wavepool.core.state import RunState
+from wavepool.engine.listener import Listener, tell
+from wavepool.errors import InvariantBroken
+from wavepool.journal.base import Journal
 from wavepool.model import AttemptPhase
+
+PIECE = 1000
+"""Facts that are taken up at a time; a few milliseconds' work."""
 
 _PHASE_OF = {
     StartAttempt: AttemptPhase.INTENDED,
@@ -62,20 +71,55 @@ def replay(stamped: Iterable[Stamped]) -> Replayed | None:
         JournalError: from the journal, where it is damaged.
         InvariantBroken: the facts do not follow from one another.
     """
-    state: RunState | None = None
-    boot_id = ""
-    last: Stamped | None = None
-    for last in stamped:
-        fact = last.fact
-        if isinstance(fact, RunOpened):
-            state, boot_id = decide.open_run(fact), fact.boot_id
-        elif state is not None:
-            decide.apply(state, fact)
-            if isinstance(fact, RunResumed):
-                boot_id = fact.boot_id
-    if state is None or last is None:
-        return None
-    return Replayed(state=state, last=last, boot_id=boot_id)
+    pass_ = _Pass()
+    for entry in stamped:
+        pass_.take(entry)
+    return pass_.result()
+
+
+async def take_up(journal: Journal, listeners: Sequence[Listener] = ()) -> Replayed | None:
+    """As `replay`, and the listeners are told: one pass, in pieces, so that Ctrl-C and screens have their turn.
+
+    Raises:
+        JournalError: it is damaged.
+        InvariantBroken: the facts do not follow from one another.
+    """
+    pass_ = _Pass()
+    stamped = journal.replay()
+    while piece := list(islice(stamped, PIECE)):
+        for entry in piece:
+            pass_.take(entry)
+        tell(listeners, piece)
+        await anyio.lowlevel.checkpoint()
+    return pass_.result()
+
+
+class _Pass:
+    """One way through a journal, fact by fact."""
+
+    __slots__ = ("_boot_id", "_last", "_state")
+
+    def __init__(self) -> None:
+        self._state: RunState | None = None
+        self._boot_id = ""
+        self._last: Stamped | None = None
+
+    def take(self, stamped: Stamped) -> None:
+        fact = stamped.fact
+        self._last = stamped
+        if self._state is None:
+            if not isinstance(fact, RunOpened):
+                raise InvariantBroken(f"a journal begins with {type(fact).__name__}")
+            self._state, self._boot_id = decide.open_run(fact), fact.boot_id
+            return
+        decide.apply(self._state, fact)
+        if isinstance(fact, RunResumed):
+            self._boot_id = fact.boot_id
+
+    def result(self) -> Replayed | None:
+        if self._state is None or self._last is None:
+            return None
+        return Replayed(state=self._state, last=self._last, boot_id=self._boot_id)
 
 
 def first_actions(state: RunState) -> tuple[list[Action], list[Action]]:

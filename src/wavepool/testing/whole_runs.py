@@ -20,6 +20,8 @@ from wavepool.core.events import Now
 from wavepool.core.facts import Outcome
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
 from wavepool.engine.clock import Clock
+from wavepool.engine.order import Order
+from wavepool.engine.recovery import take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
 from wavepool.journal.base import Journal
@@ -78,10 +80,10 @@ class SimulatedRun:
     async def _session(self, journal: Journal, switch: KillSwitch) -> RunReport | None:
         with until_killed(switch), self.files.lock():
             async with wrap_driver(MemoryDriver(self.world), switch) as driver, wrap_journal(journal, switch) as kept:
+                around = Surroundings(image=IMAGE, workspace=str(self.directory), network="simulated-net")
                 session = Session(
-                    plan=self.plan,
-                    rules=self.rules,
-                    surroundings=Surroundings(image=IMAGE, workspace=str(self.directory), network="simulated-net"),
+                    order=Order(plan=self.plan, rules=self.rules, surroundings=around),
+                    replayed=await take_up(kept),
                     driver=driver,
                     driver_facts=await driver.probe(),
                     journal=kept,
