@@ -346,7 +346,7 @@ def test_a_bug_in_a_driver_ends_the_run_and_not_silently(tmp_path: Path) -> None
     with pytest.raises(BaseExceptionGroup) as caught:
         day.process()
     assert caught.group_contains(ZeroDivisionError)
-    assert "--run-id" in _all_notes(caught.value)
+    assert "wavepool resume" in _all_notes(caught.value)
 
 
 class NoSlots(MemoryDriver):
