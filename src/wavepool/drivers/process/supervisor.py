@@ -422,7 +422,8 @@ class Supervisor:
                     write_control(path, value)
                 except OSError:
                     continue
-        for pid in found - {0, os.getpid()}:
+        # The main process first: one that loses a child, and may not fork another, might end by its own will.
+        for pid in sorted(found - {0, os.getpid()}, key=lambda pid: pid != self._main_pid):
             signal_quietly(pid, signal.SIGKILL)
         return len(found)
 
