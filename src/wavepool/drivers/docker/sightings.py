@@ -11,6 +11,7 @@ from typing import Any
 
 from wavepool import labels
 from wavepool.drivers.base import Handle, Phase, Scope
+from wavepool.drivers.docker.kernel_log import Tally
 from wavepool.drivers.docker.verdict import Witnessed
 from wavepool.model import AttemptId
 
@@ -71,6 +72,7 @@ class Sighting:
     oom_at: datetime | None = None
     oom_kills: int = 0
     oom_events: int = 0
+    own_limit: bool | None = None
     kills: list[int] = field(default_factory=list)
     told: Phase | None = None
     in_gap: bool = False
@@ -104,10 +106,18 @@ class Sighting:
             complete=self.complete,
             oom_at=self.oom_at,
             oom_kills=self.oom_kills,
+            own_limit=self.own_limit,
             kills=tuple(self.kills),
             stopped_by_us=own.stopped(self.handle.id),
             daemon_was_away=self.in_gap,
         )
+
+    def note_kernel(self, tally: Tally | None) -> None:
+        """Take in what the kernel's log says of it."""
+        if tally is not None:
+            self.oom_at = max(self.oom_at or tally.at, tally.at)
+            self.oom_kills = max(self.oom_kills, tally.kills)
+            self.own_limit = tally.own_limit
 
     def _note_kill(self, number: str) -> None:
         try:

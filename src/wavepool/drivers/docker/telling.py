@@ -12,6 +12,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from wavepool.drivers.base import Observation, Phase, Synced
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
+from wavepool.drivers.docker.kernel_log import KernelLog
 from wavepool.drivers.docker.sightings import OwnActs, Sighting
 from wavepool.drivers.docker.verdict import KILLED, Final, ending, lost, read_final
 from wavepool.model import Ending
@@ -28,12 +29,18 @@ class Teller:
     """Turns sightings into observations. One at a time for each container; drops from `known` what is gone."""
 
     def __init__(
-        self, api: DockerApi, own: OwnActs, known: dict[str, Sighting], out: MemoryObjectSendStream[Told]
+        self,
+        api: DockerApi,
+        own: OwnActs,
+        known: dict[str, Sighting],
+        out: MemoryObjectSendStream[Told],
+        kernel: KernelLog,
     ) -> None:
         self._api = api
         self._own = own
         self._known = known
         self._out = out
+        self._kernel = kernel
 
     async def tell(self, sighting: Sighting) -> None:
         """Tell the state that events have shown; inspect only where they do not suffice. Raises as the API does."""
@@ -57,9 +64,10 @@ class Teller:
 
     async def tell_inspected(self, sighting: Sighting, *, repeat: bool = False) -> None:
         """Tell the state that `inspect` shows; with `repeat` also where it was told before. Raises as the API does."""
-        if _may_be_oom_yet(sighting):
+        if _may_be_oom_yet(sighting) and self._kernel.tally(sighting.handle.id) is None:
             await anyio.sleep(LATE_OOM_S)
         found = await inspect(self._api, sighting.handle.id)
+        sighting.note_kernel(self._kernel.tally(sighting.handle.id))
         if found is None:
             sighting.phase = Phase.GONE
             if sighting.told is not None or sighting.died is not None:

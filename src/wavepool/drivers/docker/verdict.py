@@ -48,6 +48,7 @@ class Witnessed:
         complete: True where every event since its start was seen.
         oom_at: when something in it was last killed for memory, by the engine's clock.
         oom_kills: at least so many processes in it were killed for memory.
+        own_limit: False where the last of them fell though the container was below its own limit; None: not known.
         kills: numbers of the signals that were sent through the API, by anyone.
         stopped_by_us: we asked the engine to stop or kill it.
         daemon_was_away: it ended while the daemon could not be reached.
@@ -56,6 +57,7 @@ class Witnessed:
     complete: bool = False
     oom_at: datetime | None = None
     oom_kills: int = 0
+    own_limit: bool | None = None
     kills: tuple[int, ...] = ()
     stopped_by_us: bool = False
     daemon_was_away: bool = False

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from wavepool.drivers.base import Phase, Scope, Synced
 from wavepool.drivers.docker.api import ByteStream, DockerApi
 from wavepool.drivers.docker.births import YOUNG_S, Births
 from wavepool.drivers.docker.containers import list_containers
+from wavepool.drivers.docker.kernel_log import KernelLog
 from wavepool.drivers.docker.sightings import (
     OwnActs,
     Sighting,
@@ -105,7 +106,8 @@ class Watcher:
         self._out = out
         self._patience_s = patience_s
         self._known: dict[str, Sighting] = {}
-        self._teller = Teller(api, own, self._known, out)
+        self._kernel = KernelLog()
+        self._teller = Teller(api, own, self._known, out, self._kernel)
         self._changed: dict[str, None] = {}
         self._being_told: set[str] = set()
         self._wake = anyio.Event()
@@ -115,9 +117,10 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until cancelled, or until the daemon stayed away for longer than the patience."""
-        with self._out:
+        with self._out, closing(self._kernel):
             async with anyio.create_task_group() as group:
                 group.start_soon(self._births.run)
+                group.start_soon(self._kernel.run)
                 await self._keep_connected()
                 group.cancel_scope.cancel()
 

@@ -1,0 +1,80 @@
+"""What the kernel logs of memory kills, read without waiting."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wavepool.drivers.docker.kernel_log import KernelLog, MemoryKill, parse_record
+
+ID = "37baba0a47c463a5bea740dcccf93472ec9ee2ff4aa130b56cac2d7d3b615da4"
+
+
+def record(text: str) -> bytes:
+    return f"6,1042,627525183,-;{text}\n SUBSYSTEM=x\n".encode()
+
+
+def kill(*, constraint: str, reached: str, victim: str) -> bytes:
+    where = f"oom_memcg={reached}," if reached else "global_oom,"
+    return record(
+        f"oom-kill:constraint=CONSTRAINT_{constraint},nodemask=(null),cpuset={ID},mems_allowed=0,"
+        f"{where}task_memcg={victim},task=sh,pid=24137,uid=0"
+    )
+
+
+def test_a_container_that_reached_its_own_limit() -> None:
+    told = parse_record(kill(constraint="MEMCG", reached=f"/docker/{ID}", victim=f"/docker/{ID}"))
+    assert told == MemoryKill(container_id=ID, own_limit=True, logged_s=627.525183)
+
+
+def test_systemds_names_of_groups() -> None:
+    path = f"/system.slice/docker-{ID}.scope"
+    assert parse_record(kill(constraint="MEMCG", reached=path, victim=path)) == MemoryKill(
+        container_id=ID, own_limit=True, logged_s=627.525183
+    )
+
+
+def test_a_group_that_the_container_made_inside_of_its_own() -> None:
+    told = parse_record(kill(constraint="MEMCG", reached=f"/docker/{ID}", victim=f"/docker/{ID}/inner"))
+    assert told == MemoryKill(container_id=ID, own_limit=True, logged_s=627.525183)
+
+
+def test_a_parent_group_that_was_full() -> None:
+    told = parse_record(kill(constraint="MEMCG", reached="/docker", victim=f"/docker/{ID}"))
+    assert told == MemoryKill(container_id=ID, own_limit=False, logged_s=627.525183)
+
+
+def test_a_host_that_had_no_memory_left() -> None:
+    told = parse_record(kill(constraint="NONE", reached="", victim=f"/docker/{ID}"))
+    assert told == MemoryKill(container_id=ID, own_limit=False, logged_s=627.525183)
+
+
+def test_other_records_say_nothing() -> None:
+    assert parse_record(record("veth22cd3fb: entered promiscuous mode")) is None
+    assert parse_record(kill(constraint="NONE", reached="", victim="/user.slice/session-1.scope")) is None
+    assert parse_record(b"\xff\xfe no record at all") is None
+    assert parse_record(b"") is None
+
+
+def test_the_log_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "kmsg"
+    os.mkfifo(path)
+    log = KernelLog(path)
+    assert log.tally(ID) is None
+    writer = os.open(path, os.O_WRONLY)
+    try:
+        os.write(writer, kill(constraint="MEMCG", reached=f"/docker/{ID}", victim=f"/docker/{ID}"))
+        told = log.tally(ID)
+        assert told is not None
+        assert (told.kills, told.own_limit) == (1, True)
+        assert log.tally("another") is None
+    finally:
+        os.close(writer)
+        log.close()
+        log.close()
+
+
+def test_where_it_may_not_be_read_nothing_is_known(tmp_path: Path) -> None:
+    log = KernelLog(tmp_path / "missing")
+    assert log.tally(ID) is None
+    log.close()
