@@ -35,6 +35,22 @@ class StopReason(StrEnum):
     WATCHDOG = "watchdog"
 
 
+class WatchdogRule(StrEnum):
+    """What the watchdog looks at: age, processes and threads, working set, and output and CPU time that stay away."""
+
+    LIFETIME = "lifetime"
+    PIDS = "pids"
+    MEMORY = "memory"
+    NO_PROGRESS = "no_progress"
+
+
+class Act(StrEnum):
+    """What the watchdog does about a threshold that was crossed."""
+
+    WARN = "warn"
+    STOP = "stop"
+
+
 class Schedule(StrEnum):
     """`BARRIER`: waves as written. `ROLLING`: the next task as soon as the budget allows."""
 
@@ -111,16 +127,52 @@ class Limits:
     """Hard limits of one attempt, enforced by the kernel.
 
     `memory_bytes` also bounds swap (memory plus swap is the same number). `cpus` in cores, None for all.
-    `pids` counts processes and threads, None for no limit.
+    `pids` counts processes and threads, None for no limit. `lifetime_s` counts from its start; no kernel knows such a
+    limit: the run stops it then. None for no limit.
     """
 
     memory_bytes: int
     cpus: float | None = None
     pids: int | None = None
+    lifetime_s: float | None = None
 
     def held(self) -> Resources:
         """What the budget sets aside for it."""
         return Resources(self.memory_bytes, round((self.cpus or 0) * 1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One soft limit: at `threshold` and above the watchdog acts."""
+
+    threshold: float
+    act: Act = Act.STOP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watchdog:
+    """The soft limits of an attempt; None where a rule is off.
+
+    Attributes:
+        lifetime_s: seconds since its start; below the hard lifetime.
+        pids: processes and threads; up to 1 it is a part of the hard limit.
+        memory: working set (usage less inactive file cache) in bytes; up to 1 it is a part of the hard limit.
+        no_progress_s: seconds without output and without CPU time.
+    """
+
+    lifetime_s: Bound | None = None
+    pids: Bound | None = None
+    memory: Bound | None = None
+    no_progress_s: Bound | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A soft limit, or the lifetime, that an attempt reached: what was read, and where the limit stood (same unit)."""
+
+    rule: WatchdogRule
+    reading: float
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +314,9 @@ class Task:
         tier: 1 to 4.
         limits: the hard limits.
         command: argv; None runs the image's own entrypoint.
+        commands: instead of `command`: several, each an argv, run in turn; the first failure ends the task. Between
+            two of them whatever the last one left running is killed.
+        watchdog: soft limits of this task; None for those of the run.
         image: None for the run's image.
         prompt: byte-exact (surrogateescape is not used; the plan is UTF-8).
         files: as in the plan.
@@ -286,6 +341,8 @@ class Task:
     depends_on: tuple[str, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
+    commands: tuple[tuple[str, ...], ...] = ()
+    watchdog: Watchdog | None = None
 
     def held(self) -> Resources:
         """What the budget sets aside for one attempt, its sidecars included."""
@@ -341,11 +398,15 @@ class Evidence:
         oom_kills: processes that the kernel was seen to kill for memory in this attempt; there may have been more.
         child_oom: True where a child was killed for memory and the main process went on.
         oom_flag: the engine's own OOM mark (Docker's ``State.OOMKilled``).
-        memory_peak_bytes: the highest reading of the memory counter.
+        oom_scope: ``own``: it was at its own limit. ``host``: it was below that, and what it is in had no memory left.
+        memory_peak_bytes: the highest reading of the memory counter; of the moment of the last reading.
         daemon_error: the daemon's or the kernel's own words.
         stop_reason: why we stopped it.
         repeats_work: True where an earlier attempt of this task was lost and may have done the work already.
         sidecars: those that did not become ready, or ended while the task ran.
+        rule, reading, threshold: which soft limit (or `lifetime`) the watchdog stopped it for, what was read then, and
+            where the limit stood: seconds, processes, or bytes.
+        command: of a task with `commands`: the number, from 1, of the one that failed.
     """
 
     reason: str = ""
@@ -360,6 +421,11 @@ class Evidence:
     stop_reason: StopReason | None = None
     repeats_work: bool | None = None
     sidecars: tuple[SidecarTrouble, ...] = ()
+    rule: WatchdogRule | None = None
+    reading: float | None = None
+    threshold: float | None = None
+    command: int | None = None
+    oom_scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,13 +449,15 @@ class LogRecord:
     """Where an attempt's output was archived.
 
     `path` is relative to the run's directory; None where there was nothing to archive. `size_bytes` is what the file
-    holds. `truncated` is True where a cap or a gap cut something; `problem` says what.
+    holds. `truncated` is True where a cap or a gap cut something; `problem` says what. `failed_command` is the number
+    of the command that its guard named at the end as the one that failed.
     """
 
     path: str | None = None
     size_bytes: int = 0
     truncated: bool = False
     problem: str | None = None
+    failed_command: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -437,6 +505,7 @@ class Rules:
         wave_timeout_s: bound of one round of a wave (barrier).
         task_timeout_s: bound of one attempt where its task has none of its own (rolling).
         grace_s: between SIGTERM and SIGKILL.
+        watchdog: soft limits of every task that has none of its own.
     """
 
     schedule: Schedule = Schedule.BARRIER
@@ -450,6 +519,7 @@ class Rules:
     wave_timeout_s: float | None = None
     task_timeout_s: float | None = None
     grace_s: float = 10.0
+    watchdog: Watchdog = Watchdog()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

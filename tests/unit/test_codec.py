@@ -17,7 +17,11 @@ from wavepool.core.facts import Fact
 from wavepool.errors import InvariantBroken
 from wavepool.journal import codec
 from wavepool.model import (
+    Act,
     AttemptId,
+    Bound,
+    Evidence,
+    Finding,
     Healthcheck,
     Limits,
     Node,
@@ -26,6 +30,8 @@ from wavepool.model import (
     Sidecar,
     Surroundings,
     Task,
+    Watchdog,
+    WatchdogRule,
     Wave,
 )
 
@@ -41,6 +47,8 @@ json_values = st.recursive(
 )
 numbers_that_are_checked_before = st.floats(allow_nan=False, allow_infinity=False)
 
+optional_numbers = st.none() | numbers_that_are_checked_before
+
 for kind, strategy in {
     str: text,
     datetime: st.datetimes(timezones=st.just(UTC)),
@@ -49,9 +57,19 @@ for kind, strategy in {
         memory_bytes=st.integers(min_value=1, max_value=2**63 - 1),
         cpus=st.none() | numbers_that_are_checked_before,
         pids=st.none() | st.integers(min_value=1),
+        lifetime_s=st.none() | numbers_that_are_checked_before,
+    ),
+    Bound: st.builds(Bound, threshold=numbers_that_are_checked_before, act=st.from_type(Act)),
+    Finding: st.builds(
+        Finding,
+        rule=st.from_type(WatchdogRule),
+        reading=numbers_that_are_checked_before,
+        threshold=numbers_that_are_checked_before,
     ),
 }.items():
     st.register_type_strategy(kind, strategy)
+bounds = st.none() | st.from_type(Bound)
+watchdogs = st.builds(Watchdog, lifetime_s=bounds, pids=bounds, memory=bounds, no_progress_s=bounds)
 st.register_type_strategy(
     Healthcheck,
     st.builds(
@@ -83,6 +101,19 @@ st.register_type_strategy(
         prompt=text,
         depends_on=st.lists(text, max_size=2).map(tuple),
         sidecars=st.lists(st.from_type(Sidecar), max_size=2).map(tuple),
+        commands=st.lists(st.lists(text, max_size=2).map(tuple), max_size=2).map(tuple),
+        watchdog=st.none() | watchdogs,
+    ),
+)
+st.register_type_strategy(
+    Evidence,
+    st.builds(
+        Evidence,
+        reason=text,
+        exit_code=st.none() | st.integers(),
+        rule=st.none() | st.from_type(WatchdogRule),
+        reading=optional_numbers,
+        threshold=optional_numbers,
     ),
 )
 st.register_type_strategy(
@@ -93,6 +124,7 @@ st.register_type_strategy(
         grace_s=numbers_that_are_checked_before,
         wave_timeout_s=st.none() | numbers_that_are_checked_before,
         task_timeout_s=st.none() | numbers_that_are_checked_before,
+        watchdog=watchdogs,
     ),
 )
 st.register_type_strategy(float, st.floats(allow_nan=False))

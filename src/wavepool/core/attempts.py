@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from wavepool.core import events, facts
 from wavepool.core.events import Now
@@ -11,6 +12,7 @@ from wavepool.core.facts import Fact
 from wavepool.core.gates.dependencies import dependency_key
 from wavepool.core.gates.parallelism import parallelism_key
 from wavepool.core.retry import backoff_s, may_retry
+from wavepool.core.softlimits import advice, measured, next_lifetime
 from wavepool.core.state import AttemptState, RunState, TaskState, TaskStatus
 from wavepool.core.timers import TimerKey, TimerKind
 from wavepool.errors import InvariantBroken
@@ -21,6 +23,7 @@ from wavepool.model import (
     AttemptPhase,
     Ending,
     Evidence,
+    Finding,
     LogRecord,
     Resources,
     Schedule,
@@ -45,9 +48,10 @@ def on_running(state: RunState, event: events.Running, now: Now) -> Iterator[Fac
         handle=event.handle,
         started_at=event.started_at,
         deadline_s=_deadline_s(state, event.attempt, now),
+        born_s=now.boot_s - _age_s(attempt, event.started_at, now),
     )
     if attempt.stop_reason is not None:
-        yield _stop_intended(state, attempt, attempt.stop_reason)
+        yield _stop_intended(state, attempt, attempt.stop_reason, attempt.finding)
 
 
 def on_ended(state: RunState, event: events.Ended, now: Now) -> Iterator[Fact]:
@@ -101,30 +105,39 @@ def stop_for_timeout(state: RunState, attempt: AttemptId) -> Iterator[Fact]:
     yield from _stop(state, attempt, StopReason.TIMEOUT)
 
 
+def stop_for_watchdog(state: RunState, attempt: AttemptId, finding: Finding) -> Iterator[Fact]:
+    """It crossed a limit whose rule says stop."""
+    yield from _stop(state, attempt, StopReason.WATCHDOG, finding)
+
+
 def cancel(state: RunState, attempt: AttemptId) -> Iterator[Fact]:
     """The user wants it to end now; one that is being stopped already gets a shorter grace."""
     live = state.attempt(attempt)
     if live is not None and live.phase is AttemptPhase.STOPPING and live.stop_reason is not None:
         if live.handle is not None:  # else the stop follows its start, with the grace of then
-            yield _stop_intended(state, live, live.stop_reason)
+            yield _stop_intended(state, live, live.stop_reason, live.finding)
     else:
         yield from _stop(state, attempt, StopReason.CANCELLED)
 
 
-def _stop(state: RunState, attempt_id: AttemptId, reason: StopReason) -> Iterator[Fact]:
+def _stop(state: RunState, attempt_id: AttemptId, reason: StopReason, finding: Finding | None = None) -> Iterator[Fact]:
     attempt = state.attempt(attempt_id)
     if attempt is not None and attempt.phase in (AttemptPhase.INTENDED, AttemptPhase.RUNNING):
-        yield _stop_intended(state, attempt, reason)
+        yield _stop_intended(state, attempt, reason, finding)
 
 
-def _stop_intended(state: RunState, attempt: AttemptState, reason: StopReason) -> facts.StopIntended:
+def _stop_intended(
+    state: RunState, attempt: AttemptState, reason: StopReason, finding: Finding | None = None
+) -> facts.StopIntended:
     grace_s = min(KILL_GRACE_S, state.rules.grace_s) if state.forced else state.rules.grace_s
-    return facts.StopIntended(attempt=attempt.id, reason=reason, grace_s=grace_s, handle=attempt.handle)
+    return facts.StopIntended(
+        attempt=attempt.id, reason=reason, grace_s=grace_s, handle=attempt.handle, finding=finding
+    )
 
 
 def _settle(state: RunState, attempt: AttemptState, ending: Ending, log: LogRecord, now: Now) -> Iterator[Fact]:
     entry = state.tasks[attempt.id.task_id]
-    verdict = _verdict(attempt, entry, ending)
+    verdict = _verdict(attempt, entry, ending, log)
     yield facts.AttemptSettled(
         attempt=attempt.id,
         verdict=verdict,
@@ -142,13 +155,19 @@ def _settle(state: RunState, attempt: AttemptState, ending: Ending, log: LogReco
         yield from _after_failure(state, entry, verdict)
 
 
-def _verdict(attempt: AttemptState, entry: TaskState, ending: Ending) -> Verdict:
+def _verdict(attempt: AttemptState, entry: TaskState, ending: Ending, log: LogRecord) -> Verdict:
     """A stop of ours beats what the driver saw, because the signal came from us; the exit code stays as evidence."""
     evidence = ending.evidence
     kind = ending.kind
+    if entry.task.commands and log.failed_command is not None and kind is not VerdictKind.SUCCESS:
+        evidence = _naming_command(evidence, log.failed_command, len(entry.task.commands))
     if attempt.stop_reason is not None:
         kind = VerdictKind(attempt.stop_reason.value)
         sentence = _STOPPED[attempt.stop_reason]
+        if attempt.finding is not None:
+            finding = attempt.finding
+            sentence = f"the watchdog stopped it: {measured(finding)}. {advice(finding.rule).rstrip('.')}"
+            evidence = replace(evidence, rule=finding.rule, reading=finding.reading, threshold=finding.threshold)
         evidence = replace(
             evidence,
             stop_reason=attempt.stop_reason,
@@ -158,6 +177,12 @@ def _verdict(attempt: AttemptState, entry: TaskState, ending: Ending) -> Verdict
         evidence = replace(evidence, repeats_work=True)
     exit_code = TIMEOUT_EXIT_CODE if kind is VerdictKind.TIMEOUT else evidence.exit_code
     return Verdict(kind=kind, exit_code=exit_code, evidence=evidence)
+
+
+def _naming_command(evidence: Evidence, number: int, count: int) -> Evidence:
+    which = f"command {number} of {count}"
+    reason = f"{which}: {evidence.reason}" if evidence.reason else f"{which} failed"
+    return replace(evidence, command=number, reason=reason)
 
 
 def _after_failure(state: RunState, entry: TaskState, verdict: Verdict) -> Iterator[Fact]:
@@ -183,6 +208,20 @@ def _deadline_s(state: RunState, attempt: AttemptId, now: Now) -> float | None:
     if bound_s is None and state.rules.schedule is Schedule.ROLLING:
         bound_s = state.rules.task_timeout_s
     return None if bound_s is None else now.boot_s + bound_s
+
+
+def _age_s(attempt: AttemptState, started_at: datetime | None, now: Now) -> float:
+    """How long it has run, by the driver's clock; no longer than since its start was intended, by ours."""
+    if started_at is None:
+        return 0.0
+    since_intended_s = (now.utc - attempt.intended_at).total_seconds()
+    return max(0.0, min((now.utc - started_at).total_seconds(), since_intended_s))
+
+
+def _set_lifetime(state: RunState, attempt: AttemptState, born_s: float) -> None:
+    stage = next_lifetime(state.tasks[attempt.id.task_id].task, state.rules.watchdog, warned=False)
+    if stage is not None:
+        state.timers.set(lifetime_timer(attempt.id), born_s + stage[0])
 
 
 def _wave_is_out_of_time(state: RunState, attempt: AttemptState) -> bool:
@@ -218,7 +257,7 @@ def start_intended(state: RunState, fact: facts.StartIntended) -> None:
     wave = state.waves[entry.task.wave]
     wave.live += 1
     wave.running += 1
-    state.live[fact.attempt] = AttemptState(fact.attempt, wave.number, fact.node, fact.held)
+    state.live[fact.attempt] = AttemptState(fact.attempt, wave.number, fact.node, fact.held, fact.at)
 
 
 def attempt_started(state: RunState, fact: facts.AttemptStarted) -> None:
@@ -230,12 +269,15 @@ def attempt_started(state: RunState, fact: facts.AttemptStarted) -> None:
         _move(attempt, AttemptPhase.RUNNING)
         if fact.deadline_s is not None:
             state.timers.set(_timer(fact.attempt), fact.deadline_s)
+        if fact.born_s is not None:
+            _set_lifetime(state, attempt, fact.born_s)
 
 
 def stop_intended(state: RunState, fact: facts.StopIntended) -> None:
     attempt = _live(state, fact.attempt)
-    state.timers.clear(_timer(fact.attempt))
+    _clear_timers(state, fact.attempt)
     attempt.stop_reason = attempt.stop_reason or fact.reason
+    attempt.finding = attempt.finding or fact.finding
     if attempt.phase is not AttemptPhase.STOPPING:
         _move(attempt, AttemptPhase.STOPPING)
 
@@ -246,7 +288,7 @@ def attempt_exited(state: RunState, fact: facts.AttemptExited) -> None:
         state.starting -= 1
     _move(attempt, AttemptPhase.EXITED)
     attempt.ending = fact.ending
-    state.timers.clear(_timer(fact.attempt))
+    _clear_timers(state, fact.attempt)
     free = state.free[attempt.node]
     state.free[attempt.node] = Resources(
         free.memory_bytes + attempt.held.memory_bytes, free.milli_cpus + attempt.held.milli_cpus
@@ -331,6 +373,16 @@ def _move(attempt: AttemptState, phase: AttemptPhase) -> None:
     if phase not in ATTEMPT_TRANSITIONS[attempt.phase]:
         raise InvariantBroken(f"attempt {attempt.id} cannot go from {attempt.phase} to {phase}")
     attempt.phase = phase
+
+
+def lifetime_timer(attempt: AttemptId) -> TimerKey:
+    """The key of its next lifetime, soft or hard."""
+    return TimerKey(TimerKind.LIFETIME, attempt)
+
+
+def _clear_timers(state: RunState, attempt: AttemptId) -> None:
+    state.timers.clear(_timer(attempt))
+    state.timers.clear(lifetime_timer(attempt))
 
 
 def _timer(attempt: AttemptId) -> TimerKey:

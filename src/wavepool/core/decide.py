@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wavepool.core import attempts, events, facts, runs, scheduling
+from wavepool.core import attempts, events, facts, runs, scheduling, watchdog
 from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
@@ -19,6 +19,7 @@ _DECIDE: Mapping[type, Callable[[RunState, Any, Now], Iterator[Fact]]] = {
     events.WaveReady: runs.on_wave_ready,
     events.Running: attempts.on_running,
     events.Ended: attempts.on_ended,
+    events.Crossed: watchdog.on_crossed,
     events.AllTold: attempts.on_all_told,
     events.Archived: attempts.on_archived,
     events.Cleared: attempts.on_cleared,
@@ -39,6 +40,7 @@ _APPLY: Mapping[type, Callable[[RunState, Any], None]] = {
     facts.RunFinished: runs.run_finished,
     facts.StartIntended: attempts.start_intended,
     facts.AttemptStarted: attempts.attempt_started,
+    facts.WatchdogWarned: watchdog.watchdog_warned,
     facts.StopIntended: attempts.stop_intended,
     facts.AttemptExited: attempts.attempt_exited,
     facts.AttemptSettled: attempts.attempt_settled,

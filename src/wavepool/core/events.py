@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from wavepool.core.facts import RunOpened, TasksAdded
-from wavepool.model import AttemptId, Ending, Handle, LogRecord, SidecarTrouble
+from wavepool.model import Act, AttemptId, Ending, Finding, Handle, LogRecord, SidecarTrouble
 
 
 class Now(NamedTuple):
@@ -68,6 +68,15 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crossed:
+    """The watchdog read that a running attempt has crossed a soft limit, and what its rule says to do."""
+
+    attempt: AttemptId
+    finding: Finding
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllTold:
     """The watch has told all that exists; live attempts that are not in `present` are gone."""
 
@@ -117,6 +126,7 @@ Event = (
     | WaveReady
     | Running
     | Ended
+    | Crossed
     | AllTold
     | Archived
     | Cleared

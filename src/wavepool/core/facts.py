@@ -14,6 +14,7 @@ from typing import NamedTuple
 from wavepool.model import (
     AttemptId,
     Ending,
+    Finding,
     Handle,
     LogRecord,
     Resources,
@@ -113,22 +114,39 @@ class StartIntended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted:
-    """It runs, or has run. `deadline_s` is where it will be stopped, None for no bound of its own."""
+    """It runs, or has run. `deadline_s` is where it will be stopped, None for no bound of its own.
+
+    `born_s` is its start on the boot clock: lifetimes count from it.
+    """
 
     attempt: AttemptId
     handle: Handle
     started_at: datetime | None
     deadline_s: float | None
+    born_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchdogWarned:
+    """It crossed a soft limit that only warns. Told once; again only after the reading had gone well below it."""
+
+    attempt: AttemptId
+    finding: Finding
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopIntended:
-    """We are about to stop it. `handle` None: its start is still under way, the stop follows it."""
+    """We are about to stop it. `handle` None: its start is still under way, the stop follows it.
+
+    `finding` says what the watchdog found, where it is the reason.
+    """
 
     attempt: AttemptId
     reason: StopReason
     grace_s: float
     handle: Handle | None
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +234,7 @@ Fact = (
     | WaveSettled
     | StartIntended
     | AttemptStarted
+    | WatchdogWarned
     | StopIntended
     | AttemptExited
     | AttemptSettled

@@ -10,6 +10,7 @@ from wavepool.core.events import Now
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState, TaskStatus
 from wavepool.core.timers import TimerKey, TimerKind
+from wavepool.core.watchdog import on_lifetime
 from wavepool.model import AttemptId, Isolation, VerdictKind
 
 # -- decide --
@@ -42,6 +43,8 @@ def on_deadline(state: RunState, event: events.DeadlinePassed, now: Now) -> Iter
             # No fact: that a backoff is over is told by the clock, and the index of waiting tasks is only an index.
             state.timers.clear(key)
             state.wake(key)
+        elif key.kind is TimerKind.LIFETIME and isinstance(key.subject, AttemptId):
+            yield from on_lifetime(state, key.subject, now)
         elif isinstance(key.subject, AttemptId):
             yield from stop_for_timeout(state, key.subject)
         elif isinstance(key.subject, int):

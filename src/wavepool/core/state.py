@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Hashable, Iterator
+from datetime import datetime
 from enum import StrEnum
 
 from wavepool.core.facts import Outcome, RunOpened
@@ -17,12 +18,14 @@ from wavepool.model import (
     AttemptId,
     AttemptPhase,
     Ending,
+    Finding,
     Handle,
     Resources,
     Rules,
     StopReason,
     Task,
     VerdictKind,
+    WatchdogRule,
     Wave,
 )
 
@@ -58,16 +61,33 @@ class TaskState:
 class AttemptState:
     """One attempt that still has something to be done about it."""
 
-    __slots__ = ("ending", "handle", "held", "id", "node", "phase", "stop_reason", "wave")
+    __slots__ = (
+        "ending",
+        "finding",
+        "handle",
+        "held",
+        "id",
+        "intended_at",
+        "node",
+        "phase",
+        "stop_reason",
+        "warned",
+        "wave",
+    )
 
-    def __init__(self, attempt: AttemptId, wave: int, node: int, held: Resources) -> None:
+    def __init__(self, attempt: AttemptId, wave: int, node: int, held: Resources, intended_at: datetime) -> None:
         self.id = attempt
+        self.intended_at = intended_at
         self.wave = wave
         self.node = node
         self.held = held
         self.phase = AttemptPhase.INTENDED
         self.handle: Handle | None = None
         self.stop_reason: StopReason | None = None
+        self.finding: Finding | None = None
+        """What the watchdog stops it for."""
+        self.warned: tuple[WatchdogRule, ...] = ()
+        """Rules that were warned of, each once."""
         self.ending: Ending | None = None
         """How it ended, from the exit until the verdict."""
 

@@ -13,6 +13,7 @@ class TimerKind(StrEnum):
     """What becomes due."""
 
     ATTEMPT = "attempt"
+    LIFETIME = "lifetime"
     WAVE = "wave"
     BACKOFF = "backoff"
 
@@ -41,6 +42,10 @@ class Timers:
     def clear(self, key: TimerKey) -> None:
         """Forget the deadline of `key`; no error if there is none."""
         self._deadline_s.pop(key, None)
+
+    def deadline_s(self, key: TimerKey) -> float | None:
+        """The deadline of `key`, None if it has none."""
+        return self._deadline_s.get(key)
 
     def is_set(self, key: TimerKey) -> bool:
         """True while `key` has a deadline."""

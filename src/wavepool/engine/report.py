@@ -12,6 +12,7 @@ from typing import Any
 
 from wavepool.core import facts
 from wavepool.core.facts import Outcome, Stamped
+from wavepool.core.softlimits import measured
 from wavepool.model import Evidence, Task, VerdictKind
 from wavepool.units import format_size, human_size
 
@@ -69,6 +70,8 @@ class RunReport:
                 task = self._tasks[fact.attempt.task_id]
                 task.container_id, task.container_name = fact.handle.id, fact.handle.name
                 task.status = "running"
+            case facts.WatchdogWarned() as fact:
+                self._tasks[fact.attempt.task_id].warnings.append(measured(fact.finding))
             case facts.AttemptSettled() as fact:
                 self._tasks[fact.attempt.task_id].settle(fact)
             case facts.AttemptRemoved(problem=str(problem)):
@@ -168,7 +171,17 @@ class _WaveReport:
 
 
 class _TaskReport:
-    __slots__ = ("container_id", "container_name", "reason", "retried", "settled", "status", "task", "verdict")
+    __slots__ = (
+        "container_id",
+        "container_name",
+        "reason",
+        "retried",
+        "settled",
+        "status",
+        "task",
+        "verdict",
+        "warnings",
+    )
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -179,6 +192,7 @@ class _TaskReport:
         self.reason = ""
         self.settled: facts.AttemptSettled | None = None
         self.retried: list[str] = []
+        self.warnings: list[str] = []
 
     def settle(self, fact: facts.AttemptSettled) -> None:
         self.settled, self.verdict, self.status = fact, fact.verdict.kind, "exited"
@@ -204,6 +218,7 @@ class _TaskReport:
             "evidence": evidence,
             "attempts": settled.attempt.number if settled is not None else 0,
             "retried_because": self.retried,
+            "warnings": self.warnings,
             "log": settled.log.path if settled is not None else None,
             "log_problem": settled.log.problem if settled is not None else None,
             "started_at": stamp(settled.started_at) if settled is not None else None,

@@ -13,17 +13,19 @@ from rich.text import Text
 
 from wavepool.core.events import Now
 from wavepool.core.facts import Stamped
+from wavepool.core.softlimits import measured
 from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
 from wavepool.listeners.figures import WaveProgress
 from wavepool.listeners.progress import Ended, Progress
 from wavepool.listeners.wording import count, printable
-from wavepool.model import VerdictKind
+from wavepool.model import AttemptId, Finding, VerdictKind
 from wavepool.units import format_duration, human_size
 
 REFRESH_HZ = 8
 WAVES_SHOWN = 8
 TROUBLED_SHOWN = 5
+WARNED_SHOWN = 3
 BAR_WIDTH = 40
 
 
@@ -90,6 +92,7 @@ def render(progress: Progress, now: Now, *, waves: int = WAVES_SHOWN, troubled: 
     parts: list[RenderableType] = [_header(progress, now), _bars(progress), _counts(progress)]
     parts.append(_waves(progress, waves))
     parts += _troubled(progress, troubled)
+    parts += _warned(progress)
     parts += _state(progress)
     return Group(*parts)
 
@@ -215,6 +218,18 @@ def _troubled_line(ended: Ended) -> Text:
         line.append(f" (attempt {ended.attempt})", style="dim")
     line.append(f"  {printable(ended.reason, 200)}\n", style="default")
     return line
+
+
+def _warned(progress: Progress) -> list[RenderableType]:
+    """The latest attempts that the watchdog has warned of, as long as they run."""
+    latest = list(progress.warned.items())[-WARNED_SHOWN:]
+    return [_warned_line(attempt, finding) for attempt, finding in latest]
+
+
+def _warned_line(attempt: AttemptId, finding: Finding) -> Text:
+    line = Text(f"{'warned':>11}  ", style="yellow", no_wrap=True, overflow="ellipsis")
+    line.append(printable(attempt.task_id, 32), style="bold")
+    return line.append(f"  {measured(finding)}", style="default")
 
 
 def _state(progress: Progress) -> list[RenderableType]:

@@ -9,6 +9,7 @@ from typing import IO, Self
 
 from wavepool.core import facts
 from wavepool.core.facts import Stamped
+from wavepool.core.softlimits import measured
 from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
 from wavepool.listeners.figures import WaveProgress
@@ -118,6 +119,9 @@ class PlainListener(Listener):
                 yield f"task {_named(fact.attempt.task_id)}: attempt {fact.attempt.number} runs"
             case facts.StopIntended(handle=None, reason=StopReason.TIMEOUT) as fact:
                 yield f"task {_named(fact.attempt.task_id)}: out of time before it had started"
+            case facts.WatchdogWarned() as fact:
+                attempt = fact.attempt
+                yield f"task {_named(attempt.task_id)}: attempt {attempt.number} warned of: {measured(fact.finding)}"
             case facts.TaskRequeued() as fact:
                 yield f"task {_named(fact.task_id)}: will be tried again after {printable(fact.because)}"
             case facts.TaskSkipped() as fact:

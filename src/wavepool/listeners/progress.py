@@ -12,7 +12,7 @@ from wavepool.core import facts
 from wavepool.core.events import Now
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.listeners.figures import Figures, WaveProgress
-from wavepool.model import AttemptId, LogRecord, VerdictKind
+from wavepool.model import AttemptId, Finding, LogRecord, VerdictKind
 
 RECENT = 16
 """Ended attempts that are remembered, the latest first to be shown."""
@@ -52,6 +52,7 @@ class Progress:
         totals, waves: figures of the run, and of each wave by number in the plan's order.
         open: numbers of the waves that are open, in the order of their opening.
         held_bytes, budget_bytes: memory that is promised, over all nodes.
+        warned: attempts that hold memory and that the watchdog has warned of, with the last finding of each.
         recent: the latest ended attempts and skipped tasks, oldest first; `troubled`: those without success.
     """
 
@@ -62,6 +63,7 @@ class Progress:
         self.open: dict[int, WaveProgress] = {}
         self.held_bytes = 0
         self.budget_bytes = 0
+        self.warned: dict[AttemptId, Finding] = {}
         self.recent: deque[Ended] = deque(maxlen=RECENT)
         self.troubled: deque[Ended] = deque(maxlen=RECENT)
         self.stopped: str | None = None
@@ -100,6 +102,8 @@ class Progress:
                 self._start(fact)
             case facts.AttemptStarted():
                 self._started(fact.attempt)
+            case facts.WatchdogWarned():
+                self.warned[fact.attempt] = fact.finding
             case facts.AttemptExited():
                 self._exited(fact.attempt)
             case facts.AttemptSettled():
@@ -221,6 +225,7 @@ class Progress:
         """It holds nothing any more; until its verdict its task still counts as running."""
         self._started(attempt)
         self._known.discard(attempt)
+        self.warned.pop(attempt, None)
         active = self._active.pop(attempt)
         self.held_bytes -= active.held_bytes
         self._since_sum_s -= active.since_s

@@ -37,4 +37,5 @@ def _wave(wave: WaveState) -> tuple[object, ...]:
 
 
 def _attempt(entry: AttemptState) -> tuple[object, ...]:
-    return (entry.wave, entry.node, entry.held, entry.phase, entry.handle, entry.stop_reason, entry.ending)
+    stop = (entry.stop_reason, entry.finding, entry.warned)
+    return (entry.wave, entry.node, entry.held, entry.phase, entry.handle, stop, entry.ending, entry.intended_at)

@@ -1,0 +1,114 @@
+"""What the watchdog's rules mean for one attempt, and what a reading says about them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from wavepool.model import Act, Bound, Finding, Limits, Task, Watchdog, WatchdogRule
+from wavepool.units import format_duration, human_size
+
+REARM = 0.9
+"""A rule that has warned warns again only after its reading was below this part of its threshold."""
+
+
+class Reading(NamedTuple):
+    """What was read of an attempt.
+
+    `memory_bytes` is usage less inactive file cache. `quiet_s` is how long it had neither output nor CPU time, None
+    where that is not known.
+    """
+
+    memory_bytes: int
+    pids: int
+    quiet_s: float | None = None
+
+
+class Crossing(NamedTuple):
+    """A finding and what its rule says to do about it."""
+
+    finding: Finding
+    act: Act
+
+
+def rules_of(task: Task, common: Watchdog) -> Watchdog:
+    """The soft limits of `task`: its own, else those of the run."""
+    return common if task.watchdog is None else task.watchdog
+
+
+def memory_threshold_bytes(bound: Bound, limits: Limits) -> float:
+    """Where the working set crosses: a threshold of up to 1 is a part of the limit."""
+    return bound.threshold * limits.memory_bytes if bound.threshold <= 1 else bound.threshold
+
+
+def pids_threshold(bound: Bound, limits: Limits) -> float | None:
+    """Where the count crosses, None where a part is asked for of a limit that is not there."""
+    if bound.threshold > 1:
+        return bound.threshold
+    return None if limits.pids is None else bound.threshold * limits.pids
+
+
+def crossings(rules: Watchdog, limits: Limits, reading: Reading) -> Iterator[Crossing]:
+    """Every rule but the lifetime (a timer of the core) that `reading` has reached."""
+    if rules.pids is not None:
+        threshold = pids_threshold(rules.pids, limits)
+        if threshold is not None and reading.pids >= threshold:
+            yield Crossing(Finding(rule=WatchdogRule.PIDS, reading=reading.pids, threshold=threshold), rules.pids.act)
+    if rules.memory is not None:
+        threshold = memory_threshold_bytes(rules.memory, limits)
+        if reading.memory_bytes >= threshold:
+            finding = Finding(rule=WatchdogRule.MEMORY, reading=reading.memory_bytes, threshold=threshold)
+            yield Crossing(finding, rules.memory.act)
+    quiet = rules.no_progress_s
+    if quiet is not None and reading.quiet_s is not None and reading.quiet_s >= quiet.threshold:
+        finding = Finding(rule=WatchdogRule.NO_PROGRESS, reading=reading.quiet_s, threshold=quiet.threshold)
+        yield Crossing(finding, quiet.act)
+
+
+def calm(rule: WatchdogRule, rules: Watchdog, limits: Limits, reading: Reading) -> bool:
+    """True where a rule that has warned may warn again: its reading is well below its threshold."""
+    if rule is WatchdogRule.PIDS and rules.pids is not None:
+        threshold = pids_threshold(rules.pids, limits)
+        return threshold is None or reading.pids < REARM * threshold
+    if rule is WatchdogRule.MEMORY and rules.memory is not None:
+        return reading.memory_bytes < REARM * memory_threshold_bytes(rules.memory, limits)
+    if rule is WatchdogRule.NO_PROGRESS and rules.no_progress_s is not None:
+        return reading.quiet_s is not None and reading.quiet_s < REARM * rules.no_progress_s.threshold
+    return False
+
+
+def next_lifetime(task: Task, common: Watchdog, *, warned: bool) -> tuple[float, Act] | None:
+    """The age in seconds at which something must be done, and what: first the soft lifetime, then the hard one."""
+    soft = rules_of(task, common).lifetime_s
+    if soft is not None and not warned:
+        return soft.threshold, soft.act
+    hard_s = task.limits.lifetime_s
+    return None if hard_s is None else (hard_s, Act.STOP)
+
+
+def measured(finding: Finding) -> str:
+    """The reading beside its threshold, for a person: ``210 processes, 200 allowed``."""
+    reading, threshold = finding.reading, finding.threshold
+    match finding.rule:
+        case WatchdogRule.LIFETIME:
+            return f"it has run for {format_duration(reading)}, {format_duration(threshold)} allowed"
+        case WatchdogRule.PIDS:
+            return f"it has {reading:.0f} processes and threads, {threshold:.0f} allowed"
+        case WatchdogRule.MEMORY:
+            return f"it holds {human_size(int(reading))} of memory, {human_size(int(threshold))} allowed"
+        case WatchdogRule.NO_PROGRESS:
+            allowed = format_duration(threshold)
+            return f"no output and no CPU time for {format_duration(reading)}, {allowed} allowed"
+
+
+def advice(rule: WatchdogRule) -> str:
+    """What to do about a stop for `rule`."""
+    return _ADVICE[rule]
+
+
+_ADVICE = {
+    WatchdogRule.LIFETIME: "Give it a longer `lifetime`, or less to do.",
+    WatchdogRule.PIDS: "See its log for what it starts over and over; else raise its `pids` and the watchdog's.",
+    WatchdogRule.MEMORY: "Give it more `memory`, raise the watchdog's `memory`, or let it only warn.",
+    WatchdogRule.NO_PROGRESS: "See its log for what it waits for; else raise the watchdog's `no_progress`.",
+}
