@@ -17,6 +17,9 @@ from wavepool.testing.observing import keys, present, run_to_end, start_all
 if TYPE_CHECKING:
     from conftest import DockerWorld
 
+PAIRS = 8
+"""Of owners that make a network at the same instant."""
+
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
 
@@ -92,6 +95,25 @@ async def test_a_network_made_by_many_at_once_is_one(world: DockerWorld) -> None
             group.start_soon(prepare)
     assert len((await world.docker("network", "ls", "-q", "--filter", f"name={need.name}")).split()) == 1
     assert created.count(need.name) <= 1
+
+
+async def test_owners_that_make_one_network_at_once_agree_on_one(world: DockerWorld) -> None:
+    owners = (world.owner, world.other_owner)
+    for turn in range(PAIRS):
+        name = f"pair-{turn}-{world.owner}"
+
+        async def prepare(owner: str, name: str = name) -> None:
+            need = NetworkNeed(name=name, labels={labels.OWNER: owner, labels.SCOPE: "shared"})
+            async with world.driver() as driver:
+                await driver.prepare(Needs(networks=(need,)))
+
+        async with anyio.create_task_group() as group:
+            for owner in owners:
+                group.start_soon(prepare, owner)
+        assert len((await world.docker("network", "ls", "-q", "--filter", f"name={name}")).split()) == 1
+        async with world.driver() as driver:
+            gone = [await driver.remove(Scope(owner=owner, shared_network=name)) for owner in owners]
+        assert sorted(each.networks for each in gone) == [(), (name,)]
 
 
 async def test_a_handle_without_an_id_is_found_by_its_name(world: DockerWorld) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +17,15 @@ from wavepool.drivers.docker.trouble import Refused, advice_for
 from wavepool.errors import DriverUnavailable, PrepareError, Unknown
 
 _BUILT_IN = ("none", "host", "bridge", "default")
+LOOK_AGAIN_S = 0.1
+RIVAL_PATIENCE_S = 1.0
+"""How long the oldest of several networks of one name waits for the makers of the others to take theirs away."""
+SETTLE_PATIENCE_S = 10.0
+"""How long several of one name are borne before that is an error: their makers settle it among themselves."""
+MAKE_TRIES = 5
+MISCOUNT_PATIENCE_S = 5.0
+"""How long an engine may call an empty network used: it forgets the endpoints of a removed container a moment later."""
+_IN_USE = "active endpoints"
 
 
 class Networks:
@@ -36,9 +47,30 @@ class Networks:
         if need.name in _BUILT_IN:
             return False
         async with self._making:
-            if await self._named(need.name):
-                return False
-            return await self._make(need)
+            for _ in range(MAKE_TRIES):
+                if await self.settled(need.name):
+                    return False
+                if await self._make(need):
+                    return True
+        raise PrepareError(
+            need.name,
+            f"network {need.name}: others make it and take it away again at the same time",
+            advice="Try again, or choose another --network.",
+        )
+
+    async def settled(self, name: str) -> bool:
+        """True once exactly one network has this name, False where none has.
+
+        Raises:
+            PrepareError: several have it, and it stays so: every start on it would be refused as ambiguous.
+            DriverUnavailable: the daemon cannot be reached.
+        """
+        give_up = anyio.current_time() + SETTLE_PATIENCE_S
+        while len(same := await self._named(name)) > 1:
+            if anyio.current_time() > give_up:
+                raise _ambiguous(name, same)
+            await anyio.sleep(LOOK_AGAIN_S)
+        return bool(same)
 
     async def restore(self, name: str | None) -> bool:
         """Make a network again that `ensure` was once asked for; False where it never was. Raises as `ensure`."""
@@ -58,10 +90,10 @@ class Networks:
         errors: list[str] = []
         for network in await self._in_scope(scope):
             try:
-                if await self._is_empty(network["Id"]) and await self._remove(network["Id"]):
+                if await self._remove_unused(network["Id"]):
                     removed.append(network["Name"])
             except (Refused, Unknown) as error:
-                errors.append(f"network {network['Name']}: {error.message}")
+                errors.append(_not_removed(network["Name"], error))
         return removed, errors
 
     async def _named(self, name: str) -> list[dict[str, Any]]:
@@ -88,12 +120,24 @@ class Networks:
             if await self._named(need.name):
                 return True
             raise PrepareError(need.name, f"network {need.name}: {error.message}") from error
-        same = await self._named(need.name)
-        if len(same) > 1 and same[0]["Id"] != made:
-            # CheckDuplicate is only best effort: of two that were made at once every maker keeps the oldest.
-            await self._remove(made)
-            return False
-        return True
+        return await self._keep(need.name, made)
+
+    async def _keep(self, name: str, made: str) -> bool:
+        """Whether what we made is the only one of its name; False where we took it away again.
+
+        CheckDuplicate is only best effort: of two that are made at once the engine may take both. Each maker looks
+        when its own is there, so of two makers at least the later one sees both, and nobody keeps one beside another.
+        The younger goes at once. The oldest waits for that, and goes too if it was waited for in vain: the maker of
+        the younger looked before ours was to be seen, and uses it.
+        """
+        give_up = anyio.current_time() + RIVAL_PATIENCE_S * random.uniform(1.0, 1.5)  # so that not all give up together
+        while len(same := await self._named(name)) > 1:
+            if same[0]["Id"] != made or anyio.current_time() > give_up:
+                with contextlib.suppress(Refused, Unknown):  # one that somebody uses already: then it stays ambiguous
+                    await self._remove(made)
+                return False
+            await anyio.sleep(LOOK_AGAIN_S)
+        return [network["Id"] for network in same] == [made]
 
     async def _in_scope(self, scope: Scope) -> list[dict[str, Any]]:
         wanted = [f"{labels.OWNER}={scope.owner}"]
@@ -119,12 +163,28 @@ class Networks:
             raise
         return not network.get("Containers")
 
+    async def _remove_unused(self, network_id: str) -> bool:
+        """Remove it unless something refers to it; False where something does, or someone else was faster.
+
+        Raises:
+            Refused: also where the engine counts endpoints on it that are not there.
+        """
+        give_up = anyio.current_time() + MISCOUNT_PATIENCE_S
+        while await self._is_empty(network_id):
+            try:
+                return await self._remove(network_id)
+            except Refused as refused:
+                if _IN_USE not in refused.words or anyio.current_time() > give_up:
+                    raise
+            await anyio.sleep(LOOK_AGAIN_S)
+        return False
+
     async def _remove(self, network_id: str) -> bool:
-        """Remove it; False where someone else was faster, or uses it since."""
+        """Remove it; False where someone else was faster."""
         try:
             await self._api.change("DELETE", f"networks/{network_id}")
         except Refused as refused:
-            if refused.status == 404 or "active endpoints" in refused.words:
+            if refused.status == 404:
                 return False
             raise
         return True
@@ -139,3 +199,22 @@ def _cannot_make(name: str, refused: Refused) -> PrepareError:
     words = refused.words
     advice = advice_for(words, network=name) or f"See whether `docker network create {name}` works."
     return PrepareError(name, f"network {name} cannot be made: {words}", advice=advice)
+
+
+def _ambiguous(name: str, same: list[dict[str, Any]]) -> PrepareError:
+    ids = ", ".join(network["Id"][:12] for network in same)
+    return PrepareError(
+        name,
+        f"{len(same)} networks are called {name} ({ids}), and the engine refuses every start on an ambiguous name",
+        advice="Remove those that are not used with `docker network rm ID`, or choose another --network.",
+    )
+
+
+def _not_removed(name: str, error: Refused | Unknown) -> str:
+    if isinstance(error, Refused) and _IN_USE in error.words:
+        return (
+            f"network {name} is empty, and yet the engine keeps it, as it counts endpoints that are not there "
+            f"({error.words}): restart the daemon when nothing needs it (`sudo systemctl restart docker`), "
+            "then run `wavepool recover`"
+        )
+    return f"network {name}: {error.message}"

@@ -122,12 +122,16 @@ class Starter:
             raise _in_between(spec, error) from error
 
     async def _network_is_back(self, spec: AttemptSpec, refused: Refused) -> bool:
-        if refused.status != 404 or "network" not in refused.words.lower():
-            return False
+        """True where the refusal was about its network, and that is mended: it vanished, or others made it too."""
+        words = refused.words.lower()
         try:
-            return await self._networks.restore(spec.network)
+            if spec.network is not None and "is ambiguous" in words:
+                return await self._networks.settled(spec.network)
+            if refused.status == 404 and "network" in words:
+                return await self._networks.restore(spec.network)
         except PrepareError as error:
             raise NotStarted(f"{spec.name}: {error.message}", transient=True, advice=error.advice) from error
+        return False
 
     async def _has_started(self, spec: AttemptSpec) -> bool:
         found = await self._look(spec)
