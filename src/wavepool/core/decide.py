@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wavepool.core import attempts, events, facts, runs, scheduling, watchdog
+from wavepool.core import attempts, events, facts, reopening, runs, scheduling, watchdog
 from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
@@ -15,6 +15,7 @@ from wavepool.errors import InvariantBroken
 _DECIDE: Mapping[type, Callable[[RunState, Any, Now], Iterator[Fact]]] = {
     events.Opened: runs.on_opened,
     events.Resumed: runs.on_resumed,
+    events.Reopened: reopening.on_reopened,
     events.Advance: scheduling.on_advance,
     events.WaveReady: runs.on_wave_ready,
     events.Running: attempts.on_running,
@@ -37,6 +38,7 @@ _APPLY: Mapping[type, Callable[[RunState, Any], None]] = {
     facts.WaveSettled: runs.wave_settled,
     facts.RunStopped: runs.run_stopped,
     facts.RunInterrupted: runs.run_interrupted,
+    facts.RunReopened: reopening.run_reopened,
     facts.RunFinished: runs.run_finished,
     facts.StartIntended: attempts.start_intended,
     facts.AttemptStarted: attempts.attempt_started,
@@ -51,6 +53,9 @@ _APPLY: Mapping[type, Callable[[RunState, Any], None]] = {
 }
 
 
+_AFTER_THE_END = (events.Resumed, events.Reopened)
+
+
 def open_run(fact: facts.RunOpened) -> RunState:
     """The state that the first fact makes."""
     return RunState(fact)
@@ -61,7 +66,7 @@ def decide(state: RunState, event: Event, now: Now) -> Iterator[Fact]:
 
     Events that repeat, come late, or come in another order decide nothing the second time; none does after the end.
     """
-    if state.outcome is not None and type(event) is not events.Resumed:
+    if state.outcome is not None and type(event) not in _AFTER_THE_END:
         return iter(())
     return _DECIDE[type(event)](state, event, now)
 
@@ -72,6 +77,6 @@ def apply(state: RunState, fact: Fact) -> None:
     Raises:
         InvariantBroken: the fact cannot follow on this state.
     """
-    if state.outcome is not None and not isinstance(fact, facts.RunResumed):
+    if state.outcome is not None and not isinstance(fact, facts.RunResumed | facts.RunReopened):
         raise InvariantBroken(f"{type(fact).__name__} after the end of run {state.run.run_id}")
     _APPLY[type(fact)](state, fact)

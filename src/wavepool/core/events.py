@@ -37,6 +37,13 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reopened:
+    """Somebody wants these tasks tried again. Each is final, and did not succeed."""
+
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
     """Look whether something can begin or end now. Fed by the engine after every batch of events."""
 
@@ -122,6 +129,7 @@ class DriverFailed:
 Event = (
     Opened
     | Resumed
+    | Reopened
     | Advance
     | WaveReady
     | Running

@@ -217,8 +217,20 @@ class RunInterrupted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunReopened:
+    """Somebody wants `tasks` tried again, whatever their verdicts; their attempts count anew, their numbers go on.
+
+    `waiting` are tasks that were skipped, and are pending again because of that.
+    """
+
+    tasks: tuple[str, ...]
+    waiting: tuple[str, ...] = ()
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """The run is over. Always the last fact, unless the run is resumed."""
+    """The run is over. Always the last fact, unless the run is resumed or reopened."""
 
     outcome: Outcome
     at: datetime
@@ -244,6 +256,7 @@ Fact = (
     | TaskSkipped
     | RunStopped
     | RunInterrupted
+    | RunReopened
     | RunFinished
 )
 

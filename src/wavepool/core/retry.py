@@ -20,7 +20,7 @@ def may_retry(state: RunState, entry: TaskState, verdict: Verdict, *, transient:
         return None
     if transient and entry.transient_starts <= state.rules.start_retries:
         return f"start error that may pass ({entry.transient_starts} of {state.rules.start_retries} repeats)"
-    counted = entry.attempts - min(entry.transient_starts, state.rules.start_retries)
+    counted = entry.attempts - entry.forgiven - min(entry.transient_starts, state.rules.start_retries)
     if verdict.kind in state.rules.retry_on and counted < state.rules.max_attempts:
         return f"{verdict.kind} (attempt {counted} of {state.rules.max_attempts})"
     return None

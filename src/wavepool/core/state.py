@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from wavepool.core.facts import Outcome, RunOpened
-from wavepool.core.timers import Timers
+from wavepool.core.timers import TimerKey, TimerKind, Timers
 from wavepool.model import (
     AttemptId,
     AttemptPhase,
@@ -41,7 +41,17 @@ class TaskStatus(StrEnum):
 class TaskState:
     """One task and what became of it so far."""
 
-    __slots__ = ("attempts", "index", "indexed", "may_repeat", "status", "task", "transient_starts", "verdict")
+    __slots__ = (
+        "attempts",
+        "forgiven",
+        "index",
+        "indexed",
+        "may_repeat",
+        "status",
+        "task",
+        "transient_starts",
+        "verdict",
+    )
 
     def __init__(self, task: Task, index: int) -> None:
         self.task = task
@@ -50,8 +60,10 @@ class TaskState:
         """Its index stands in the queue or in a waiting list, exactly once."""
         self.status = TaskStatus.PENDING
         self.attempts = 0
+        self.forgiven = 0
+        """Attempts of before somebody had the task tried again by hand; they do not count against `max_attempts`."""
         self.transient_starts = 0
-        """Attempts that ended in a start error that may pass; they do not count against `max_attempts`."""
+        """Attempts since then that ended in a start error that may pass; these do not count either."""
         self.may_repeat = False
         """An earlier attempt was lost, so that a further one may repeat its work."""
         self.verdict: VerdictKind | None = None
@@ -163,6 +175,7 @@ class RunState:
         self.first_open = 0
         """Position in `wave_order` of the first wave that is not settled."""
         self.wave_order: list[int] = []
+        self._position: dict[int, int] = {}
         self._ready: list[int] = []
         self._waiting: dict[Hashable, list[int]] = {}
 
@@ -172,6 +185,7 @@ class RunState:
         """Take in more of the plan; tasks come in the order in which they should start."""
         for wave in waves:
             self.waves[wave.number] = WaveState(wave)
+            self._position[wave.number] = len(self.wave_order)
             self.wave_order.append(wave.number)
         for task in tasks:
             entry = TaskState(task, len(self.order))
@@ -206,6 +220,16 @@ class RunState:
         """Called whenever one of the wave's counts fell, or it was opened."""
         if wave.opened and not wave.settled and wave.unsettled == 0 and wave.live == 0:
             self.ripe.add(wave.number)
+
+    def reopen_wave(self, number: int) -> None:
+        """A task of the wave is pending again: the wave will be opened anew, with all its rounds."""
+        wave = self.waves[number]
+        wave.opened = wave.prepared = wave.settled = False
+        wave.rounds = 0
+        self.open.pop(number, None)
+        self.ripe.discard(number)
+        self.timers.clear(TimerKey(TimerKind.WAVE, number))
+        self.first_open = min(self.first_open, self._position[number])
 
     def pass_settled_waves(self) -> None:
         """Move on to the first wave that is not settled."""
@@ -247,3 +271,8 @@ class RunState:
                 left -= 1
         if not waiting:
             del self._waiting[key]
+
+    def wake_all(self) -> None:
+        """Bring back all that wait for anything: the gates will say again what for."""
+        for key in list(self._waiting):
+            self.wake(key)

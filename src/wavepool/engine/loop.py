@@ -99,13 +99,18 @@ class Engine:
 
         return await self._guarded(begin)
 
-    async def resume(self, replayed: Replayed) -> RunState:
-        """Go on with a run whose journal was replayed; raises as `run` does. One that had ended is only returned."""
+    async def resume(self, replayed: Replayed, *, retry: Sequence[str] | None = None) -> RunState:
+        """Go on with a run whose journal was replayed; raises as `run` does. One that had ended is only returned.
+
+        With `retry` these tasks are tried again first, and what was skipped because of them; even of a run that ended.
+        """
         now = self._clock.now()
         shift_s = replayed.shift_s(self._clock.boot_id, now)
 
         async def begin(group: TaskGroup) -> None:
-            await self._step([events.Resumed(boot_id=self._clock.boot_id, shift_s=shift_s)], group, advance=False)
+            resumed = events.Resumed(boot_id=self._clock.boot_id, shift_s=shift_s)
+            reopened = [] if retry is None else [events.Reopened(tasks=tuple(retry))]
+            await self._step([*reopened, resumed], group, advance=False)
             for_waves, for_attempts = first_actions(self.state)
             for action in for_waves:
                 event = await self._performer.perform(action)
@@ -116,7 +121,7 @@ class Engine:
                 if still_wanted(self.state, action):
                     group.start_soon(self._perform, action)
 
-        if replayed.is_over:
+        if replayed.is_over and retry is None:
             return self.state
         return await self._guarded(begin)
 

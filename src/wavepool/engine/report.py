@@ -85,6 +85,8 @@ class RunReport:
             case facts.RunFinished() as fact:
                 self.outcome, self._ended_at = fact.outcome, fact.at
                 self._skip_unreached(fact.outcome)
+            case facts.RunReopened() as fact:
+                self._reopen(fact)
             case facts.RunResumed():
                 self.outcome = self._ended_at = None
                 if self._stopped is not None and self._stopped.infrastructure:
@@ -141,6 +143,11 @@ class RunReport:
         for task in fact.tasks:
             self._tasks[task.id] = _TaskReport(task)
 
+    def _reopen(self, fact: facts.RunReopened) -> None:
+        self.outcome = self._ended_at = self._stopped = None
+        for task_id in (*fact.tasks, *fact.waiting):
+            self._tasks[task_id].reopen()
+
     def _skip_unreached(self, outcome: Outcome) -> None:
         if outcome in (Outcome.INTERRUPTED, Outcome.INFRASTRUCTURE):
             return
@@ -196,6 +203,13 @@ class _TaskReport:
 
     def settle(self, fact: facts.AttemptSettled) -> None:
         self.settled, self.verdict, self.status = fact, fact.verdict.kind, "exited"
+
+    def reopen(self) -> None:
+        """It is tried again by hand; earlier attempts stay told."""
+        if self.settled is not None:
+            self.retried.append(f"{self.verdict} (attempt {self.settled.attempt.number}), by `wavepool retry`")
+        else:
+            self.status, self.reason, self.verdict = "pending", "", None
 
     def skip(self, cause: str) -> None:
         self.status, self.reason = "skipped", cause

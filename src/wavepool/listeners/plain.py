@@ -137,6 +137,9 @@ class PlainListener(Listener):
                 yield _opening(fact)
             case facts.RunResumed():
                 yield "run resumed"
+            case facts.RunReopened() as fact:
+                waiting = f", and {count(len(fact.waiting), 'task')} that had not been reached" if fact.waiting else ""
+                yield f"run reopened: {count(len(fact.tasks), 'task')} to be tried again{waiting}"
             case facts.WaveOpened() as fact:
                 yield f"wave {fact.wave} opened: {count(self.progress.waves[fact.wave].total, 'task')}"
             case facts.WaveTimedOut() as fact:

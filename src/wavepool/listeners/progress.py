@@ -76,6 +76,8 @@ class Progress:
         self._wave_of: dict[str, WaveProgress] = {}
         self._last: dict[str, VerdictKind] = {}
         """Verdict of the last attempt of tasks that are not final."""
+        self._troubled: dict[str, VerdictKind] = {}
+        """Verdict of tasks that are final and did not succeed, but for those that were never reached."""
         self._active: dict[AttemptId, Active] = {}
         self._known: set[AttemptId] = set()
         """Active ones whose start is known."""
@@ -94,7 +96,7 @@ class Progress:
     def take(self, stamped: Stamped) -> None:
         """Take in one more fact."""
         fact = stamped.fact
-        if self._offset_s is None or isinstance(fact, facts.RunResumed):
+        if self._offset_s is None or isinstance(fact, facts.RunResumed | facts.RunReopened):
             self._offset_s = self._clock_s - stamped.boot_s
         self._clock_s = max(self._clock_s, stamped.boot_s + self._offset_s)
         match fact:
@@ -169,6 +171,8 @@ class Progress:
                 self.draining, self.forced = True, self.forced or fact.force
             case facts.RunResumed():
                 self._resume()
+            case facts.RunReopened() as fact:
+                self._reopen(fact)
             case facts.RunFinished() as fact:
                 self._finish(fact)
             case _:
@@ -181,6 +185,21 @@ class Progress:
             if self._stop_may_pass:
                 self.stopped = None
             self.draining = self.forced = self._machine_failed = False
+
+    def _reopen(self, fact: facts.RunReopened) -> None:
+        """These tasks are pending again, and their waves not settled."""
+        self.outcome = self.finished_at = self.stopped = None
+        self.draining = self.forced = self._machine_failed = self._stop_may_pass = False
+        for task_id in (*fact.tasks, *fact.waiting):
+            verdict = self._troubled.pop(task_id, VerdictKind.SKIPPED)
+            wave = self._wave_of[task_id]
+            wave.settled_at = None
+            for figures in (wave, self.totals):
+                figures.end(verdict, -1)
+                figures.pending += 1
+        for task_id in fact.tasks:
+            for figures in (self._wave_of[task_id], self.totals):
+                figures.retries += 1
 
     def _add(self, fact: facts.TasksAdded) -> None:
         for wave in fact.waves:
@@ -264,6 +283,8 @@ class Progress:
         for figures in (self._wave_of[task_id], self.totals):
             setattr(figures, leaves, getattr(figures, leaves) - 1)
             figures.end(verdict)
+        if verdict is not VerdictKind.SUCCESS:
+            self._troubled[task_id] = verdict
 
     def _remember(self, ended: Ended) -> None:
         self.recent.append(ended)

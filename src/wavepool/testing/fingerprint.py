@@ -28,7 +28,8 @@ def fingerprint(state: RunState) -> dict[str, object]:
 
 
 def _task(entry: TaskState) -> tuple[object, ...]:
-    return (entry.task, entry.status, entry.attempts, entry.transient_starts, entry.may_repeat, entry.verdict)
+    tries = (entry.attempts, entry.forgiven, entry.transient_starts)
+    return (entry.task, entry.status, tries, entry.may_repeat, entry.verdict)
 
 
 def _wave(wave: WaveState) -> tuple[object, ...]:

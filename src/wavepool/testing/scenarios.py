@@ -24,6 +24,7 @@ class Troubles:
         driver_fails: the driver is gone for good at some time of the run.
         left_behind: something cannot be removed.
         resumes: how often a run that was interrupted, or that the machine ended, is taken up again.
+        retries: how often somebody has failed tasks tried again, mostly of a run that ended.
         duration_s, latency_s: longest run of an attempt, longest answer to a call.
     """
 
@@ -41,6 +42,7 @@ class Troubles:
     driver_fails: float = 0.0
     left_behind: float = 0.0
     resumes: int = 0
+    retries: int = 0
     duration_s: float = 30.0
     latency_s: float = 2.0
 
@@ -138,4 +140,5 @@ def _random_troubles(rng: Random) -> Troubles:
         resumes=rng.choice((0, 1, 3)),
         duration_s=rng.choice((2.0, 30.0, 90.0)),
         latency_s=rng.choice((0.0, 1.0, 4.0)),
+        retries=rng.choice((0, 0, 1, 2)),
     )

@@ -126,7 +126,7 @@ class World:
         for dependency in task.depends_on:
             if self.ledger.final.get(dependency) is not VerdictKind.SUCCESS:
                 raise Violation(f"{task.id} runs before its dependency {dependency} succeeded")
-        if self.rules.schedule is Schedule.BARRIER:
+        if self.rules.schedule is Schedule.BARRIER and task.id not in self.ledger.under_way:
             early = [t.id for t in self.tasks.values() if t.wave < task.wave and t.id not in self.ledger.final]
             if early:
                 raise Violation(f"{task.id} of wave {task.wave} runs before {early} of earlier waves are final")
@@ -165,6 +165,8 @@ class Ledger:
         self.settled: dict[AttemptId, VerdictKind] = {}
         self.final: dict[str, VerdictKind] = {}
         self.active: set[str] = set()
+        self.under_way: set[str] = set()
+        """Had an attempt when earlier waves were opened anew, which does not disturb it."""
         self.not_before: dict[str, float] = {}
         """Where a backoff ends, on the boot clock; noted as soon as it is decided."""
         self.last: dict[str, VerdictKind] = {}
@@ -186,10 +188,16 @@ class Ledger:
                 self.settled[fact.attempt] = self.last[fact.attempt.task_id] = fact.verdict.kind
             case facts.TaskRequeued():
                 self.active.discard(fact.task_id)
+                self.under_way.discard(fact.task_id)
             case facts.TaskSettled():
                 self._finish(fact.task_id, self.last[fact.task_id])
             case facts.TaskSkipped():
                 self._finish(fact.task_id, VerdictKind.SKIPPED)
+            case facts.RunReopened():
+                self.under_way = set(self.active)
+                for task_id in (*fact.tasks, *fact.waiting):
+                    self.final.pop(task_id, None)  # one that was never reached had no fact of its own
+                    self.not_before.pop(task_id, None)
             case facts.RunResumed():
                 self.not_before = {task: at + fact.shift_s for task, at in self.not_before.items()}
             case _:
@@ -200,3 +208,4 @@ class Ledger:
             raise Violation(f"task {task_id} is final twice")
         self.final[task_id] = verdict
         self.active.discard(task_id)
+        self.under_way.discard(task_id)

@@ -18,6 +18,7 @@ from wavepool.core import actions, events, facts
 from wavepool.core.decide import apply, decide, open_run
 from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact, Outcome, Stamped
+from wavepool.core.reopening import failed_tasks
 from wavepool.core.state import RunState, TaskStatus
 from wavepool.engine.recovery import Replayed, first_actions, replay, still_wanted
 from wavepool.errors import InvariantBroken
@@ -81,6 +82,7 @@ class Simulation:
         self._killed_after: Counter[str] = Counter()
         self._commits_end_with: set[str] = set()
         self._resumes = 0
+        self._retries = 0
         self._agenda = Agenda()
         self._inbox: list[Event] = []
         self._driver = SimulatedDriver(
@@ -192,7 +194,8 @@ class Simulation:
         self._state = replayed.state
         boot_id = f"boot-{self._boot}"
         shift_s = replayed.shift_s(boot_id, self._clock())
-        self._step([events.Resumed(boot_id=boot_id, shift_s=shift_s)], advance=False)
+        resumed = events.Resumed(boot_id=boot_id, shift_s=shift_s)
+        self._step([*self._reopened(), resumed], advance=False)
         for_waves, for_attempts = first_actions(self._state)
         for action in for_waves:
             assert isinstance(action, actions.PrepareWave)
@@ -204,6 +207,14 @@ class Simulation:
                 self._driver.perform(action)
         self._step([])
 
+    def _reopened(self) -> list[Event]:
+        """Somebody has what failed tried again, at times even of a run that was still at work."""
+        after_end = self._state.outcome is not None
+        if self._retries >= self._troubles.retries or not (after_end or self._rng.random() < 0.1):
+            return []
+        self._retries += 1
+        return [events.Reopened(tasks=tuple(failed_tasks(self._state)))]
+
     def _cut_off(self) -> None:
         """What was under way has its effect now or never: a process is not started again within the same instant."""
         self._driver.cut_off()
@@ -214,8 +225,11 @@ class Simulation:
             self._boot_offset_s = self._rng.uniform(-900.0, 900.0)
 
     def _take_up_again(self) -> bool:
-        """A run that was interrupted, or that the machine ended, is resumed; False where it stays as it is."""
-        if self._state.outcome in (Outcome.SUCCESS, Outcome.FAILED) or self._resumes >= self._troubles.resumes:
+        """What was interrupted, or the machine ended, is resumed; what failed may be tried again. False at the end."""
+        if self._state.outcome is Outcome.FAILED:
+            if self._retries >= self._troubles.retries:
+                return False
+        elif self._state.outcome is Outcome.SUCCESS or self._resumes >= self._troubles.resumes:
             return False
         self._resumes += 1
         self._guarded(self._crash_now)
@@ -266,7 +280,7 @@ class Simulation:
     def _check_tasks(self, outcome: Outcome) -> None:
         rules, ended = self._scenario.rules, outcome in (Outcome.SUCCESS, Outcome.FAILED)
         for entry in self._state.order:
-            if entry.attempts > rules.max_attempts + rules.start_retries:
+            if entry.attempts > (rules.max_attempts + rules.start_retries) * (1 + self._retries):
                 raise Violation(f"{entry.task.id} had {entry.attempts} attempts")
             if ended and (entry.status is not TaskStatus.FINAL or entry.verdict is None):
                 raise Violation(f"{entry.task.id} has no verdict at the end")

@@ -113,6 +113,7 @@ TROUBLES = st.builds(
     driver_fails=SHARES,
     left_behind=SHARES,
     resumes=st.integers(0, 2),
+    retries=st.integers(0, 2),
 )
 DOSE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
