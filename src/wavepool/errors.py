@@ -14,6 +14,7 @@
     │   ├── Unknown                   a call was cut off: it may or may not have had its effect
     │   │   └── MayHaveRun            a start was asked for, and nothing of it is left: asking again tells nothing
     │   ├── NoSuchAttempt             the handle leads nowhere
+    │   ├── KeepError                 what a failed attempt left cannot be kept
     │   ├── JournalError              the journal cannot be read or written
     │   └── RunLocked                 another process holds this run
     └── InvariantBroken           3   a bug of ours; please report it
@@ -154,6 +155,10 @@ class MayHaveRun(Unknown):
 
 class NoSuchAttempt(InfrastructureError):
     """The handle leads nowhere: nothing of that attempt exists any more."""
+
+
+class KeepError(InfrastructureError):
+    """What an attempt left behind cannot be kept."""
 
 
 class JournalError(InfrastructureError):

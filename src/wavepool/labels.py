@@ -27,7 +27,8 @@ LIFETIME_END = "wavepool.lifetime-end"
 SCOPE = "wavepool.scope"
 """On networks: ``shared`` (any run of this owner), ``wave``, ``task`` (one attempt with sidecars) or ``stack``."""
 ROLE = "wavepool.role"
-"""On containers that are no attempts: ``sidecar``, ``exec``, ``stack``; a container without it is an attempt."""
+"""On what is no attempt: containers (``sidecar``, ``exec``, ``stack``) and images (``kept``); a container without it
+is an attempt."""
 SIDECAR = "wavepool.sidecar"
 """A sidecar's own name, as in the plan."""
 BESIDE = "wavepool.beside"
@@ -37,11 +38,19 @@ SIDECARS = "wavepool.sidecars"
 STACK = "wavepool.stack"
 """The name of a development stack; its containers and network belong to no run."""
 
+KEPT = "kept"
+"""Images: the file system of an attempt that did not succeed."""
+EXEC = "exec"
+"""Containers in which somebody looks into a kept image."""
+
 SEED_TASK = "cfn.task.id"
 SEED_WAVE = "cfn.wave.number"
 SEED_BATCH = "cfn.batch.id"
 SEED_TIER = "cfn.tier"
 SEED_MEMORY = "cfn.memory.limit"
+
+KEPT_REPOSITORY = "wavepool/kept"
+"""Where all kept images are tagged: ``wavepool/kept:<task>-<attempt>-<digest>``."""
 
 NAME_PREFIX = "cfn-"
 """Default start of every name: ``cfn-wave<N>-<task>-<digest>``."""
@@ -83,6 +92,12 @@ def task_network_name(container: str) -> str:
 def sidecar_container_name(container: str, sidecar: str) -> str:
     """The name of a sidecar's container; `container` is that of its attempt."""
     return f"{container}.{sidecar}"
+
+
+def kept_reference(*, owner: str, run_id: str, task_id: str, attempt: int) -> str:
+    """The image that an attempt's file system is kept as; the same four values always give the same reference."""
+    suffix = _digest("\0".join((owner, run_id, task_id, str(attempt))), 12)
+    return f"{KEPT_REPOSITORY}:{task_key(task_id)[:36].rstrip('-_.')}-{attempt}-{suffix}"
 
 
 def attempt_labels(

@@ -506,6 +506,7 @@ class Rules:
         task_timeout_s: bound of one attempt where its task has none of its own (rolling).
         grace_s: between SIGTERM and SIGKILL.
         watchdog: soft limits of every task that has none of its own.
+        keep_failed: keep the file system of each attempt that started and did not succeed.
     """
 
     schedule: Schedule = Schedule.BARRIER
@@ -520,6 +521,7 @@ class Rules:
     task_timeout_s: float | None = None
     grace_s: float = 10.0
     watchdog: Watchdog = Watchdog()
+    keep_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wavepool.budget import Budget, budget_nodes
 from wavepool.core.facts import RunOpened
-from wavepool.drivers.base import Driver, DriverFacts, PullProgress
+from wavepool.drivers.base import Driver, DriverFacts, PullProgress, SupportsKeeping
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.records import DockerRecords
 from wavepool.drivers.process import ProcessDriver
@@ -129,6 +129,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
             driver, found = await _journaled_driver(stack, held.replayed.state.run, state_dir)
         else:
             driver, found = await open_driver(stack, request, state_dir, hooks.notice)
+            check_keeping(request.rules, driver)
         # A new run gets its directory when nothing can refuse it any more.
         rules = with_budget(request, found, resumed=exists)
         held = held or await _hold(stack, state_dir, files, hooks.listeners)
@@ -327,6 +328,21 @@ async def _open(stack: AsyncExitStack, driver: Driver) -> tuple[Driver, DriverFa
         found = await driver.probe()
         await stack.enter_async_context(attempt.pop_all())
     return driver, found
+
+
+def check_keeping(rules: Rules, driver: Driver) -> None:
+    """See that what a run is to keep can be kept.
+
+    Raises:
+        SettingError: its attempts have no file system of their own.
+    """
+    if rules.keep_failed and not isinstance(driver, SupportsKeeping):
+        raise SettingError(
+            "--keep-failed",
+            True,
+            f"a driver whose attempts have a file system of their own, and {driver.name} has none",
+            advice="Leave it out: what a plain process leaves is in the workspace. Or run with --driver docker.",
+        )
 
 
 def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:

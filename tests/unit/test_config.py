@@ -128,6 +128,7 @@ WRONG = {
     "retries": "0",
     "retry_on": "failed,success",
     "keep_going": "maybe",
+    "keep_failed": "perhaps",
     "spawn_dry_run": "2",
     "cleanup_dry_run": "x",
     "preserve_logs": "x",

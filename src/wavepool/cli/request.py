@@ -95,6 +95,7 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
         wave_timeout_s=settings.monitor_timeout,
         task_timeout_s=settings.monitor_timeout,
         grace_s=settings.grace,
+        keep_failed=settings.keep_failed,
     )
     return RunRequest(
         plan=plan,

@@ -44,6 +44,9 @@ def run(
     retries: Annotated[str | None, typer.Option(help="Attempts of a task altogether.")] = None,
     retry_on: Annotated[str | None, typer.Option(help="Verdicts that are tried again, with commas.")] = None,
     keep_going: Annotated[bool | None, typer.Option("--keep-going", help="Go on after a failed wave.")] = None,
+    keep_failed: Annotated[
+        bool | None, typer.Option("--keep-failed", help="Keep the file system of what did not succeed, for exec.")
+    ] = None,
     driver: Annotated[str | None, typer.Option(help="auto, docker or process.")] = None,
     pull: options.Pull = None,
     run_id: Annotated[
@@ -74,6 +77,7 @@ def run(
         retries=retries,
         retry_on=retry_on,
         keep_going=keep_going,
+        keep_failed=keep_failed,
         driver=driver,
         pull=pull,
         state_dir=state_dir,

@@ -169,6 +169,7 @@ class Settings(BaseModel):
     cleanup_preserve_failed: Annotated[
         bool, Source(expected=_SWITCH, seed="CFN_CLEANUP_PRESERVE_FAILED", option="--preserve-failed-logs")
     ] = True
+    keep_failed: Annotated[bool, Source(expected=_SWITCH)] = False
     cache: Annotated[Path | None, Source(expected="a directory")] = None
     log_dir: Annotated[Path | None, Source(expected="a directory", seed="CFN_LOG_DIR")] = None
     log_level: Annotated[

@@ -97,7 +97,9 @@ def on_cleared(state: RunState, event: events.Cleared, now: Now) -> Iterator[Fac
     """Nothing is left of it, or what is left is known."""
     attempt = state.attempt(event.attempt)
     if attempt is not None and attempt.phase is AttemptPhase.SETTLED:
-        yield facts.AttemptRemoved(attempt=event.attempt, problem=event.problem)
+        yield facts.AttemptRemoved(
+            attempt=event.attempt, problem=event.problem, kept=event.kept, not_kept=event.not_kept
+        )
 
 
 def stop_for_timeout(state: RunState, attempt: AttemptId) -> Iterator[Fact]:
@@ -301,6 +303,7 @@ def attempt_exited(state: RunState, fact: facts.AttemptExited) -> None:
 def attempt_settled(state: RunState, fact: facts.AttemptSettled) -> None:
     attempt = _live(state, fact.attempt)
     _move(attempt, AttemptPhase.SETTLED)
+    attempt.verdict = fact.verdict.kind
     entry = state.tasks[fact.attempt.task_id]
     entry.verdict = fact.verdict.kind
     if fact.verdict.kind is VerdictKind.LOST:

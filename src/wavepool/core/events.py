@@ -101,10 +101,12 @@ class Archived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleared:
-    """What was left of a settled attempt was removed; `problem` says what was not."""
+    """What was left of a settled attempt was removed; `problem` says what was not. The rest as in `AttemptRemoved`."""
 
     attempt: AttemptId
     problem: str | None = None
+    kept: str | None = None
+    not_kept: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

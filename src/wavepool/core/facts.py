@@ -171,10 +171,15 @@ class AttemptSettled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRemoved:
-    """Nothing of it is left, or (`problem`) what could not be removed."""
+    """Nothing of it is left, or (`problem`) what could not be removed.
+
+    `kept` names the image that its file system was kept as; `not_kept` says why there is none where one was wanted.
+    """
 
     attempt: AttemptId
     problem: str | None = None
+    kept: str | None = None
+    not_kept: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,7 @@ class AttemptState:
         "node",
         "phase",
         "stop_reason",
+        "verdict",
         "warned",
         "wave",
     )
@@ -102,6 +103,8 @@ class AttemptState:
         """Rules that were warned of, each once."""
         self.ending: Ending | None = None
         """How it ended, from the exit until the verdict."""
+        self.verdict: VerdictKind | None = None
+        """From the verdict until nothing of it is left."""
 
 
 class WaveState:

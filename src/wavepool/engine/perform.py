@@ -14,9 +14,17 @@ from wavepool.core import actions, events
 from wavepool.core.actions import Action
 from wavepool.core.events import Event
 from wavepool.core.state import RunState
-from wavepool.drivers.base import AttemptSpec, Driver, LogChunk, Needs, NetworkNeed, Scope
+from wavepool.drivers.base import AttemptSpec, Driver, LogChunk, Needs, NetworkNeed, Scope, SupportsKeeping
 from wavepool.engine.spec import SpecBuilder
-from wavepool.errors import DriverUnavailable, InfrastructureError, MayHaveRun, NoSuchAttempt, NotStarted, Unknown
+from wavepool.errors import (
+    DriverUnavailable,
+    InfrastructureError,
+    KeepError,
+    MayHaveRun,
+    NoSuchAttempt,
+    NotStarted,
+    Unknown,
+)
 from wavepool.model import AttemptId, AttemptPhase, Ending, Evidence, Handle, Isolation, LogRecord, VerdictKind
 from wavepool.statedir import RunDir
 
@@ -176,6 +184,7 @@ class Performer:
     async def _remove(self, action: actions.RemoveAttempt) -> Event:
         problem: str | None = None
         async with self._limiter:
+            kept, not_kept = await self._keep(action.attempt)
             for pause_s in _pauses():
                 try:
                     removed = await self._driver.remove(self._handle(action.attempt))
@@ -188,7 +197,27 @@ class Performer:
                 await anyio.sleep(pause_s)
         task = self._state.tasks[action.attempt.task_id].task
         self._files.drop_slot(task.key, action.attempt.number)
-        return events.Cleared(attempt=action.attempt, problem=problem)
+        return events.Cleared(attempt=action.attempt, problem=problem, kept=kept, not_kept=not_kept)
+
+    async def _keep(self, attempt: AttemptId) -> tuple[str | None, str | None]:
+        """(what it was kept as, why it was not): both None where nothing is to be kept, or nothing is there."""
+        live = self._state.attempt(attempt)
+        if not self._state.rules.keep_failed or live is None or live.verdict is VerdictKind.SUCCESS:
+            return None, None
+        if live.handle is None or not isinstance(self._driver, SupportsKeeping):
+            return None, None
+        problem = ""
+        for pause_s in _pauses():
+            try:
+                return await self._driver.keep(live.handle, self._specs.kept_reference(attempt)), None
+            except NoSuchAttempt:
+                return None, None
+            except KeepError as error:
+                return None, str(error)
+            except InfrastructureError as error:
+                problem = str(error)
+                await anyio.sleep(pause_s)
+        return None, problem
 
     def _handle(self, attempt: AttemptId) -> Handle:
         live = self._state.attempt(attempt)

@@ -74,8 +74,10 @@ class RunReport:
                 self._tasks[fact.attempt.task_id].warnings.append(measured(fact.finding))
             case facts.AttemptSettled() as fact:
                 self._tasks[fact.attempt.task_id].settle(fact)
-            case facts.AttemptRemoved(problem=str(problem)):
-                self.left_behind.append(problem)
+            case facts.AttemptRemoved() as fact:
+                if fact.problem is not None:
+                    self.left_behind.append(fact.problem)
+                self._tasks[fact.attempt.task_id].removed(fact)
             case facts.TaskRequeued() as fact:
                 self._tasks[fact.task_id].retried.append(fact.because)
             case facts.TaskSkipped() as fact:
@@ -181,6 +183,8 @@ class _TaskReport:
     __slots__ = (
         "container_id",
         "container_name",
+        "kept",
+        "not_kept",
         "reason",
         "retried",
         "settled",
@@ -200,6 +204,13 @@ class _TaskReport:
         self.settled: facts.AttemptSettled | None = None
         self.retried: list[str] = []
         self.warnings: list[str] = []
+        self.kept: str | None = None
+        self.not_kept: str | None = None
+
+    def removed(self, fact: facts.AttemptRemoved) -> None:
+        """Of the attempts that were kept, the last one counts here; `wavepool show` has them all."""
+        self.kept = fact.kept or self.kept
+        self.not_kept = fact.not_kept or self.not_kept
 
     def settle(self, fact: facts.AttemptSettled) -> None:
         self.settled, self.verdict, self.status = fact, fact.verdict.kind, "exited"
@@ -235,6 +246,8 @@ class _TaskReport:
             "warnings": self.warnings,
             "log": settled.log.path if settled is not None else None,
             "log_problem": settled.log.problem if settled is not None else None,
+            "kept": self.kept,
+            "not_kept": self.not_kept,
             "started_at": stamp(settled.started_at) if settled is not None else None,
             "completed_at": stamp(settled.finished_at) if settled is not None else None,
         }

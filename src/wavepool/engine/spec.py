@@ -84,6 +84,12 @@ class SpecBuilder:
         """A handle for an attempt of which only the name is known."""
         return Handle(driver=driver, id="", name=self.name(task, attempt), attempt=attempt)
 
+    def kept_reference(self, attempt: AttemptId) -> str:
+        """What the file system of that attempt is kept as, where it is kept."""
+        return labels.kept_reference(
+            owner=self.owner, run_id=self.run_id, task_id=attempt.task_id, attempt=attempt.number
+        )
+
     def network(self, wave: int) -> str | None:
         """The network of that wave's attempts, None for none."""
         if self.isolation is Isolation.NONE:

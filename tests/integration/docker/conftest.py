@@ -64,6 +64,7 @@ class DockerWorld(DriverHarness):
             wanted = ["--filter", f"label={labels.OWNER}={owner}"]
             found += (await self.docker("ps", "-aq", *wanted)).split()
             found += (await self.docker("network", "ls", "-q", *wanted)).split()
+            found += (await self.docker("image", "ls", "-q", *wanted)).split()
         if self.secrets_dir.exists():
             found += [str(path) for path in self.secrets_dir.iterdir()]
         return found

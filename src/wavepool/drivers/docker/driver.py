@@ -18,6 +18,7 @@ from wavepool.drivers.base import (
     Driver,
     DriverFacts,
     Handle,
+    Kept,
     LogChunk,
     Needs,
     Observation,
@@ -25,6 +26,7 @@ from wavepool.drivers.base import (
     PullProgress,
     Removed,
     Scope,
+    SupportsKeeping,
     Synced,
     Usage,
 )
@@ -32,6 +34,7 @@ from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.delivery import SecretStore, default_secrets_dir, write_prompt
 from wavepool.drivers.docker.facts import driver_facts, is_remote
 from wavepool.drivers.docker.images import Images
+from wavepool.drivers.docker.keeping import Keeper
 from wavepool.drivers.docker.logs import reading_logs
 from wavepool.drivers.docker.networks import Networks
 from wavepool.drivers.docker.removal import Remover
@@ -48,7 +51,7 @@ PATIENCE_S = 60.0
 START_DEADLINE_S = 120.0
 
 
-class DockerDriver(Driver):
+class DockerDriver(Driver, SupportsKeeping):
     """Attempts in containers of one Docker engine.
 
     Args:
@@ -80,6 +83,7 @@ class DockerDriver(Driver):
         self._never_start: set[str] = set()
         self._info: dict[str, Any] | None = None
         self._sweeper = Sweeper(self._api)
+        self._keeper = Keeper(self._api)
 
     async def __aenter__(self) -> Self:
         return self
@@ -138,6 +142,15 @@ class DockerDriver(Driver):
             if not removed.errors:
                 self._never_start.discard(target.name)
         return removed
+
+    async def keep(self, handle: Handle, reference: str) -> str:
+        return await self._keeper.keep(handle, reference)
+
+    async def kept(self, owner: str, run_id: str | None = None) -> tuple[Kept, ...]:
+        return await self._keeper.kept(owner, run_id)
+
+    async def discard(self, kept: Kept) -> str:
+        return await self._keeper.discard(kept)
 
     async def _start(self, spec: AttemptSpec) -> str:
         marked = await anyio.to_thread.run_sync(is_marked, spec.slot)  # looked for before the container, as it is later

@@ -16,6 +16,7 @@ from wavepool.drivers.base import (
     Driver,
     DriverFacts,
     Handle,
+    Kept,
     LogChunk,
     Needs,
     Observation,
@@ -24,6 +25,7 @@ from wavepool.drivers.base import (
     PullProgress,
     Removed,
     Scope,
+    SupportsKeeping,
     Synced,
     Usage,
 )
@@ -32,12 +34,12 @@ from wavepool.drivers.memory.hazards import Fault
 from wavepool.drivers.memory.watching import OutputStream, StateStream
 from wavepool.drivers.memory.world import MemoryWorld
 from wavepool.drivers.start_mark import vanished
-from wavepool.errors import DriverUnavailable, NoSuchAttempt, NotStarted, PrepareError, Unknown
+from wavepool.errors import DriverUnavailable, KeepError, NoSuchAttempt, NotStarted, PrepareError, Unknown
 
 _T = TypeVar("_T")
 
 
-class MemoryDriver(Driver):
+class MemoryDriver(Driver, SupportsKeeping):
     """Keeps the contract on a `MemoryWorld`. Any number of drivers may share one world.
 
     What it does wrong is decided by ``world.hazards``; each `Fault` says what it does.
@@ -155,6 +157,36 @@ class MemoryDriver(Driver):
         for name in networks:
             del self._world.networks[name]
         return Removed(containers=tuple(removed), networks=tuple(networks), errors=tuple(errors))
+
+    async def keep(self, handle: Handle, reference: str) -> str:
+        return await self._shielded(self._keep(handle, reference), self._world.latencies.deadline_s)
+
+    async def _keep(self, handle: Handle, reference: str) -> str:
+        await self._reach(f"keep/{handle.attempt}")
+        if reference in self._world.kept:
+            return reference
+        container = self._world.find(handle)
+        if container is None or container.started_s is None:
+            raise NoSuchAttempt(f"nothing that could be kept is left of {handle.name}")
+        if self._strikes(Fault.KEEP_FAILS, container.key):
+            raise KeepError(f"the file system of {handle.name} cannot be kept: injected")
+        spec = container.spec
+        kept = Kept(reference=reference, run_id=spec.run_id, attempt=spec.attempt)
+        self._world.kept[reference] = (spec.owner, kept)
+        if self._strikes(Fault.KEEP_CUT_AFTER, container.key):
+            raise Unknown(f"the keeping of {handle.name} was cut off")
+        return reference
+
+    async def kept(self, owner: str, run_id: str | None = None) -> tuple[Kept, ...]:
+        await self._reach("kept")
+        return tuple(
+            kept for whose, kept in self._world.kept.values() if whose == owner and run_id in (None, kept.run_id)
+        )
+
+    async def discard(self, kept: Kept) -> str:
+        await self._reach("discard")
+        self._world.kept.pop(kept.reference, None)
+        return ""
 
     # ---- inside ----
 

@@ -18,7 +18,7 @@ from typing import Protocol
 import anyio
 
 from wavepool import labels
-from wavepool.drivers.base import AttemptSpec, Handle, Phase, Scope
+from wavepool.drivers.base import AttemptSpec, Handle, Kept, Phase, Scope
 from wavepool.drivers.memory.containers import Container, in_scope, killed_by
 from wavepool.drivers.memory.hazards import Fault, Hazards, NoHazards
 from wavepool.drivers.memory.script import Script
@@ -74,6 +74,7 @@ class MemoryWorld:
         peak_memory_bytes: the highest that `held_bytes` ever was, by node.
         peak_running: the most containers that ever ran at one moment.
         networks: name -> labels.
+        kept: reference -> what was kept of an attempt, and the owner.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class MemoryWorld:
         self.running = 0
         self.peak_running = 0
         self.networks: dict[str, Mapping[str, str]] = {}
+        self.kept: dict[str, tuple[str, Kept]] = {}
         self._entrypoints = dict(entrypoints or {})
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, Container] = {}
