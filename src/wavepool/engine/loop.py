@@ -24,6 +24,7 @@ from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener, tell
 from wavepool.engine.perform import Performer
 from wavepool.engine.recovery import Replayed, first_actions, still_wanted
+from wavepool.engine.watchdog import WatchdogLoop
 from wavepool.errors import InvariantBroken
 from wavepool.journal.base import Journal
 
@@ -43,6 +44,7 @@ class Engine:
         performer: performs the actions.
         clock: tells the time.
         listeners: told every fact after its commit.
+        clock_offset_s: the driver's clock less ours, as its probe found.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Engine:
         performer: Performer,
         clock: Clock,
         listeners: Sequence[Listener] = (),
+        clock_offset_s: float = 0.0,
     ) -> None:
         self.state = state
         self._driver = driver
@@ -62,6 +65,9 @@ class Engine:
         self._clock = clock
         self._listeners = tuple(listeners)
         self._send, self._inbox = anyio.create_memory_object_stream[Event](INBOX_SIZE)
+        self._watchdog = WatchdogLoop(
+            state=state, driver=driver, clock=clock, tell=self._send.send, clock_offset_s=clock_offset_s
+        )
         self._interrupts: list[events.Interrupted] = []
         self._told_all = False
 
@@ -95,6 +101,7 @@ class Engine:
             # One commit: a run without its plan would be an empty success to whoever resumes it.
             await self._step([opened], group, advance=False, first=(opened.run,))
             group.start_soon(self._watch)
+            group.start_soon(self._watchdog.run)
             await self._hear_what_exists(group)
 
         return await self._guarded(begin)
@@ -116,6 +123,7 @@ class Engine:
                 event = await self._performer.perform(action)
                 await self._step([event] if event is not None else [], group, advance=False)
             group.start_soon(self._watch)
+            group.start_soon(self._watchdog.run)
             await self._hear_what_exists(group)
             for action in for_attempts:
                 if still_wanted(self.state, action):
@@ -236,5 +244,7 @@ class Engine:
         if seen.phase is Phase.RUNNING:
             return events.Running(attempt=attempt, handle=seen.handle, started_at=seen.started_at)
         if seen.ending is not None:
-            return events.Ended(attempt=attempt, handle=seen.handle, ending=seen.ending)
+            return events.Ended(
+                attempt=attempt, handle=seen.handle, ending=self._watchdog.with_peak(attempt, seen.ending)
+            )
         return None

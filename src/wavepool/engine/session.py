@@ -187,6 +187,7 @@ class Session:
             performer=Performer(state=state, driver=self.driver, specs=specs, files=self.files),
             clock=self.clock,
             listeners=self.listeners,
+            clock_offset_s=self.driver_facts.clock_offset_s,
         )
 
     async def _prepare(self, begun: Begun, specs: SpecBuilder) -> None:
