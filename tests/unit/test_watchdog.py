@@ -15,7 +15,7 @@ from wavepool.core.events import Crossed, Event
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Handle, LogChunk, Usage
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
-from wavepool.engine.watchdog import INTERVAL_S, READ_DEADLINE_S, WatchdogLoop
+from wavepool.engine.watchdog import INTERVAL_S, READ_DEADLINE_S, REST_MAX_S, WatchdogLoop
 from wavepool.errors import DriverUnavailable
 from wavepool.model import (
     Act,
@@ -219,7 +219,7 @@ def test_a_hung_reading_is_given_up() -> None:
 
     driver.usage = hung  # type: ignore[method-assign]
     told = watch_for(READ_DEADLINE_S * 6, driver, PIDS)
-    assert [round(at_s) for at_s, _ in told] == [round(READ_DEADLINE_S * 5)], "and it rests after a slow sweep"
+    assert [round(at_s) for at_s, _ in told] == [round(READ_DEADLINE_S + REST_MAX_S)], "and it rests after a slow sweep"
 
 
 def test_what_was_warned_of_before_a_resume_is_not_told_again() -> None:

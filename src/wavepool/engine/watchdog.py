@@ -23,7 +23,7 @@ from wavepool.engine.clock import Clock
 from wavepool.model import AttemptId, AttemptPhase, Ending, Finding, Limits, Watchdog, WatchdogRule
 
 INTERVAL_S = 1.0
-REST = 4.0
+REST, REST_MAX_S = 4.0, 5.0
 """After a slow sweep the watchdog rests this many times as long as it took, so that it never keeps an engine busy."""
 READ_DEADLINE_S = 10.0
 LOG_DEADLINE_S = 2.0
@@ -119,7 +119,7 @@ class WatchdogLoop:
                 began_s = anyio.current_time()
                 await self._sweep(group)
                 took_s = anyio.current_time() - began_s
-                await anyio.sleep(max(self._interval_s - took_s, took_s * REST))
+                await anyio.sleep(max(self._interval_s - took_s, min(took_s * REST, REST_MAX_S)))
 
     def with_peak(self, attempt: AttemptId, ending: Ending) -> Ending:
         """The ending with the highest memory that was read, where its driver does not know it."""
