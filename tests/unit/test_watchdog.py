@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import anyio
+import structlog
 import structlog.testing
 
 from wavepool.core import decide, facts
@@ -201,6 +202,7 @@ def test_a_failed_reading_is_logged_once_and_ends_nothing() -> None:
         return await plain(handles)
 
     driver.usage = failing  # type: ignore[method-assign]
+    structlog.reset_defaults()  # another test may have set a level that hides what is logged here
     with structlog.testing.capture_logs() as logged:
         told = watch_for(60, driver, PIDS)
     assert len(told) == 1
