@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from wavepool_cli import Running, World, batch, docker, eventually, plan_of, wave
 
 WAITING = "echo $BATCH_ID >> executed; while [ ! -e go.$BATCH_ID ]; do sleep 0.05; done"
@@ -17,7 +16,6 @@ PLAN = plan_of(
     ),
     wave(2, batch("next-wave", QUICK)),
 )
-KILLS = 12
 VERDICTS = {
     "done-before": "success",
     "ends-meanwhile": "failed",
@@ -68,26 +66,6 @@ def test_a_killed_run_is_gone_on_with(world: World) -> None:
     assert {entry["attempts"] for entry in entries.values()} == {1}
     assert sorted(world.marks("executed")) == sorted(VERDICTS)
     assert done.exit_code == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("facts", range(1, 36, 2))
-def test_killed_again_and_again(world: World, facts: int) -> None:
-    """Each process is killed when it has told so many facts of its own; the last one is let through."""
-    tasks = [batch(f"t{number}", f"{QUICK}; sleep 0.2") for number in range(5)]
-    plan = plan_of(wave(1, *tasks), wave(2, batch("after", QUICK)))
-    told = 0
-    for _ in range(KILLS):
-        run = world.start(plan, "--run-id", "again", "--json", "--parallel", "2")
-        if not run.wait_for_facts(told + facts):
-            break
-        run.kill()
-        told = world.journaled("again")
-    done = world.run(plan, "--run-id", "again")
-    assert done.exit_code == 0, done.stderr
-    assert done.result["left_behind"] == []
-    assert sorted(world.marks("executed")) == ["after", *(f"t{number}" for number in range(5))]
-    assert {entry["attempts"] for entry in done.entries().values()} == {1}
 
 
 def test_a_run_that_had_ended_is_only_told_again(process_world: World) -> None:

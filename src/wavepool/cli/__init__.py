@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from wavepool.cli import cleanup, doctor, monitor, resume, run, spawn
+from wavepool.cli import chaos, cleanup, doctor, monitor, resume, run, spawn
 from wavepool.errors import WavepoolError, first_of_ours
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (run, resume, spawn, monitor, cleanup, doctor):
+for verb in (run, resume, spawn, monitor, cleanup, doctor, chaos):
     verb.register(app)
 
 INTERRUPTED = 130
