@@ -57,6 +57,17 @@ def test_137_with_a_counted_kill_is_oom_though_the_engine_missed_it() -> None:
     assert weigh(137, seen, oom_flag=False).kind is VerdictKind.OOM
 
 
+@pytest.mark.parametrize(
+    ("own_limit", "scope", "advice"),
+    [(True, "own", "more memory"), (False, "host", "--budget"), (None, None, "more memory")],
+)
+def test_an_oom_tells_whose_memory_was_used_up(own_limit: bool | None, scope: str | None, advice: str) -> None:
+    seen = Witnessed(complete=True, oom_at=DEATH, oom_kills=1, own_limit=own_limit)
+    found = weigh(137, seen)
+    assert (found.kind, found.evidence.oom_scope) == (VerdictKind.OOM, scope)
+    assert advice in found.evidence.reason
+
+
 def test_137_long_after_a_memory_kill_is_a_child_oom_and_failed() -> None:
     found = weigh(137, Witnessed(complete=True, oom_at=DEATH - timedelta(seconds=5)), oom_flag=True)
     assert found.kind is VerdictKind.FAILED

@@ -147,14 +147,24 @@ def _oom_long_before(final: Final, seen: Witnessed) -> bool:
     return final.finished_at - seen.oom_at > OOM_TO_DEATH
 
 
+_OOM_REASONS = {
+    None: "the kernel killed it for memory: it reached its limit. Give it more memory, or less to do at once.",
+    "own": "the kernel killed it for memory: it reached its own limit. Give it more memory, or less to do at once.",
+    "host": "the kernel killed it for memory below its own limit: the host, or a control group that it is in, had none "
+    "left. Run less at once (a smaller --budget), or find what else uses the memory.",
+}
+
+
 def _oom_evidence(final: Final, seen: Witnessed) -> Evidence:
+    scope = None if seen.own_limit is None else "own" if seen.own_limit else "host"
     return Evidence(
-        reason="the kernel killed it for memory: it reached its limit. Give it more memory, or less to do at once.",
+        reason=_OOM_REASONS[scope],
         exit_code=final.exit_code,
         signal="SIGKILL",
         signal_sender="kernel",
         oom_kills=seen.oom_kills or None,
         oom_flag=final.oom_flag,
+        oom_scope=scope,
     )
 
 
