@@ -524,12 +524,17 @@ class Rules:
     keep_failed: bool = False
 
 
+LOG_LIMIT_BYTES = 32 * 1024 * 1024
+"""How much of an attempt's output is kept unless told otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What every attempt of a run is given. Secrets are named by their source, never held.
 
     `workspace` is an absolute host directory. `network` is the shared network's name, used where the isolation says
     so. `user` is ``uid:gid`` or None for the owner of the workspace. `pull` is missing, always or never.
+    `log_limit_bytes` is how much of an attempt's output is kept.
     """
 
     image: str
@@ -541,3 +546,4 @@ class Surroundings:
     user: str | None = None
     pull: str = "missing"
     name_prefix: str = "cfn-"
+    log_limit_bytes: int = LOG_LIMIT_BYTES

@@ -67,7 +67,7 @@ def test_confinement(spec: AttemptSpec) -> None:
     assert config["SecurityOpt"] == ["no-new-privileges"]
     assert config["Init"] is True
     assert config["AutoRemove"] is False
-    assert set(config["LogConfig"]["Config"]) == {"max-size", "max-file"}
+    assert config["LogConfig"]["Config"] == {"max-size": str(8 * MIB), "max-file": "5"}
     assert "Privileged" not in config
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from wavepool.model import AttemptId, Ending, Limits, Mount, Node, Sidecar
+from wavepool.model import LOG_LIMIT_BYTES, AttemptId, Ending, Limits, Mount, Node, Sidecar
 from wavepool.model import Handle as Handle  # part of this contract; it lives in the model because facts carry it
 
 
@@ -124,6 +124,7 @@ class AttemptSpec:
         secrets: name -> value; each becomes the file /run/secrets/<name> (mode 0400) on a tmpfs.
         network: name of a prepared network; None for no network at all.
         user: ``uid:gid``, or None for the owner of the workspace.
+        log_limit_bytes: of its output at least so much is kept, and at most a quarter more.
         labels: applied last.
         spec_hash: digest of what was asked for; an existing thing of the same name is adopted only if it agrees.
         sidecars: started before it, and ready before it starts; only drivers that are `SupportsSidecars` get any.
@@ -146,6 +147,7 @@ class AttemptSpec:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     network: str | None = None
     user: str | None = None
+    log_limit_bytes: int = LOG_LIMIT_BYTES
     labels: Mapping[str, str] = field(default_factory=dict)
     spec_hash: str = ""
     node: str = ""
@@ -205,7 +207,7 @@ class LogChunk:
     stream: str
     data: bytes
     gap: bool = False
-    """True where output before this chunk is known to be missing."""
+    """True where output is missing before this chunk, or may be: a driver keeps only so much of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,9 +345,9 @@ class Driver(ABC):
 
     @abstractmethod
     def logs(
-        self, handle: Handle, since: datetime | None = None, *, follow: bool = True
+        self, handle: Handle, since: datetime | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[LogChunk]]:
-        """The output from the start (or `since`) to now; for one that still runs, with `follow`, to its end.
+        """The output from the start (or `since`) to now; for one that still runs, to its end.
 
         Raises:
             NoSuchAttempt: nothing of it exists.

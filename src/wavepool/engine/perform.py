@@ -27,6 +27,7 @@ from wavepool.errors import (
 )
 from wavepool.model import AttemptId, AttemptPhase, Ending, Evidence, Handle, Isolation, LogRecord, VerdictKind
 from wavepool.statedir import RunDir
+from wavepool.units import human_size
 
 TRIES = 5
 """How often a call is repeated whose outcome is unknown, or that found no daemon, before it is given up."""
@@ -36,6 +37,9 @@ FIRST_PAUSE_S = 0.5
 
 CONCURRENT_CALLS = 10
 """Log reads and removals under way at once: a daemon that is asked for more serves all of them later."""
+
+LOG_SLACK_BYTES = 128 * 1024
+"""Beyond a log's limit: the tail that the process driver keeps, and the last piece of the engine's."""
 
 LOST_LOG_S = 30.0
 """How long the log of a lost attempt is read: it may still run, and then its log has no end."""
@@ -166,12 +170,14 @@ class Performer:
         return events.Archived(attempt=action.attempt, log=record or _cut_off(path))
 
     async def _save_logs(self, handle: Handle, path: Path) -> LogRecord:
-        problem = ""
+        limit_bytes = self._specs.surroundings.log_limit_bytes
+        problem: str | None = None
         for pause_s in _pauses():
             try:
                 async with self._driver.logs(handle) as chunks:
-                    size_bytes, truncated = await save_chunks(chunks, path)
-                return LogRecord(path=f"logs/{path.name}", size_bytes=size_bytes, truncated=truncated)
+                    size_bytes, cut = await save_chunks(chunks, path, limit_bytes=most_bytes(limit_bytes))
+                problem = f"of its output only {human_size(limit_bytes)} are kept (log_limit)" if cut else None
+                return LogRecord(path=f"logs/{path.name}", size_bytes=size_bytes, truncated=cut, problem=problem)
             except NoSuchAttempt:
                 return LogRecord(problem="nothing was left of it to read logs from")
             except InfrastructureError as error:
@@ -226,8 +232,18 @@ class Performer:
         return self._specs.handle(self._driver.name, self._state.tasks[attempt.task_id].task, attempt)
 
 
-async def save_chunks(chunks: AsyncIterator[LogChunk], path: Path) -> tuple[int, bool]:
-    """Write the output to `path` (mode 0600) and to the disk; (bytes written, whether a gap was seen).
+def most_bytes(log_limit_bytes: int) -> int:
+    """The most that a log may take on the disk: all that a driver keeps of it, which is a quarter above the limit."""
+    return log_limit_bytes + log_limit_bytes // 4 + LOG_SLACK_BYTES
+
+
+async def save_chunks(
+    chunks: AsyncIterator[LogChunk], path: Path, *, limit_bytes: int | None = None
+) -> tuple[int, bool]:
+    """Write the output to `path` (mode 0600) and to the disk; (bytes written, whether any of it is missing).
+
+    Args:
+        limit_bytes: what comes after so much is left out; None for no limit.
 
     Raises:
         OSError: the file cannot be written.
@@ -239,6 +255,9 @@ async def save_chunks(chunks: AsyncIterator[LogChunk], path: Path) -> tuple[int,
         async for chunk in chunks:
             gap = gap or chunk.gap
             view = memoryview(chunk.data)
+            if limit_bytes is not None and size_bytes + len(view) > limit_bytes:
+                gap = True
+                view = view[: limit_bytes - size_bytes]
             while view:
                 written = os.write(descriptor, view)
                 size_bytes += written

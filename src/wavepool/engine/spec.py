@@ -56,6 +56,7 @@ class SpecBuilder:
             secrets=self.secrets,
             network=network,
             user=around.user,
+            log_limit_bytes=around.log_limit_bytes,
             labels=labels.attempt_labels(
                 owner=self.owner,
                 run_id=self.run_id,

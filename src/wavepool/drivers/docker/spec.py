@@ -20,7 +20,8 @@ SECRETS_TARGET = "/run/secrets"
 ENV_STRING_MAX_BYTES = 128 * 1024 - 1
 """The kernel's MAX_ARG_STRLEN less the final NUL: a longer NAME=value makes execve fail."""
 
-LOG_CONFIG = {"Type": "local", "Config": {"max-size": "16m", "max-file": "2"}}
+LOG_PIECES = 4
+"""Files that an output's limit is spread over; the engine keeps one more, the one that it writes to."""
 """`local` keeps bytes as they are; `json-file` replaces what is not UTF-8 (seen on 20.10)."""
 
 SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
@@ -70,7 +71,7 @@ def host_config(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None
         "AutoRemove": False,
         "RestartPolicy": {"Name": "no"},
         "NetworkMode": network_mode(spec),
-        "LogConfig": LOG_CONFIG,
+        "LogConfig": log_config(spec.log_limit_bytes),
         "Mounts": _mounts(spec, prompt_dir=prompt_dir, secrets_dir=secrets_dir, socket=socket),
     }
     if limits.cpus is not None:
@@ -78,6 +79,12 @@ def host_config(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None
     if limits.pids is not None:
         config["PidsLimit"] = limits.pids
     return config
+
+
+def log_config(limit_bytes: int) -> dict[str, Any]:
+    """The engine's own format; it keeps the newest output, at least `limit_bytes` of it and at most a quarter more."""
+    piece_bytes = max(1, -(-limit_bytes // LOG_PIECES))
+    return {"Type": "local", "Config": {"max-size": str(piece_bytes), "max-file": str(LOG_PIECES + 1)}}
 
 
 def network_mode(spec: AttemptSpec) -> str:

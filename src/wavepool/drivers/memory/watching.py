@@ -110,15 +110,12 @@ class StateStream(AsyncIterator[Observation | Synced]):
 
 
 class OutputStream(AsyncIterator[LogChunk]):
-    """The output of one container from its start (or `since`) to its end, or without `follow` to now."""
+    """The output of one container from its start (or `since`) to its end."""
 
-    def __init__(
-        self, world: MemoryWorld, container: Container, since: datetime | None, *, follow: bool = True
-    ) -> None:
+    def __init__(self, world: MemoryWorld, container: Container, since: datetime | None) -> None:
         self._world = world
         self._container = container
         self._since = since
-        self._follow = follow
         self._next = 0
         self._gap = world.hazards.strikes(Fault.LOG_GAP, container.key)
 
@@ -130,7 +127,7 @@ class OutputStream(AsyncIterator[LogChunk]):
                 self._next += 1
                 if self._since is None or self._world.wall(time_s) >= self._since:
                     return self._torn(chunk)
-            if not self._follow or self._container.phase in (Phase.EXITED, Phase.GONE):
+            if self._container.phase in (Phase.EXITED, Phase.GONE):
                 raise StopAsyncIteration
             await self._world.wait()
 

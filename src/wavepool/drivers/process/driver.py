@@ -35,8 +35,8 @@ from wavepool.drivers.base import (
 )
 from wavepool.drivers.process.attempts import Attempts
 from wavepool.drivers.process.cgroups import Cgroups, find_cgroups, own_v2_path
-from wavepool.drivers.process.launch import LOG_CAP_BYTES, LOG_TAIL_BYTES
-from wavepool.drivers.process.logs import FrameReader, send_frames
+from wavepool.drivers.process.launch import LOG_TAIL_BYTES
+from wavepool.drivers.process.logs import FrameReader, follow
 from wavepool.drivers.process.records import DRIVER_NAME, Record, Records
 from wavepool.drivers.process.slot import SecretStore
 from wavepool.drivers.process.starting import Starter
@@ -69,7 +69,8 @@ class ProcessDriver(Driver):
         cgroup_root: where control groups are mounted; None for the usual place. One without any means: no groups.
         secrets_dir: where secrets are kept; None finds a tmpfs.
         environment: of which tasks see a few variables (`slot.INHERITED`); None for our own.
-        log_cap_bytes, log_tail_bytes: how much output is kept of each attempt, from its start and its end.
+        log_cap_bytes: how much output is kept of each attempt from its start; None for what its spec says.
+        log_tail_bytes: how much beyond that from its end.
     """
 
     name = DRIVER_NAME
@@ -81,7 +82,7 @@ class ProcessDriver(Driver):
         cgroup_root: Path | None = None,
         secrets_dir: Path | None = None,
         environment: Mapping[str, str] | None = None,
-        log_cap_bytes: int = LOG_CAP_BYTES,
+        log_cap_bytes: int | None = None,
         log_tail_bytes: int = LOG_TAIL_BYTES,
     ) -> None:
         self._base_dir = base_dir.absolute()
@@ -170,9 +171,7 @@ class ProcessDriver(Driver):
         return filled_by(watcher.run, buffer=STREAM_BUFFER)
 
     @asynccontextmanager
-    async def logs(
-        self, handle: Handle, since: datetime | None = None, *, follow: bool = True
-    ) -> AsyncIterator[AsyncIterator[LogChunk]]:
+    async def logs(self, handle: Handle, since: datetime | None = None) -> AsyncIterator[AsyncIterator[LogChunk]]:
         """As the contract says. A chunk with `gap` begins the last part of an output that was beyond the cap."""
         record = self._record_of(handle)
         if record is None:
@@ -180,12 +179,10 @@ class ProcessDriver(Driver):
         reader = FrameReader(self._records.path(record.name) / "output.log", since)
 
         def has_ended() -> bool:
-            if not follow:
-                return True
             return self._records.read(record.name) is None or self._attempts.ended(record) is not None
 
         async def fill(send: MemoryObjectSendStream[LogChunk]) -> None:
-            await send_frames(send, reader=reader, has_ended=has_ended)
+            await follow(send, reader=reader, has_ended=has_ended)
 
         async with filled_by(fill, buffer=LOG_BUFFER) as chunks:
             yield chunks

@@ -36,7 +36,7 @@ class Starter:
     cgroups: Cgroups | None
     secrets: SecretStore
     environment: Mapping[str, str]
-    log_cap_bytes: int
+    log_cap_bytes: int | None
     log_tail_bytes: int
     launch_deadline_s: float
 
@@ -128,7 +128,7 @@ class Starter:
             membership=membership,
             rlimit_data=spec.limits.memory_bytes if membership is None else None,
             user=None if user is None else _ids(user),
-            log_cap_bytes=self.log_cap_bytes,
+            log_cap_bytes=self.log_cap_bytes or spec.log_limit_bytes,
             log_tail_bytes=self.log_tail_bytes,
         )
 

@@ -35,12 +35,12 @@ PHASES = {
     "TaskSettled": 7,
     "TaskSkipped": 1,
     "AttemptRemoved": 9,
-    "WaveSettled": 2,
     "RunResumed": None,
     "RunFinished": 1,
 }
 """Kinds of fact that a commit of this plan can end with, so that a process can die directly after it: how many of them
-a whole run has (None: any number, as each process adds its own)."""
+a whole run has (None: any number, as each process adds its own). With WaveSettled none ends: the next wave opens, or
+the run ends, in the same commit."""
 
 EXPECTED = {
     "quick": VerdictKind.SUCCESS,
