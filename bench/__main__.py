@@ -18,6 +18,7 @@ from bench import (
     exits,
     makespan,
     million,
+    resume,
     spawn,
     watching,
 )
@@ -30,6 +31,7 @@ FAMILIES: dict[str, Family] = {
     "decisions": decisions.measure,
     "makespan": makespan.measure,
     "million": million.measure,
+    "resume": resume.measure,
     "spawn": spawn.measure,
     "cleanup": cleanup.measure,
     "exits": exits.measure,
