@@ -348,7 +348,7 @@ def check_keeping(rules: Rules, driver: Driver) -> None:
 def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:
     """A batch without a command would have been done by its image: there is nothing to fall back to."""
     for path, task in plan.paths():
-        if task.command is None:
+        if task.command is None and not task.commands:
             raise DriverUnavailable(
                 f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has no command, its image has.",
                 advice=error.advice,

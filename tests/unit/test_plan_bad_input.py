@@ -8,7 +8,7 @@ import pytest
 
 from wavepool.errors import PlanError
 from wavepool.model import Node, Resources, Schedule
-from wavepool.plan import Plan, TierMap, check_capacity, check_schedule, parse_plan
+from wavepool.plan import Plan, TierMap, check_capacity, check_schedule, limit_policy, parse_plan
 from wavepool.units import GIB, MIB
 
 
@@ -254,7 +254,9 @@ def test_barrier_refuses_a_dependency_on_a_later_wave_and_rolling_does_not() -> 
 
 
 def test_a_task_that_fits_nowhere_is_refused_with_what_would_fit() -> None:
-    plan = parse(plan_of({"batch_id": "a", "memory": "1g"}, {"batch_id": "b", "memory": "3g"}), cpus=2.0)
+    plan = parse(
+        plan_of({"batch_id": "a", "memory": "1g"}, {"batch_id": "b", "memory": "3g"}), policy=limit_policy(cpus=2.0)
+    )
     small = Node(name="small", capacity=Resources(GIB, 4000))
     check_capacity(plan, [small, Node(name="large", capacity=Resources(3 * GIB))])
     with pytest.raises(PlanError) as caught:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavepool.errors import PlanError
-from wavepool.plan import Plan, TierMap, parse_plan
+from wavepool.plan import Plan, TierMap, limit_policy, parse_plan
 from wavepool.units import GIB, MIB, format_size, parse_size
 
 SEED_PLAN = {
@@ -178,7 +178,15 @@ def test_warnings_are_bounded() -> None:
 
 def test_equal_limits_are_one_object() -> None:
     batches = [{"batch_id": str(n), "memory": "0.5g" if n % 2 else "512m"} for n in range(10)]
-    assert len({id(task.limits) for task in parse({"waves": [wave(*batches)]}, cpus=2.0, pids=64).tasks}) == 1
+    assert (
+        len(
+            {
+                id(task.limits)
+                for task in parse({"waves": [wave(*batches)]}, policy=limit_policy(cpus=2.0, pids=64)).tasks
+            }
+        )
+        == 1
+    )
 
 
 json_values = st.recursive(

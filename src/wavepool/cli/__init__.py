@@ -8,8 +8,9 @@ import sys
 
 import typer
 
-from wavepool.cli import chaos, cleanup, doctor, monitor, resume, run, spawn
+from wavepool.cli import chaos, cleanup, doctor, logs, monitor, resume, run, runs, show, spawn
 from wavepool.errors import WavepoolError, first_of_ours
+from wavepool.listeners.lines import swallow_rest
 
 app = typer.Typer(
     name="wavepool",
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (run, resume, spawn, monitor, cleanup, doctor, chaos):
+for verb in (run, resume, runs, show, logs, spawn, monitor, cleanup, doctor, chaos):
     verb.register(app)
 
 INTERRUPTED = 130
@@ -50,6 +51,7 @@ def _report(error: BaseException) -> int:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
     if isinstance(cause, BrokenPipeError):
+        swallow_rest(sys.stdout)
         return 1  # who read our output has gone
     if isinstance(cause, WavepoolError):
         sys.stderr.write("\n".join((f"error: {cause}", *getattr(cause, "__notes__", ()))) + "\n")

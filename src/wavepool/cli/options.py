@@ -33,3 +33,6 @@ Cache = Annotated[str | None, typer.Option(help="Keep each iteration's results a
 Output = Annotated[Path | None, typer.Option(help="Write the result to this file too.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and why; do nothing.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Say more on stderr.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or latest.")]
+Task = Annotated[str, typer.Argument(metavar="TASK", help="A task's id, or the start of one.")]
+Attempt = Annotated[int | None, typer.Option(min=1, help="Number of the attempt; the newest one unless told.")]

@@ -19,9 +19,19 @@ from wavepool.inputs import (
     parse_secrets,
     read_secret,
 )
-from wavepool.model import Rules, Surroundings
-from wavepool.plan import Plan, TierMap, parse_plan
+from wavepool.model import Limits, Rules, Surroundings, WatchdogRule
+from wavepool.plan import LimitPolicy, Plan, TierMap, limit_policy, parse_plan
+from wavepool.plan.limits import not_below
 from wavepool.wiring import RunRequest
+
+MEMORY_UNKNOWN_BYTES = 1 << 62
+"""Where each batch has its own limit, a soft one is held against that when the batch is read."""
+
+_OPTION_OF = {
+    WatchdogRule.PIDS: "--watch-pids",
+    WatchdogRule.MEMORY: "--watch-memory",
+    WatchdogRule.LIFETIME: "--watch-lifetime",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +60,35 @@ def read_plan(path: str, settings: Settings) -> Plan:
         source="standard input" if path == "-" else path,
         tiers=TierMap(overrides=settings.tier_overrides),
         memory_override_bytes=settings.memory,
+        policy=limit_policy_of(settings),
+    )
+
+
+def limit_policy_of(settings: Settings) -> LimitPolicy:
+    """What holds where a batch says nothing.
+
+    Raises:
+        SettingError: a soft limit of the settings that is not below the hard one of the settings.
+    """
+    policy = limit_policy(
+        settings.preset,
         cpus=settings.cpus,
         pids=settings.pids,
+        lifetime_s=settings.lifetime,
+        timeout_s=settings.monitor_timeout,
+        soft=settings.soft_limits,
     )
+    held_bytes = settings.memory or policy.memory_bytes or MEMORY_UNKNOWN_BYTES
+    limits = Limits(memory_bytes=held_bytes, pids=policy.pids, lifetime_s=policy.lifetime_s)
+    for rule, expected in not_below(policy.watchdog, limits):
+        name = _OPTION_OF[rule]
+        raise SettingError(name, _told(settings, rule), f"a soft limit {expected}")
+    return policy
+
+
+def _told(settings: Settings, rule: WatchdogRule) -> str:
+    limit = settings.soft_limits[rule]
+    return limit if isinstance(limit, str) else f"{limit.threshold:g}:{limit.act}"
 
 
 def build_surroundings(settings: Settings, raw: RawOptions) -> tuple[Surroundings, Mapping[str, bytes]]:
@@ -96,6 +132,7 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
         wave_timeout_s=settings.monitor_timeout,
         task_timeout_s=settings.monitor_timeout,
         grace_s=settings.grace,
+        watchdog=limit_policy_of(settings).watchdog,
         keep_failed=settings.keep_failed,
     )
     return RunRequest(

@@ -15,7 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from wavepool.errors import InputError
 from wavepool.inputs import image_problem, network_problem
-from wavepool.model import LOG_LIMIT_BYTES, Isolation, Schedule, VerdictKind
+from wavepool.inputs.softlimits import SoftLimit, expected_soft_limit, parse_soft_limit
+from wavepool.model import LOG_LIMIT_BYTES, Isolation, Schedule, VerdictKind, WatchdogRule
 from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_duration, parse_size
 
 
@@ -78,6 +79,16 @@ def _level(value: object) -> object:
 
 def _kinds(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _soft(rule: WatchdogRule) -> BeforeValidator:
+    def read(value: object) -> object:
+        try:
+            return None if value is None else parse_soft_limit(rule, value)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(read)
 
 
 def _no_switch(value: object) -> object:
@@ -144,6 +155,22 @@ class Settings(BaseModel):
         float | None, Field(ge=0.01, le=10_000, allow_inf_nan=False), Source(expected="cores, from 0.01")
     ] = None
     pids: Annotated[_Whole | None, Field(ge=1, le=4_194_304), Source(expected="a whole number from 1")] = None
+    lifetime: Annotated[_Seconds | None, Source(expected=_SECONDS)] = None
+    preset: Annotated[Literal["none", "guarded"], Source(expected="none or guarded")] = "none"
+    watch_pids: Annotated[
+        SoftLimit | None, _soft(WatchdogRule.PIDS), Source(expected=expected_soft_limit(WatchdogRule.PIDS))
+    ] = None
+    watch_memory: Annotated[
+        SoftLimit | None, _soft(WatchdogRule.MEMORY), Source(expected=expected_soft_limit(WatchdogRule.MEMORY))
+    ] = None
+    watch_lifetime: Annotated[
+        SoftLimit | None, _soft(WatchdogRule.LIFETIME), Source(expected=expected_soft_limit(WatchdogRule.LIFETIME))
+    ] = None
+    watch_progress: Annotated[
+        SoftLimit | None,
+        _soft(WatchdogRule.NO_PROGRESS),
+        Source(expected=expected_soft_limit(WatchdogRule.NO_PROGRESS)),
+    ] = None
     tier_1_memory: Annotated[_Limit | None, Source(expected=_LIMIT_EXPECTED, seed="CFN_TIER_1_MEMORY")] = None
     tier_2_memory: Annotated[_Limit | None, Source(expected=_LIMIT_EXPECTED, seed="CFN_TIER_2_MEMORY")] = None
     tier_3_memory: Annotated[_Limit | None, Source(expected=_LIMIT_EXPECTED, seed="CFN_TIER_3_MEMORY")] = None
@@ -189,6 +216,17 @@ class Settings(BaseModel):
         """Tier number -> bytes, for the tiers whose memory was set."""
         given = {1: self.tier_1_memory, 2: self.tier_2_memory, 3: self.tier_3_memory, 4: self.tier_4_memory}
         return {tier: size_bytes for tier, size_bytes in given.items() if size_bytes is not None}
+
+    @property
+    def soft_limits(self) -> dict[WatchdogRule, SoftLimit]:
+        """The soft limits that were set."""
+        given = {
+            WatchdogRule.PIDS: self.watch_pids,
+            WatchdogRule.MEMORY: self.watch_memory,
+            WatchdogRule.LIFETIME: self.watch_lifetime,
+            WatchdogRule.NO_PROGRESS: self.watch_progress,
+        }
+        return {rule: limit for rule, limit in given.items() if limit is not None}
 
 
 def source_of(name: str) -> Source:

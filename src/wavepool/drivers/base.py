@@ -345,9 +345,9 @@ class Driver(ABC):
 
     @abstractmethod
     def logs(
-        self, handle: Handle, since: datetime | None = None
+        self, handle: Handle, since: datetime | None = None, *, follow: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[LogChunk]]:
-        """The output from the start (or `since`) to now; for one that still runs, to its end.
+        """The output from the start (or `since`) to now; for one that still runs, with `follow`, to its end.
 
         Raises:
             NoSuchAttempt: nothing of it exists.

@@ -13,16 +13,17 @@ All of it blocks; call it in a thread where an event loop must go on.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 
 from wavepool.core import facts
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.engine.report import RunReport
-from wavepool.errors import InfrastructureError, InputError
+from wavepool.errors import InfrastructureError, InputError, JournalError, shorten
 from wavepool.journal.reading import JournalReader
 from wavepool.statedir import SPAWN_RECORD, RunDir, StateDir
 
@@ -59,6 +60,13 @@ class Standing(StrEnum):
 
 
 _RESUMABLE = frozenset({Standing.UNFINISHED, Standing.INTERRUPTED, Standing.INFRASTRUCTURE})
+
+
+LATEST = "latest"
+"""Stands for the run that began last, where a run is asked for."""
+
+NAMED = 5
+"""Runs that an error names at most."""
 
 
 class UnknownRun(InputError):
@@ -98,6 +106,18 @@ class RunHistory:
         """True while a process holds the run. Raises InfrastructureError."""
         return self.files.is_live()
 
+    def began_at(self) -> datetime:
+        """When it began; for what has no readable journal when its directory was last changed. Raises nothing."""
+        try:
+            for stamped in self._reader.read(check=False):
+                return stamped.utc
+        except JournalError:
+            pass
+        try:
+            return datetime.fromtimestamp(self.files.path.stat().st_mtime, UTC)
+        except OSError:
+            return datetime.fromtimestamp(0, UTC)
+
     def report(self) -> RunReport:
         """The run as of now. Raises JournalError."""
         return RunReport.of(self.facts())
@@ -128,6 +148,37 @@ def open_history(state_dir: StateDir, run_id: str) -> RunHistory:
             f"there is no run {run_id} in {state_dir.path}", advice="`wavepool runs` lists those that there are."
         )
     return RunHistory(files)
+
+
+def find_run(state_dir: StateDir, text: str) -> RunHistory:
+    """The run of this id, of an id that starts so (if it is the only one), or the ``latest``.
+
+    Raises:
+        UnknownRun: there is none, or there are several; the advice names those that may be meant.
+        InfrastructureError: the state directory cannot be read.
+    """
+    known = state_dir.runs()
+    if text in known:
+        return RunHistory(state_dir.run(text))
+    if text == LATEST and known:
+        return max((RunHistory(state_dir.run(run_id)) for run_id in known), key=RunHistory.began_at)
+    fitting = [run_id for run_id in known if text and run_id.startswith(text)]
+    if len(fitting) == 1:
+        return RunHistory(state_dir.run(fitting[0]))
+    if fitting:
+        raise UnknownRun(f"{shorten(text)} is the start of {len(fitting)} runs", advice=f"Which one: {_some(fitting)}?")
+    near = get_close_matches(text, known, n=NAMED, cutoff=0.5)
+    if near:
+        advice = f"Is it {_some(near)}?"
+    elif known:
+        advice = f"There are {_some(known[::-1])}; `wavepool runs` tells more."
+    else:
+        advice = "There is none yet: `wavepool run PLAN` makes one. Or choose another --state-dir."
+    raise UnknownRun(f"there is no run {shorten(text)} in {state_dir.path}", advice=advice)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
 
 
 def standing_of(files: RunDir, *, live: bool, begun: bool, outcome: Outcome | None) -> Standing:
@@ -253,6 +304,10 @@ class _Count:
                 self._final.pop(fact.task_id, None)
             case facts.RunFinished() as fact:
                 self.outcome, self.last_at = fact.outcome, fact.at
+            case facts.RunReopened() as fact:
+                self.outcome = None
+                for task_id in (*fact.tasks, *fact.waiting):
+                    self._final.pop(task_id, None)
             case facts.RunResumed():
                 self.outcome = None
 

@@ -58,23 +58,23 @@ class JournalReader:
             raise no_journal(self.path)
         return read_tip(self.path).committed
 
-    def read(self, start: int = 1) -> Iterator[Stamped]:
+    def read(self, start: int = 1, *, check: bool | None = None) -> Iterator[Stamped]:
         """All committed facts from number `start` on (the first one is number 1). Blocks.
 
-        The whole database is checked where `start` is 1; a follower asks for the number after the last that it was
-        given, and pays for what is new.
+        The whole database is checked first where `check` says so, or by itself where `start` is 1; a follower asks
+        for the number after the last that it was given, and pays for what is new.
 
         Raises:
             JournalError: while iterating: there is no journal, it is damaged, lacks facts that were committed, or is
                 of another release, owner or run. What was yielded before it is true.
         """
-        following = start > 1
+        check = start == 1 if check is None else check
         for left in reversed(range(TRIES)):
             before = _footprint(self.path)
             try:
                 with _opened(self.path) as connection:
                     for stamped in read_facts(
-                        connection, self.path, owner=self._owner, run_id=self._run_id, start=start, check=not following
+                        connection, self.path, owner=self._owner, run_id=self._run_id, start=start, check=check
                     ):
                         start += 1
                         yield stamped

@@ -2,8 +2,9 @@
 
 from wavepool.plan.capacity import check_capacity
 from wavepool.plan.dependencies import check_schedule
+from wavepool.plan.limits import LimitPolicy, limit_policy
 from wavepool.plan.parsing import parse_plan
 from wavepool.plan.schema import Plan
 from wavepool.plan.tiers import Tier, TierMap
 
-__all__ = ["Plan", "Tier", "TierMap", "check_capacity", "check_schedule", "parse_plan"]
+__all__ = ["LimitPolicy", "Plan", "Tier", "TierMap", "check_capacity", "check_schedule", "limit_policy", "parse_plan"]

@@ -11,7 +11,9 @@ from wavepool.errors import InputError, PlanError, SizeError
 from wavepool.inputs.environment import string_problem, value_problem, variable_problem
 from wavepool.inputs.names import image_problem
 from wavepool.labels import task_key
-from wavepool.model import Limits, Task
+from wavepool.model import Task
+from wavepool.plan.limitreading import LimitReader
+from wavepool.plan.limits import LimitPolicy
 from wavepool.plan.tiers import TierMap
 from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_duration, parse_size
 
@@ -23,7 +25,23 @@ EXTRA_MAX_LEVELS = 32
 """How deep a field that we do not know may nest: the journal encodes it with every plan."""
 
 _KNOWN = frozenset(
-    {"batch_id", "tier", "memory", "files", "task_prompt", "command", "image", "env", "timeout", "depends_on"}
+    {
+        "batch_id",
+        "tier",
+        "memory",
+        "files",
+        "task_prompt",
+        "command",
+        "image",
+        "env",
+        "timeout",
+        "depends_on",
+        "cpus",
+        "pids",
+        "lifetime",
+        "watchdog",
+        "commands",
+    }
 )
 _SHARED_MAX = 4096
 
@@ -34,18 +52,13 @@ class BatchReader:
     Args:
         tiers: what memory a tier has.
         memory_override_bytes: the limit of every task, whatever plan and tiers say; None for none.
-        cpus: cores of every task; None for all.
-        pids: processes and threads of every task; None for no limit.
+        policy: limits of batches that say nothing of their own.
     """
 
-    def __init__(
-        self, tiers: TierMap, *, memory_override_bytes: int | None, cpus: float | None, pids: int | None
-    ) -> None:
+    def __init__(self, tiers: TierMap, *, memory_override_bytes: int | None, policy: LimitPolicy) -> None:
         self._tiers = tiers
         self._memory_override_bytes = memory_override_bytes
-        self._cpus = cpus
-        self._pids = pids
-        self._limits: dict[int, Limits] = {}
+        self._limits = LimitReader(policy)
         self._sizes: dict[str, int] = {}
         self._commands: dict[str, tuple[str, ...]] = {}
         self._texts: dict[str, str] = {}
@@ -64,7 +77,17 @@ class BatchReader:
             raise PlanError("", batch, "a batch as a JSON object")
         task_id = _read_id(batch.get("batch_id"))
         files = _read_files(batch.get("files"))
-        tier, limits = self._read_memory(batch, len(files))
+        timeout_s = _read_timeout(batch.get("timeout"))
+        tier, memory_bytes, own = self._read_memory(batch, len(files))
+        limits, watchdog = self._limits.read(
+            memory_bytes,
+            own_memory=own,
+            cpus=batch.get("cpus"),
+            pids=batch.get("pids"),
+            lifetime=batch.get("lifetime"),
+            watchdog=batch.get("watchdog"),
+            timeout_s=timeout_s,
+        )
         return Task(
             id=task_id,
             key=task_key(task_id),
@@ -72,28 +95,31 @@ class BatchReader:
             tier=tier,
             limits=limits,
             command=self._read_command(batch.get("command")),
+            commands=self._read_commands(batch.get("commands"), batch.get("command")),
+            watchdog=watchdog,
             image=self._read_image(batch.get("image")),
             prompt=self._share(_read_text("task_prompt", batch.get("task_prompt"), DEFAULT_PROMPT)),
             files=files,
             env=self._read_env(batch.get("env")),
-            timeout_s=_read_timeout(batch.get("timeout")),
+            timeout_s=timeout_s,
             depends_on=_read_dependencies(batch.get("depends_on")),
             extra=self._read_extra(batch),
         )
 
-    def _read_memory(self, batch: Mapping[str, object], files: int) -> tuple[int, Limits]:
+    def _read_memory(self, batch: Mapping[str, object], files: int) -> tuple[int, int, bool]:
+        """Tier, bytes, and whether the limit is the batch's own rather than what fits its files, or a preset."""
         tier = batch.get("tier")
         if tier is not None and (type(tier) is not int or not 1 <= tier <= 4):
             raise PlanError("tier", tier, "a tier: 1, 2, 3 or 4")
         given = batch.get("memory")
         memory_bytes = None if given is None else self._read_size(given)
         number, resolved_bytes = self._tiers.resolve(tier=tier, memory_bytes=memory_bytes, files=files)
-        held_bytes = resolved_bytes if self._memory_override_bytes is None else self._memory_override_bytes
-        limits = self._limits.get(held_bytes)
-        if limits is None:
-            limits = Limits(memory_bytes=held_bytes, cpus=self._cpus, pids=self._pids)
-            self._limits[held_bytes] = limits
-        return number, limits
+        if self._memory_override_bytes is not None:
+            return number, self._memory_override_bytes, True
+        own = given is not None or tier is not None or number in self._tiers.overrides
+        if not own and self._limits.policy.memory_bytes is not None:
+            return number, self._limits.policy.memory_bytes, False
+        return number, resolved_bytes, own
 
     def _read_size(self, given: object) -> int:
         known = self._sizes.get(given) if isinstance(given, str) else None
@@ -116,6 +142,24 @@ class BatchReader:
             return None
         known = self._commands.get(given) if isinstance(given, str) else None
         return known or self._new_command(given)
+
+    def _read_commands(self, given: object, command: object) -> tuple[tuple[str, ...], ...]:
+        if given is None:
+            return ()
+        if command is not None:
+            raise PlanError("commands", given, "either command or commands, not both")
+        if not isinstance(given, list) or not given:
+            raise PlanError("commands", given, "a list of commands, each text for the shell or a list of texts")
+        read: list[tuple[str, ...]] = []
+        for index, each in enumerate(given):
+            try:
+                argv = self._read_command(each)
+            except PlanError as error:
+                raise PlanError(f"commands[{index}]", error.value, error.expected) from None
+            if argv is None:
+                raise PlanError(f"commands[{index}]", each, "text for the shell, or a list of texts")
+            read.append(argv)
+        return tuple(read)
 
     def _new_command(self, given: object) -> tuple[str, ...]:
         if isinstance(given, str):

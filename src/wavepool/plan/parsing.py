@@ -11,6 +11,7 @@ from wavepool.errors import PlanError, SizeError
 from wavepool.model import Task, Wave
 from wavepool.plan.batches import NUMBER_MAX, BatchReader
 from wavepool.plan.dependencies import check_dependencies
+from wavepool.plan.limits import DEFAULT_LIMITS, LimitPolicy
 from wavepool.plan.reading import read_document
 from wavepool.plan.schema import Plan, WaveSlice
 from wavepool.plan.tiers import TierMap
@@ -26,8 +27,7 @@ def parse_plan(
     source: str,
     tiers: TierMap,
     memory_override_bytes: int | None = None,
-    cpus: float | None = None,
-    pids: int | None = None,
+    policy: LimitPolicy = DEFAULT_LIMITS,
 ) -> Plan:
     """The plan that `raw` holds, checked as a whole. A plan without waves is a plan without tasks.
 
@@ -36,12 +36,12 @@ def parse_plan(
         source: its name, for messages.
         tiers: memory and files of the four tiers.
         memory_override_bytes: the limit of every task (``--memory``).
-        cpus, pids: limits of every task.
+        policy: limits of batches that say nothing of their own; its `watchdog` belongs into the run's rules.
 
     Raises:
         PlanError: naming the path in the JSON, the value there and what was expected.
     """
-    reader = BatchReader(tiers, memory_override_bytes=memory_override_bytes, cpus=cpus, pids=pids)
+    reader = BatchReader(tiers, memory_override_bytes=memory_override_bytes, policy=policy)
     # Totals in the plan were worked out without what the user says now, so then they prove nothing.
     totals_hold = memory_override_bytes is None and not tiers.overrides
     with _collector_paused():

@@ -383,6 +383,15 @@ class DriverContract:
                     assert chunk.data
 
     @bounded
+    async def test_logs_of_a_running_attempt_can_be_read_so_far(self, harness: DriverHarness) -> None:
+        async with harness.driver() as driver:
+            handle = await driver.start(harness.spec(harness.commands.ignores_term()))
+            await wait_for_output(driver, handle, b"ready\n")
+            async with driver.logs(handle, follow=False) as chunks:
+                assert b"".join([chunk.data async for chunk in chunks]).startswith(b"ready")
+            assert handle in await driver.usage([handle]), "it runs still"
+
+    @bounded
     async def test_logs_of_what_is_gone_are_refused(self, harness: DriverHarness) -> None:
         async with harness.driver() as driver:
             handle = await driver.start(spec := harness.spec(harness.commands.exits(0)))

@@ -24,6 +24,7 @@ from wavepool.drivers.base import (
     Driver,
     DriverFacts,
     Handle,
+    Kept,
     LogChunk,
     Needs,
     Observation,
@@ -31,6 +32,7 @@ from wavepool.drivers.base import (
     PullProgress,
     Removed,
     Scope,
+    SupportsKeeping,
     Synced,
     Usage,
 )
@@ -100,7 +102,7 @@ def until_killed(switch: KillSwitch) -> Iterator[None]:
 
 
 def wrap_driver(driver: Driver, switch: KillSwitch) -> Driver:
-    """`driver` with kill points before and after prepare, start, stop, remove and the reading of logs."""
+    """`driver` with kill points before and after prepare, start, stop, keep, remove and the reading of logs."""
     return _MortalDriver(driver, switch)
 
 
@@ -109,7 +111,7 @@ def wrap_journal(journal: Journal, switch: KillSwitch) -> Journal:
     return _MortalJournal(journal, switch)
 
 
-class _MortalDriver(Driver):
+class _MortalDriver(Driver, SupportsKeeping):
     def __init__(self, driver: Driver, switch: KillSwitch) -> None:
         self.name = driver.name
         self._driver = driver
@@ -142,15 +144,17 @@ class _MortalDriver(Driver):
             yield _MortalStream(states, self._switch)
 
     def logs(
-        self, handle: Handle, since: datetime | None = None
+        self, handle: Handle, since: datetime | None = None, *, follow: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[LogChunk]]:
-        return self._logs(handle, since)
+        return self._logs(handle, since, follow)
 
     @asynccontextmanager
-    async def _logs(self, handle: Handle, since: datetime | None) -> AsyncIterator[AsyncIterator[LogChunk]]:
+    async def _logs(
+        self, handle: Handle, since: datetime | None, follow: bool
+    ) -> AsyncIterator[AsyncIterator[LogChunk]]:
         await self._switch.point(f"before logs {handle.attempt}")
         try:
-            async with self._driver.logs(handle, since) as chunks:
+            async with self._driver.logs(handle, since, follow=follow) as chunks:
                 yield _MortalStream(chunks, self._switch)
         finally:
             await self._switch.point(f"after logs {handle.attempt}")
@@ -165,6 +169,21 @@ class _MortalDriver(Driver):
     async def remove(self, target: Scope | Handle) -> Removed:
         named = target.attempt if isinstance(target, Handle) else f"wave {target.wave} of {target.run_id}"
         return await self._switch.around(f"remove {named}", lambda: self._driver.remove(target))
+
+    @property
+    def _keeper(self) -> SupportsKeeping:
+        assert isinstance(self._driver, SupportsKeeping)
+        return self._driver
+
+    async def keep(self, handle: Handle, reference: str) -> str:
+        return await self._switch.around(f"keep {handle.attempt}", lambda: self._keeper.keep(handle, reference))
+
+    async def kept(self, owner: str, run_id: str | None = None) -> tuple[Kept, ...]:
+        self._switch.check()
+        return await self._keeper.kept(owner, run_id)
+
+    async def discard(self, kept: Kept) -> str:
+        return await self._switch.around(f"discard {kept.attempt}", lambda: self._keeper.discard(kept))
 
 
 class _MortalStream(AsyncIterator[_T]):

@@ -75,7 +75,7 @@ class SimulatedRun:
 
     def _journal(self) -> Journal:
         self.files.create()
-        return SqliteJournal(self.files.journal) if self.durable else MemoryJournal()
+        return SqliteJournal(self.files.journal, run_id=RUN_ID) if self.durable else MemoryJournal()
 
     async def _session(self, journal: Journal, switch: KillSwitch) -> RunReport | None:
         with until_killed(switch), self.files.lock():

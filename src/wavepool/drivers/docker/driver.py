@@ -123,9 +123,9 @@ class DockerDriver(Driver, SupportsKeeping):
         return watching(self._api, scope, self._own, patience_s=self._patience_s)
 
     def logs(
-        self, handle: Handle, since: datetime | None = None
+        self, handle: Handle, since: datetime | None = None, *, follow: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[LogChunk]]:
-        return reading_logs(self._api, handle, since)
+        return reading_logs(self._api, handle, since, follow=follow)
 
     async def usage(self, handles: Collection[Handle]) -> dict[Handle, Usage]:
         return await self._sweeper.sweep(handles, by_files=not await self._is_remote())

@@ -77,8 +77,10 @@ class LogStream:
 
 
 @asynccontextmanager
-async def reading_logs(api: DockerApi, handle: Handle, since: datetime | None) -> AsyncIterator[LogStream]:
-    """Open the log of a container, running or ended.
+async def reading_logs(
+    api: DockerApi, handle: Handle, since: datetime | None, *, follow: bool = True
+) -> AsyncIterator[LogStream]:
+    """Open the log of a container, running or ended; without `follow` one that runs is read as far as it is now.
 
     Raises:
         NoSuchAttempt: there is no such container.
@@ -98,7 +100,7 @@ async def reading_logs(api: DockerApi, handle: Handle, since: datetime | None) -
             except Refused as refused:
                 raise _refusal(handle, refused) from refused
 
-        if await _is_running(api, handle):
+        if await _is_running(api, handle) and follow:
             yield LogStream(await read(follow="1"), handle.name, read)
         else:
             yield LogStream(await read(), handle.name)

@@ -113,17 +113,19 @@ class MemoryDriver(Driver, SupportsKeeping):
             self._world.unwatch(stream)
 
     def logs(
-        self, handle: Handle, since: datetime | None = None
+        self, handle: Handle, since: datetime | None = None, *, follow: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[LogChunk]]:
-        return self._logs(handle, since)
+        return self._logs(handle, since, follow)
 
     @asynccontextmanager
-    async def _logs(self, handle: Handle, since: datetime | None) -> AsyncIterator[AsyncIterator[LogChunk]]:
+    async def _logs(
+        self, handle: Handle, since: datetime | None, follow: bool
+    ) -> AsyncIterator[AsyncIterator[LogChunk]]:
         await self._reach(f"logs/{handle.attempt}")
         container = self._world.find(handle)
         if container is None:
             raise NoSuchAttempt(f"{handle.name} does not exist any more")
-        yield OutputStream(self._world, container, since)
+        yield OutputStream(self._world, container, since, follow=follow)
 
     async def usage(self, handles: Collection[Handle]) -> dict[Handle, Usage]:
         await self._reach("usage")

@@ -110,12 +110,15 @@ class StateStream(AsyncIterator[Observation | Synced]):
 
 
 class OutputStream(AsyncIterator[LogChunk]):
-    """The output of one container from its start (or `since`) to its end."""
+    """The output of one container from its start (or `since`) to its end, or without `follow` to now."""
 
-    def __init__(self, world: MemoryWorld, container: Container, since: datetime | None) -> None:
+    def __init__(
+        self, world: MemoryWorld, container: Container, since: datetime | None, *, follow: bool = True
+    ) -> None:
         self._world = world
         self._container = container
         self._since = since
+        self._follow = follow
         self._next = 0
         self._gap = world.hazards.strikes(Fault.LOG_GAP, container.key)
 
@@ -127,7 +130,7 @@ class OutputStream(AsyncIterator[LogChunk]):
                 self._next += 1
                 if self._since is None or self._world.wall(time_s) >= self._since:
                     return self._torn(chunk)
-            if self._container.phase in (Phase.EXITED, Phase.GONE):
+            if not self._follow or self._container.phase in (Phase.EXITED, Phase.GONE):
                 raise StopAsyncIteration
             await self._world.wait()
 

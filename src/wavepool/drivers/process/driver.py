@@ -36,7 +36,7 @@ from wavepool.drivers.base import (
 from wavepool.drivers.process.attempts import Attempts
 from wavepool.drivers.process.cgroups import Cgroups, find_cgroups, own_v2_path
 from wavepool.drivers.process.launch import LOG_TAIL_BYTES
-from wavepool.drivers.process.logs import FrameReader, follow
+from wavepool.drivers.process.logs import FrameReader, send_frames
 from wavepool.drivers.process.records import DRIVER_NAME, Record, Records
 from wavepool.drivers.process.slot import SecretStore
 from wavepool.drivers.process.starting import Starter
@@ -171,7 +171,9 @@ class ProcessDriver(Driver):
         return filled_by(watcher.run, buffer=STREAM_BUFFER)
 
     @asynccontextmanager
-    async def logs(self, handle: Handle, since: datetime | None = None) -> AsyncIterator[AsyncIterator[LogChunk]]:
+    async def logs(
+        self, handle: Handle, since: datetime | None = None, *, follow: bool = True
+    ) -> AsyncIterator[AsyncIterator[LogChunk]]:
         """As the contract says. A chunk with `gap` begins the last part of an output that was beyond the cap."""
         record = self._record_of(handle)
         if record is None:
@@ -179,10 +181,12 @@ class ProcessDriver(Driver):
         reader = FrameReader(self._records.path(record.name) / "output.log", since)
 
         def has_ended() -> bool:
+            if not follow:
+                return True
             return self._records.read(record.name) is None or self._attempts.ended(record) is not None
 
         async def fill(send: MemoryObjectSendStream[LogChunk]) -> None:
-            await follow(send, reader=reader, has_ended=has_ended)
+            await send_frames(send, reader=reader, has_ended=has_ended)
 
         async with filled_by(fill, buffer=LOG_BUFFER) as chunks:
             yield chunks

@@ -79,7 +79,9 @@ class FrameReader:
         return chunks
 
 
-async def follow(send: MemoryObjectSendStream[LogChunk], *, reader: FrameReader, has_ended: Callable[[], bool]) -> None:
+async def send_frames(
+    send: MemoryObjectSendStream[LogChunk], *, reader: FrameReader, has_ended: Callable[[], bool]
+) -> None:
     """Send every chunk until `has_ended` and the file is read. `has_ended` blocks shortly and runs in a thread."""
     pause_s = POLL_MIN_S
     ended = False

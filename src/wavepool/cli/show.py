@@ -1,0 +1,181 @@
+"""`wavepool show RUN [TASK]`: a run's waves and tasks, or a task's attempts, each with its verdict and evidence."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from wavepool.cli import options
+from wavepool.cli.columns import disk_size, print_columns, say
+from wavepool.cli.output import print_result
+from wavepool.cli.runs import summary_json
+from wavepool.cli.settings import settings_of
+from wavepool.engine.chronicle import AttemptStory, Chronicle, TaskStory
+from wavepool.engine.history import RunHistory, RunSummary, find_run, summary_of
+from wavepool.engine.report import RunReport
+from wavepool.errors import InfrastructureError, InputError
+from wavepool.listeners.wording import stamp
+from wavepool.statedir import StateDir
+from wavepool.units import format_duration, format_size
+
+HEADINGS = ("task", "wave", "state", "attempts", "exit", "took", "why")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(name="show")(show)
+
+
+def show(
+    run: options.Run,
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="A task's id, or the start of one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+    state_dir: options.StateDirectory = None,
+) -> None:
+    """Show RUN, live or ended, as its journal tells it; with TASK all attempts of that task. Changes nothing."""
+    settings = settings_of(state_dir=state_dir)
+    history = find_run(StateDir(settings.state_dir), run)
+    if not history.has_journal():
+        raise InputError(f"run {history.id} has no journal", advice=_without_journal(history))
+    summary = summary_of(history)
+    if summary.problem is not None:
+        raise InfrastructureError(summary.problem, advice=f"Its files are in {history.files.path}.")
+    facts = list(history.facts())
+    chronicle = Chronicle.of(facts)
+    if task is not None:
+        story = chronicle.task(task)
+        if as_json:
+            print_result(task_json(history, story))
+        else:
+            _print_task(history, story)
+    elif as_json:
+        print_result(run_json(history, summary, RunReport.of(facts), chronicle))
+    else:
+        _print_run(history, summary, RunReport.of(facts).result(), chronicle)
+
+
+def run_json(history: RunHistory, summary: RunSummary, report: RunReport, chronicle: Chronicle) -> dict[str, Any]:
+    """The results as they are now, where the run stands, and the attempts of every task."""
+    result = report.result()
+    for wave in result["waves"]:
+        for entry in wave["containers"]:
+            entry["history"] = [each.result() for each in chronicle.tasks[entry["batch_id"]].attempts]
+    beside = {name: value for name, value in summary_json(summary).items() if name not in result}
+    return {**result, **beside, "path": str(history.files.path)}
+
+
+def task_json(history: RunHistory, story: TaskStory) -> dict[str, Any]:
+    """One task with all its attempts."""
+    task = story.task
+    return {
+        "run_id": history.id,
+        "task_id": task.id,
+        "wave_number": task.wave,
+        "state": story.state,
+        "skipped_because": story.skipped,
+        "command": task.command,
+        "image": task.image,
+        "memory_limit": format_size(task.limits.memory_bytes),
+        "depends_on": task.depends_on,
+        "path": str(history.files.path),
+        "attempts": [each.result() for each in story.attempts],
+    }
+
+
+def _print_run(history: RunHistory, summary: RunSummary, result: Mapping[str, Any], chronicle: Chronicle) -> None:
+    say(_headline(summary, result))
+    say(f"files {history.files.path} ({disk_size(summary.size_bytes)})")
+    if result.get("stopped_because"):
+        say(f"stopped because {result['stopped_because']}")
+    if summary.resume is not None:
+        say(f"go on with it: {summary.resume}")
+    for problem in result.get("left_behind", ()):
+        say(f"left behind: {problem}")
+    for wave in result["waves"]:
+        metrics = wave["metrics"]
+        counts = ", ".join(f"{metrics[name]} {name}" for name in _COUNTED if metrics[name])
+        took = "" if wave["duration_s"] is None else f", {format_duration(wave['duration_s'])}"
+        say(f"wave {wave['wave_number']}: {metrics['total']} tasks: {counts}{took}")
+    say()
+    print_columns(HEADINGS, map(_row, chronicle.tasks.values()), right=("wave", "attempts", "exit", "took"))
+
+
+_COUNTED = ("success", "failed", "timeout", "running", "pending")
+
+
+def _headline(summary: RunSummary, result: Mapping[str, Any]) -> str:
+    parts = [f"run {summary.run_id}: {summary.standing.value}"]
+    if summary.started_at is not None:
+        parts.append(f"began {stamp(summary.started_at)}")
+    if summary.took_s is not None:
+        parts.append(f"took {format_duration(summary.took_s)}" if summary.standing.is_over else "")
+    if summary.driver:
+        parts += [summary.driver, str(result["schedule"])]
+        parts.append(f"{summary.done} of {summary.total} tasks done, {summary.failed} failed")
+    return ", ".join(part for part in parts if part)
+
+
+def _row(story: TaskStory) -> tuple[str, ...]:
+    last = story.last
+    verdict = None if last is None else last.verdict
+    exit_code = None if verdict is None else verdict.exit_code
+    reason = story.skipped or ("" if verdict is None else verdict.evidence.reason)
+    return (
+        story.task.id,
+        str(story.task.wave),
+        story.state,
+        str(len(story.attempts)),
+        "-" if exit_code is None else str(exit_code),
+        "-" if last is None or last.took_s is None else format_duration(last.took_s),
+        reason,
+    )
+
+
+def _print_task(history: RunHistory, story: TaskStory) -> None:
+    task = story.task
+    say(f"task {task.id} of run {history.id}, wave {task.wave}: {story.state}")
+    if story.skipped is not None:
+        say(f"no further attempt: {story.skipped}")
+    command = "the image's own" if task.command is None else shlex.join(task.command)
+    say(f"command {command}; memory {format_size(task.limits.memory_bytes)}; image {task.image or 'of the run'}")
+    for attempt in story.attempts:
+        _print_attempt(history, story, attempt)
+
+
+def _print_attempt(history: RunHistory, story: TaskStory, attempt: AttemptStory) -> None:
+    verdict, log = attempt.verdict, attempt.log
+    took = "" if attempt.took_s is None else f", took {format_duration(attempt.took_s)}"
+    started = attempt.started_at or attempt.intended_at
+    say()
+    say(f"attempt {attempt.id.number}: {attempt.state}, began {stamp(started)}{took}")
+    if attempt.handle is not None:
+        say(f"  container {attempt.handle.name} {attempt.handle.id[:12]}".rstrip())
+    if verdict is not None:
+        readings = attempt.result()["evidence"]
+        if reason := readings.pop("reason", ""):
+            say(f"  because   {reason}")
+        told = {"exit_code": verdict.exit_code, **readings}
+        say("  evidence  " + ", ".join(f"{name} {value}" for name, value in told.items() if value is not None))
+    for warning in attempt.warnings:
+        say(f"  warning   {warning}")
+    if log is not None:
+        place = "none" if log.path is None else f"{history.files.path / log.path} ({log.size_bytes} bytes)"
+        say(f"  log       {place}{'' if log.problem is None else f'; {log.problem}'}")
+    if attempt.kept is not None:
+        look = shlex.join(["wavepool", "exec", history.id, story.task.id, "--attempt", str(attempt.id.number)])
+        say(f"  kept      {attempt.kept}: {look}")
+    if attempt.not_kept is not None:
+        say(f"  not kept  {attempt.not_kept}")
+    if attempt.problem is not None:
+        say(f"  left      {attempt.problem}")
+    if attempt.because is not None:
+        say(f"  then      another attempt: {attempt.because}")
+
+
+def _without_journal(history: RunHistory) -> str:
+    if history.is_live():
+        return "It has only just begun: try again in a moment."
+    return f"`wavepool spawn` keeps none. Its files are in {history.files.path}."
