@@ -31,6 +31,8 @@ ROLE = "wavepool.role"
 is an attempt."""
 SIDECAR = "wavepool.sidecar"
 """A sidecar's own name, as in the plan."""
+LEVEL = "wavepool.level"
+"""On sidecars: 0 for one that depends on no other, else one more than the highest that it depends on."""
 BESIDE = "wavepool.beside"
 """On sidecars and task networks: the name of the attempt's container that they belong to."""
 SIDECARS = "wavepool.sidecars"
@@ -123,6 +125,22 @@ def attempt_labels(
     if lifetime_end_s is not None:
         labels[LIFETIME_END] = str(lifetime_end_s)
     return labels
+
+
+def beside_labels(*, owner: str, run_id: str, task: Task, attempt: int, container: str) -> dict[str, str]:
+    """What sidecars and the own network of an attempt carry; `container` is the name of the attempt's container.
+
+    The seeds' labels are left out: whoever counts tasks by them must not count sidecars.
+    """
+    return {
+        OWNER: owner,
+        RUN: run_id,
+        WAVE: str(task.wave),
+        TASK: task.id,
+        TASK_KEY: task.key,
+        ATTEMPT: str(attempt),
+        BESIDE: container,
+    }
 
 
 def is_ours(labels: Mapping[str, str], owner: str) -> bool:

@@ -535,6 +535,7 @@ class Surroundings:
     `workspace` is an absolute host directory. `network` is the shared network's name, used where the isolation says
     so. `user` is ``uid:gid`` or None for the owner of the workspace. `pull` is missing, always or never.
     `log_limit_bytes` is how much of an attempt's output is kept.
+    Networks of tasks with sidecars take their addresses from `subnet_pool`, None for the default.
     """
 
     image: str
@@ -547,3 +548,4 @@ class Surroundings:
     pull: str = "missing"
     name_prefix: str = "cfn-"
     log_limit_bytes: int = LOG_LIMIT_BYTES
+    subnet_pool: str | None = None

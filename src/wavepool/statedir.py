@@ -108,6 +108,10 @@ class RunDir:
         """Remove a slot with all that is in it, if it is there. What resists stays until the run is released."""
         shutil.rmtree(self._slot(key, number), ignore_errors=True)
 
+    def sidecar_data(self, key: str, number: int) -> Path:
+        """Where the sidecars of attempt `number` of the task with this key keep their data; made by who needs it."""
+        return self.data / self._slot(key, number).name
+
     def _slot(self, key: str, number: int) -> Path:
         if not _KEY.fullmatch(key) or number < 1:
             raise InvariantBroken(f"no slot can be named after {key!r} and {number}")

@@ -286,6 +286,7 @@ async def open_driver(
         DriverUnavailable: as the driver says; for ``auto`` where a batch needs its image.
     """
     if request.driver == "process":
+        _refuse_sidecars(request.plan)
         return await _open(stack, process_driver(state_dir.processes()))
     try:
         return await _open(stack, DockerDriver())
@@ -345,9 +346,24 @@ def check_keeping(rules: Rules, driver: Driver) -> None:
         )
 
 
-def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:
-    """A batch without a command would have been done by its image: there is nothing to fall back to."""
+def _refuse_sidecars(plan: Plan) -> None:
     for path, task in plan.paths():
+        if task.sidecars:
+            names = ", ".join(each.name for each in task.sidecars)
+            raise DriverUnavailable(
+                f"{path} has sidecars ({names}), and plain processes have none.",
+                advice="Use --driver docker, or take the sidecars out of the plan.",
+            )
+
+
+def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:
+    """A batch without a command would have been done by its image: there is nothing to fall back to. Nor beside it."""
+    for path, task in plan.paths():
+        if task.sidecars:
+            raise DriverUnavailable(
+                f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has sidecars, which need Docker.",
+                advice=error.advice,
+            ) from error
         if task.command is None and not task.commands:
             raise DriverUnavailable(
                 f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has no command, its image has.",

@@ -111,6 +111,7 @@ WRONG = {
     "isolate": "all",
     "user": "root",
     "name_prefix": "CFN;",
+    "subnet_pool": "8.8.8.0/24",
     "parallel": "0",
     "budget": "-1",
     "schedule": "waves",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -13,7 +14,7 @@ from wavepool.drivers.base import Needs, Phase
 from wavepool.drivers.memory import Fault, MemoryWorld
 from wavepool.engine.steps.spawn import check_independent, needs_of, rehearse_spawn, spawn_json
 from wavepool.errors import InputError
-from wavepool.model import Surroundings
+from wavepool.model import Limits, Sidecar, Surroundings
 from wavepool.testing.faults import FaultPlan
 from wavepool.testing.virtual_time import run_virtual
 
@@ -142,6 +143,12 @@ def test_a_dependency_inside_the_wave_is_refused() -> None:
     object.__setattr__(dependent, "depends_on", ("a",))
     with pytest.raises(InputError, match="wavepool run"):
         check_independent([task("a"), dependent])
+
+
+def test_a_task_with_sidecars_is_refused() -> None:
+    beside = Sidecar(name="db", image="i", limits=Limits(memory_bytes=8 << 20))
+    with pytest.raises(InputError, match="wavepool run"):
+        check_independent([replace(task("a"), sidecars=(beside,))])
 
 
 def test_a_container_that_ended_at_once_was_spawned_all_the_same(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from wavepool.inputs import (
     parse_secrets,
     read_secret,
 )
+from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL
 from wavepool.model import Limits, Rules, Surroundings, WatchdogRule
 from wavepool.plan import LimitPolicy, Plan, TierMap, limit_policy, parse_plan
 from wavepool.plan.limits import not_below
@@ -114,6 +115,7 @@ def build_surroundings(settings: Settings, raw: RawOptions) -> tuple[Surrounding
         pull=settings.pull,
         name_prefix=settings.name_prefix,
         log_limit_bytes=settings.log_limit,
+        subnet_pool=None if settings.subnet_pool == DEFAULT_SUBNET_POOL else settings.subnet_pool,
     )
     return surroundings, secrets
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from wavepool.errors import InputError
 from wavepool.inputs import image_problem, network_problem
 from wavepool.inputs.softlimits import SoftLimit, expected_soft_limit, parse_soft_limit
+from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL, subnet_pool_problem
 from wavepool.model import LOG_LIMIT_BYTES, Isolation, Schedule, VerdictKind, WatchdogRule
 from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_duration, parse_size
 
@@ -129,6 +130,9 @@ class Settings(BaseModel):
     ] = "cfn-network"
     isolate: Annotated[Isolation, Source(expected="shared, wave or none")] = Isolation.SHARED
     workspace: Annotated[Path, Source(expected="a directory", seed="CFN_DOCKER_WORKSPACE")] = Path("/workspace")
+    subnet_pool: Annotated[
+        str, _text(subnet_pool_problem), Source(expected="private IPv4 ranges of at least /28, with commas between")
+    ] = DEFAULT_SUBNET_POOL
     user: Annotated[
         str | None, Field(pattern=r"^[0-9]{1,10}:[0-9]{1,10}$"), Source(expected="uid:gid, both numbers")
     ] = None

@@ -27,6 +27,7 @@ from wavepool.model import (
     LogRecord,
     Resources,
     Schedule,
+    SidecarTrouble,
     StopReason,
     Verdict,
     VerdictKind,
@@ -90,7 +91,16 @@ def on_archived(state: RunState, event: events.Archived, now: Now) -> Iterator[F
     attempt = state.attempt(event.attempt)
     if attempt is None or attempt.phase is not AttemptPhase.EXITED or attempt.ending is None:
         return
-    yield from _settle(state, attempt, attempt.ending, event.log, now)
+    yield from _settle(state, attempt, _with_sidecars(attempt.ending, event.sidecars), event.log, now)
+
+
+def _with_sidecars(ending: Ending, sidecars: tuple[SidecarTrouble, ...]) -> Ending:
+    """Those that had ended before their task are evidence: they may be why it failed, or what it did not notice."""
+    if not sidecars:
+        return ending
+    told = "; ".join(f"sidecar {each.name}: {each.reason}" for each in sidecars)
+    reason = f"{ending.evidence.reason}; {told}" if ending.evidence.reason else told
+    return replace(ending, evidence=replace(ending.evidence, reason=reason, sidecars=sidecars))
 
 
 def on_cleared(state: RunState, event: events.Cleared, now: Now) -> Iterator[Fact]:
@@ -291,10 +301,8 @@ def attempt_exited(state: RunState, fact: facts.AttemptExited) -> None:
     _move(attempt, AttemptPhase.EXITED)
     attempt.ending = fact.ending
     _clear_timers(state, fact.attempt)
-    free = state.free[attempt.node]
-    state.free[attempt.node] = Resources(
-        free.memory_bytes + attempt.held.memory_bytes, free.milli_cpus + attempt.held.milli_cpus
-    )
+    if not state.tasks[fact.attempt.task_id].task.sidecars:  # else they run on until they are removed with it
+        _free(state, attempt)
     wave = state.waves[attempt.wave]
     wave.running -= 1
     state.wake(parallelism_key(wave.number), _free_slots(state, wave.number))
@@ -316,6 +324,8 @@ def attempt_settled(state: RunState, fact: facts.AttemptSettled) -> None:
 def attempt_removed(state: RunState, fact: facts.AttemptRemoved) -> None:
     attempt = _live(state, fact.attempt)
     _move(attempt, AttemptPhase.REMOVED)
+    if state.tasks[fact.attempt.task_id].task.sidecars:
+        _free(state, attempt)
     del state.live[fact.attempt]
     wave = state.waves[attempt.wave]
     wave.live -= 1
@@ -358,6 +368,13 @@ def _finish(state: RunState, entry: TaskState) -> None:
         wave.failures += 1
     state.note_if_ripe(wave)
     state.wake(dependency_key(entry.task.id))
+
+
+def _free(state: RunState, attempt: AttemptState) -> None:
+    free = state.free[attempt.node]
+    state.free[attempt.node] = Resources(
+        free.memory_bytes + attempt.held.memory_bytes, free.milli_cpus + attempt.held.milli_cpus
+    )
 
 
 def _free_slots(state: RunState, number: int) -> int | None:

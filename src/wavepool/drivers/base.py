@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL
 from wavepool.model import LOG_LIMIT_BYTES, AttemptId, Ending, Limits, Mount, Node, Sidecar
 from wavepool.model import Handle as Handle  # part of this contract; it lives in the model because facts carry it
 
@@ -99,11 +100,15 @@ class SidecarSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnNetwork:
-    """A network of one attempt (or one stack) alone; `internal`: without a way out."""
+    """A network of one attempt (or one stack) alone.
+
+    `internal`: without a way out. `subnet_pool`: the private ranges to take its addresses from, as in the setting.
+    """
 
     name: str
     labels: Mapping[str, str]
     internal: bool = False
+    subnet_pool: str = DEFAULT_SUBNET_POOL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from wavepool.core import actions, events
 from wavepool.core.actions import Action
 from wavepool.core.events import Event
 from wavepool.core.state import RunState
-from wavepool.drivers.base import AttemptSpec, Driver, LogChunk, Needs, NetworkNeed, Scope, SupportsKeeping
+from wavepool.drivers.base import Driver, LogChunk, Needs, NetworkNeed, Scope, SupportsKeeping
+from wavepool.engine.attendance import Attendance
 from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import (
     DriverUnavailable,
@@ -25,7 +26,17 @@ from wavepool.errors import (
     NotStarted,
     Unknown,
 )
-from wavepool.model import AttemptId, AttemptPhase, Ending, Evidence, Handle, Isolation, LogRecord, VerdictKind
+from wavepool.model import (
+    AttemptId,
+    AttemptPhase,
+    Ending,
+    Evidence,
+    Handle,
+    Isolation,
+    LogRecord,
+    SidecarTrouble,
+    VerdictKind,
+)
 from wavepool.statedir import RunDir
 from wavepool.units import human_size
 
@@ -63,6 +74,7 @@ class Performer:
         self._specs = specs
         self._files = files
         self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
+        self._attendance = Attendance(state=state, driver=driver, specs=specs, files=files, save=self._save_logs)
         self._methods: Mapping[type, Callable[[Any], Awaitable[Event | None]]] = {
             actions.PrepareWave: self._prepare_wave,
             actions.ReleaseWave: self._release_wave,
@@ -106,7 +118,7 @@ class Performer:
         problem = ""
         for pause_s in _pauses():
             try:
-                handle = await self._driver.start(self._spec(attempt))
+                handle = await self._attendance.start(attempt)
             except NotStarted as error:
                 return events.Ended(attempt=attempt, handle=None, ending=_not_started(error))
             except MayHaveRun as error:
@@ -133,11 +145,6 @@ class Performer:
         """False once the watch has seen it (it may be gone again: it must not run twice), or a stop is wanted."""
         live = self._state.attempt(attempt)
         return live is not None and live.phase is AttemptPhase.INTENDED
-
-    def _spec(self, attempt: AttemptId) -> AttemptSpec:
-        task = self._state.tasks[attempt.task_id].task
-        node = self._state.rules.nodes[self._state.live[attempt].node].name
-        return self._specs.build(task, attempt, self._files.slot(task.key, attempt.number), node)
 
     async def _stop(self, action: actions.StopAttempt) -> Event | None:
         problem = ""
@@ -167,7 +174,8 @@ class Performer:
         async with self._limiter:
             with anyio.move_on_after(LOST_LOG_S if may_run else None):
                 record = await self._save_logs(self._handle(action.attempt), path)
-        return events.Archived(attempt=action.attempt, log=record or _cut_off(path))
+            sidecars = await self._attendance.dismiss(action.attempt, self._handle(action.attempt), ending)
+        return events.Archived(attempt=action.attempt, log=record or _cut_off(path), sidecars=sidecars)
 
     async def _save_logs(self, handle: Handle, path: Path) -> LogRecord:
         limit_bytes = self._specs.surroundings.log_limit_bytes
@@ -191,6 +199,7 @@ class Performer:
         problem: str | None = None
         async with self._limiter:
             kept, not_kept = await self._keep(action.attempt)
+            await self._attendance.dismiss_unread(action.attempt, self._handle(action.attempt))
             for pause_s in _pauses():
                 try:
                     removed = await self._driver.remove(self._handle(action.attempt))
@@ -286,12 +295,13 @@ def _not_started(error: NotStarted) -> Ending:
     if error.program_exit_code is not None:
         evidence = Evidence(reason=str(error), exit_code=error.program_exit_code)
         return Ending(kind=VerdictKind.FAILED, evidence=evidence)
-    return _start_error(str(error), transient=error.transient)
+    return _start_error(str(error), transient=error.transient, sidecars=error.sidecars)
 
 
-def _start_error(words: str, *, transient: bool) -> Ending:
+def _start_error(words: str, *, transient: bool, sidecars: tuple[SidecarTrouble, ...] = ()) -> Ending:
+    reason = " ".join(f"it could not be started: {words}".split())
     return Ending(
         kind=VerdictKind.START_ERROR,
-        evidence=Evidence(reason=" ".join(f"it could not be started: {words}".split()), daemon_error=words),
+        evidence=Evidence(reason=reason, daemon_error=words, sidecars=sidecars),
         transient=transient,
     )

@@ -191,7 +191,10 @@ class Session:
         )
 
     async def _prepare(self, begun: Begun, specs: SpecBuilder) -> None:
-        images = {task.image or specs.surroundings.image for task in begun.ahead()}
+        images: set[str] = set()
+        for task in begun.ahead():
+            images.add(task.image or specs.surroundings.image)
+            images.update(sidecar.image for sidecar in task.sidecars)
         await self.driver.prepare(Needs(images=tuple(sorted(images)), pull=specs.surroundings.pull), self.pulling)
         if specs.isolation is not Isolation.SHARED:
             return

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavepool import labels
-from wavepool.drivers.base import AttemptSpec, Handle
+from wavepool.drivers.base import AttemptSpec, Handle, OwnNetwork, SidecarSpec
+from wavepool.engine.companions import CompanionBuilder, address_variables, data_owner
+from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL
 from wavepool.model import AttemptId, Isolation, Surroundings, Task
 
 
@@ -32,13 +34,20 @@ class SpecBuilder:
     detached: bool = False
     lifetime_end_s: int | None = None
 
-    def build(self, task: Task, attempt: AttemptId, slot: Path, node: str = "") -> AttemptSpec:
-        """The spec of one attempt; the same arguments always give the same spec."""
+    def build(
+        self, task: Task, attempt: AttemptId, slot: Path, node: str = "", data: Path | None = None
+    ) -> AttemptSpec:
+        """The spec of one attempt; the same arguments always give the same spec.
+
+        Args:
+            data: host directory for its sidecars' data; needed exactly where there are any.
+        """
         around = self.surroundings
-        env = {**around.env, **task.env, "BATCH_ID": task.id, "TASK_ID": task.id}
+        env = {**around.env, **task.env, **address_variables(task.sidecars), "BATCH_ID": task.id, "TASK_ID": task.id}
         image = task.image or around.image
         network = self.network(task.wave)
-        spec_hash = self._digest(task, env, image, network)
+        sidecars = self.companions(task, attempt, data).build(task.sidecars) if task.sidecars and data else ()
+        spec_hash = self._digest(task, env, image, network, sidecars)
         return AttemptSpec(
             attempt=attempt,
             owner=self.owner,
@@ -57,17 +66,51 @@ class SpecBuilder:
             network=network,
             user=around.user,
             log_limit_bytes=around.log_limit_bytes,
-            labels=labels.attempt_labels(
-                owner=self.owner,
-                run_id=self.run_id,
-                task=task,
-                attempt=attempt.number,
-                spec_hash=spec_hash,
-                detached=self.detached,
-                lifetime_end_s=self.lifetime_end_s,
-            ),
+            labels={
+                **labels.attempt_labels(
+                    owner=self.owner,
+                    run_id=self.run_id,
+                    task=task,
+                    attempt=attempt.number,
+                    spec_hash=spec_hash,
+                    detached=self.detached,
+                    lifetime_end_s=self.lifetime_end_s,
+                ),
+                **({labels.SIDECARS: str(len(sidecars))} if sidecars else {}),
+            },
             spec_hash=spec_hash,
             node=node,
+            sidecars=sidecars,
+            own_network=self._own_network(task, attempt) if sidecars else None,
+        )
+
+    def companions(self, task: Task, attempt: AttemptId, data: Path) -> CompanionBuilder:
+        """What builds the sidecars of one attempt, with their data in `data`."""
+        workspace = Path(self.surroundings.workspace)
+        return CompanionBuilder(
+            data=data,
+            base=workspace,
+            shares_base=False,
+            owner=data_owner(workspace),
+            labels={**self._beside(task, attempt), labels.ROLE: "sidecar"},
+            prefix=self.name(task, attempt),
+        )
+
+    def _own_network(self, task: Task, attempt: AttemptId) -> OwnNetwork:
+        return OwnNetwork(
+            name=labels.task_network_name(self.name(task, attempt)),
+            labels={**self._beside(task, attempt), labels.SCOPE: "task"},
+            internal=self.isolation is Isolation.NONE,
+            subnet_pool=self.surroundings.subnet_pool or DEFAULT_SUBNET_POOL,
+        )
+
+    def _beside(self, task: Task, attempt: AttemptId) -> dict[str, str]:
+        return labels.beside_labels(
+            owner=self.owner,
+            run_id=self.run_id,
+            task=task,
+            attempt=attempt.number,
+            container=self.name(task, attempt),
         )
 
     def name(self, task: Task, attempt: AttemptId) -> str:
@@ -112,9 +155,16 @@ class SpecBuilder:
             labels.SCOPE: "wave",
         }
 
-    def _digest(self, task: Task, env: Mapping[str, str], image: str, network: str | None) -> str:
+    def _digest(
+        self,
+        task: Task,
+        env: Mapping[str, str],
+        image: str,
+        network: str | None,
+        sidecars: tuple[SidecarSpec, ...],
+    ) -> str:
         around = self.surroundings
-        asked = [
+        asked: list[object] = [
             task.id,
             task.wave,
             image,
@@ -128,4 +178,6 @@ class SpecBuilder:
             around.user,
             network,
         ]
+        if sidecars:
+            asked.append([each.spec_hash for each in sidecars])
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]

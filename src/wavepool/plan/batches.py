@@ -11,9 +11,10 @@ from wavepool.errors import InputError, PlanError, SizeError
 from wavepool.inputs.environment import string_problem, value_problem, variable_problem
 from wavepool.inputs.names import image_problem
 from wavepool.labels import task_key
-from wavepool.model import Task
+from wavepool.model import Sidecar, Task
 from wavepool.plan.limitreading import LimitReader
 from wavepool.plan.limits import LimitPolicy
+from wavepool.plan.sidecars import Services, check_writes, read_services, together
 from wavepool.plan.tiers import TierMap
 from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_duration, parse_size
 
@@ -41,6 +42,7 @@ _KNOWN = frozenset(
         "lifetime",
         "watchdog",
         "commands",
+        "sidecars",
     }
 )
 _SHARED_MAX = 4096
@@ -53,6 +55,9 @@ class BatchReader:
         tiers: what memory a tier has.
         memory_override_bytes: the limit of every task, whatever plan and tiers say; None for none.
         policy: limits of batches that say nothing of their own.
+
+    Attributes:
+        warnings: what was left out of the batch that was read last.
     """
 
     def __init__(self, tiers: TierMap, *, memory_override_bytes: int | None, policy: LimitPolicy) -> None:
@@ -66,6 +71,19 @@ class BatchReader:
         self._unknown: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._no_variables: Mapping[str, str] = {}
         self._no_extra: Mapping[str, object] = {}
+        self._services: Services = {}
+        self._sidecars: tuple[Sidecar, ...] = ()
+        self.warnings: list[str] = []
+
+    def give_all(self, services: Services, path: str) -> None:
+        """The plan's own sidecars: every task has them, unless its batch says otherwise.
+
+        Raises:
+            PlanError: they do not go together.
+        """
+        check_writes(services, path)
+        self._services = services
+        self._sidecars = together({}, services, path)
 
     def read(self, batch: object, wave: int) -> Task:
         """The task of one batch.
@@ -103,6 +121,7 @@ class BatchReader:
             env=self._read_env(batch.get("env")),
             timeout_s=timeout_s,
             depends_on=_read_dependencies(batch.get("depends_on")),
+            sidecars=self._read_sidecars(batch.get("sidecars")),
             extra=self._read_extra(batch),
         )
 
@@ -193,6 +212,16 @@ class BatchReader:
         if not isinstance(given, dict):
             raise PlanError("env", given, "an object of names and values")
         return {name: _read_variable(name, value) for name, value in given.items()}
+
+    def _read_sidecars(self, given: object) -> tuple[Sidecar, ...]:
+        self.warnings.clear()
+        if given is None:
+            return self._sidecars
+        if given is False:
+            return ()
+        own = read_services(given, "sidecars", self.warnings.append)
+        check_writes(own, "sidecars")
+        return together(self._services, own, "sidecars")
 
     def _read_extra(self, batch: Mapping[str, object]) -> Mapping[str, object]:
         # Batches of one plan have few different sets of fields: what is unknown is worked out once for each.

@@ -14,6 +14,7 @@ from wavepool.plan.dependencies import check_dependencies
 from wavepool.plan.limits import DEFAULT_LIMITS, LimitPolicy
 from wavepool.plan.reading import read_document
 from wavepool.plan.schema import Plan, WaveSlice
+from wavepool.plan.sidecars import read_services
 from wavepool.plan.tiers import TierMap
 from wavepool.units import GIB, human_size, parse_size
 
@@ -45,8 +46,10 @@ def parse_plan(
     # Totals in the plan were worked out without what the user says now, so then they prove nothing.
     totals_hold = memory_override_bytes is None and not tiers.overrides
     with _collector_paused():
-        root, waves = _waves_of(read_document(raw, source))
+        document = read_document(raw, source)
+        root, waves = _waves_of(document)
         reading = _PlanReading(root, reader, totals_hold)
+        reading.read_sidecars(document)
         for position, number in sorted(_numbers(waves, root).items(), key=lambda item: item[1]):
             reading.read_wave(position, number, waves[position])
         plan = reading.finish(source, sha256(raw).hexdigest())
@@ -80,6 +83,16 @@ class _PlanReading:
         self._warned = 0
         self._places: dict[str, tuple[int, int]] = {}
         self._derived_keys: dict[str, str] = {}
+
+    def read_sidecars(self, document: Mapping[str, object]) -> None:
+        """The sidecars that every task gets: beside the list of waves, or at the top."""
+        places = [("sidecars", document)]
+        inner = document["waves"]
+        if isinstance(inner, dict):
+            places.append(("waves.sidecars", inner))
+        for path, holder in places:
+            if holder.get("sidecars") is not None:
+                self._reader.give_all(read_services(holder["sidecars"], path, self._warn), path)
 
     def read_wave(self, position: int, number: int, wave: Mapping[str, object]) -> None:
         """Read one wave and its batches. The batches are dropped from `wave` as their tasks are made."""
@@ -117,6 +130,8 @@ class _PlanReading:
         except PlanError as error:
             path = f"{self._root}[{position}].batches[{place}]"
             raise PlanError(f"{path}.{error.path}" if error.path else path, error.value, error.expected) from None
+        for sentence in self._reader.warnings:
+            self._warn(f"{self._root}[{position}].batches[{place}].{sentence}")
         if self._places.setdefault(task.id, (position, place)) != (position, place):
             self._refuse_twice(task.id, position, place)
         # Two ids of one key would share a directory. Keys that are the id itself cannot clash, digests could.

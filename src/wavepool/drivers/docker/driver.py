@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from wavepool.drivers.base import (
     AttemptSpec,
+    Dismissed,
     Driver,
     DriverFacts,
     Handle,
@@ -27,16 +28,19 @@ from wavepool.drivers.base import (
     Removed,
     Scope,
     SupportsKeeping,
+    SupportsSidecars,
     Synced,
     Usage,
 )
 from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.companions import Companions
 from wavepool.drivers.docker.delivery import SecretStore, default_secrets_dir, write_prompt
 from wavepool.drivers.docker.facts import driver_facts, is_remote
 from wavepool.drivers.docker.images import Images
 from wavepool.drivers.docker.keeping import Keeper
 from wavepool.drivers.docker.logs import reading_logs
 from wavepool.drivers.docker.networks import Networks
+from wavepool.drivers.docker.own_networks import OwnNetworks
 from wavepool.drivers.docker.removal import Remover
 from wavepool.drivers.docker.sightings import DRIVER_NAME, OwnActs
 from wavepool.drivers.docker.spec import create_body, user_of
@@ -51,14 +55,14 @@ PATIENCE_S = 60.0
 START_DEADLINE_S = 120.0
 
 
-class DockerDriver(Driver, SupportsKeeping):
+class DockerDriver(Driver, SupportsKeeping, SupportsSidecars):
     """Attempts in containers of one Docker engine.
 
     Args:
         host: the engine's address; None for DOCKER_HOST, the current context, or the usual sockets.
         secrets_dir: host directory on a tmpfs for secrets; None for ``/dev/shm/wavepool-<uid>``.
         patience_s: how long a watch bears an engine that is away.
-        start_deadline_s: bound of one start, its retries included.
+        start_deadline_s: bound of one start, its retries included; sidecars have their own.
     """
 
     name = DRIVER_NAME
@@ -78,10 +82,13 @@ class DockerDriver(Driver, SupportsKeeping):
         self._images = Images(self._api)
         self._networks = Networks(self._api)
         self._starter = Starter(self._api, self._networks, deadline_s=start_deadline_s)
-        self._remover = Remover(self._api, self._own, self._networks, self._secrets)
+        self._companions = Companions(self._api, self._own)
+        self._own_networks = OwnNetworks(self._api)
+        self._remover = Remover(self._api, self._own, self._networks, self._secrets, self._companions)
         self._names: dict[str, _Turn] = {}
         self._never_start: set[str] = set()
         self._info: dict[str, Any] | None = None
+        self._has_gateway: bool | None = None
         self._sweeper = Sweeper(self._api)
         self._keeper = Keeper(self._api)
 
@@ -135,6 +142,9 @@ class DockerDriver(Driver, SupportsKeeping):
         async with self._turn(handle.name):
             await self._remover.stop(handle, grace_s)
 
+    async def dismiss(self, handle: Handle, grace_s: float) -> tuple[Dismissed, ...]:
+        return await self._companions.dismiss(handle, grace_s)
+
     async def remove(self, target: Scope | Handle) -> Removed:
         removed = await self._remover.remove(target)
         if isinstance(target, Handle):
@@ -161,10 +171,33 @@ class DockerDriver(Driver, SupportsKeeping):
             return existing.id  # what it was given must not change under it
         if spec.name in self._never_start:
             raise NotStarted(f"{spec.name} was stopped before it started")
-        body = await self._body(spec)
+        own_network_id = await self._bring_up_sidecars(spec)
+        body = await self._body(spec, own_network_id)
         return await self._starter.start(spec, body)
 
-    async def _body(self, spec: AttemptSpec) -> dict[str, Any]:
+    async def _bring_up_sidecars(self, spec: AttemptSpec) -> str | None:
+        """Its own network, with its sidecars on it and ready; the network's id, None where it has none."""
+        if spec.own_network is None:
+            return None
+        network_id = await self._own_networks.ensure(spec.own_network, len(spec.sidecars) + 1)
+        await self._companions.bring_up(
+            spec.sidecars,
+            network_id,
+            host_gateway=not spec.own_network.internal and await self._knows_gateway(),
+            unwanted=lambda: spec.name in self._never_start,
+        )
+        return network_id
+
+    async def _knows_gateway(self) -> bool:
+        """True where the engine can tell containers the host's address: where it has its default bridge."""
+        if self._has_gateway is None:
+            try:
+                self._has_gateway = bool(await self._api.read("networks/bridge"))
+            except Refused:
+                self._has_gateway = False
+        return self._has_gateway
+
+    async def _body(self, spec: AttemptSpec, own_network_id: str | None) -> dict[str, Any]:
         """Put prompt and secrets where the container will find them, and make the body of its create call."""
         user = user_of(spec)
         if spec.secrets and await self._is_remote():
@@ -181,7 +214,14 @@ class DockerDriver(Driver, SupportsKeeping):
         except OSError as error:
             raise NotStarted(f"{spec.name}: its prompt or secrets cannot be written: {error}") from error
         socket = self._api.address.removeprefix("unix://") if self._api.address.startswith("unix://") else ""
-        return create_body(spec, prompt_dir=prompt_dir, secrets_dir=secrets_dir, socket=socket)
+        return create_body(
+            spec,
+            prompt_dir=prompt_dir,
+            secrets_dir=secrets_dir,
+            socket=socket,
+            own_network_id=own_network_id,
+            host_gateway=await self._knows_gateway(),
+        )
 
     async def _is_remote(self) -> bool:
         if self._info is None:

@@ -86,9 +86,19 @@ class Networks:
         Raises:
             DriverUnavailable: the daemon cannot be reached.
         """
+        return await self._remove_all_unused(await self._in_scope(scope))
+
+    async def remove_labelled(self, wanted: Mapping[str, str]) -> tuple[list[str], list[str]]:
+        """Remove the networks with these labels that no container refers to. Returns and raises as `remove_empty`."""
+        texts = [f"{key}={value}" for key, value in wanted.items()]
+        return await self._remove_all_unused(
+            [each for each in await self._list({"label": texts}) if _carries(each, texts)]
+        )
+
+    async def _remove_all_unused(self, networks: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
         removed: list[str] = []
         errors: list[str] = []
-        for network in await self._in_scope(scope):
+        for network in networks:
             try:
                 if await self._remove_unused(network["Id"]):
                     removed.append(network["Name"])
@@ -142,10 +152,11 @@ class Networks:
     async def _in_scope(self, scope: Scope) -> list[dict[str, Any]]:
         wanted = [f"{labels.OWNER}={scope.owner}"]
         if scope.shared_network is None and scope.run_id is not None:
-            wanted += [f"{labels.RUN}={scope.run_id}", f"{labels.SCOPE}=wave"]
+            wanted.append(f"{labels.RUN}={scope.run_id}")
         if scope.shared_network is None and scope.wave is not None:
             wanted.append(f"{labels.WAVE}={scope.wave}")
         found = [network for network in await self._list({"label": wanted}) if _carries(network, wanted)]
+        found = [network for network in found if labels.STACK not in (network.get("Labels") or {})]
         if scope.shared_network is not None:
             found = [network for network in found if network["Name"] == scope.shared_network]
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import anyio.to_thread
 from wavepool import labels
 from wavepool.drivers.base import Handle, Removed, Scope
 from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.companions import Companions
 from wavepool.drivers.docker.containers import inspect, list_containers
 from wavepool.drivers.docker.delivery import SecretStore
 from wavepool.drivers.docker.networks import Networks
@@ -34,21 +35,25 @@ _BUSY_ADVICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One container to remove. `volumes` counts its anonymous volumes."""
+    """One container to remove. `volumes` counts its anonymous volumes; `role` is empty for an attempt."""
 
     id: str
     name: str
     volumes: int
+    role: str = ""
 
 
 class Remover:
     """Ends and removes. Never touches what does not carry our labels."""
 
-    def __init__(self, api: DockerApi, own: OwnActs, networks: Networks, secrets: SecretStore) -> None:
+    def __init__(
+        self, api: DockerApi, own: OwnActs, networks: Networks, secrets: SecretStore, companions: Companions
+    ) -> None:
         self._api = api
         self._own = own
         self._networks = networks
         self._secrets = secrets
+        self._companions = companions
 
     async def stop(self, handle: Handle, grace_s: float) -> None:
         """SIGTERM, SIGKILL after `grace_s` (whole seconds, rounded up); returns when it has ended, or never started.
@@ -112,24 +117,36 @@ class Remover:
             found = await self._find(handle)
         except Unknown as error:
             return Removed(errors=(error.message,))
-        if found is None:
+        if found is None:  # what was beside it may be there all the same
             problem = await self._discard_secrets(handle.name)
-            return Removed(errors=(problem,) if problem else ())
+            beside = await self._remove_beside(handle)
+            return _sum(Removed(errors=(problem,) if problem else ()), beside)
         target = Target(id=found["Id"], name=handle.name, volumes=_anonymous_volumes(found.get("Mounts")))
         problem = await self._remove_one(target)
         if problem:
             return Removed(errors=(problem,))
-        return Removed(containers=(target.name,), volumes=target.volumes)
+        removed = Removed(containers=(target.name,), volumes=target.volumes)
+        if labels.SIDECARS not in (found["Config"].get("Labels") or {}):
+            return removed
+        return _sum(removed, await self._remove_beside(handle))
+
+    async def _remove_beside(self, handle: Handle) -> Removed:
+        """Remove an attempt's sidecars, then its own network. Raises DriverUnavailable."""
+        removed = await self._remove_each([_target(each) for each in await self._companions.beside(handle.name)])
+        networks, errors = await self._networks.remove_labelled({labels.BESIDE: handle.name, labels.SCOPE: "task"})
+        return _sum(removed, Removed(networks=tuple(networks), errors=tuple(errors)))
 
     async def _remove_containers(self, scope: Scope) -> Removed:
         try:
             summaries = await list_containers(self._api, scope)
         except Refused as refused:
             raise DriverUnavailable(f"the containers cannot be listed: {refused.words}") from refused
-        targets = [
-            Target(id=each["Id"], name=container_name(each), volumes=_anonymous_volumes(each.get("Mounts")))
-            for each in summaries
-        ]
+        targets = [_target(each) for each in summaries]
+        # Attempts first: one whose database goes before it would have a last word about that.
+        attempts = await self._remove_each([each for each in targets if not each.role])
+        return _sum(attempts, await self._remove_each([each for each in targets if each.role]))
+
+    async def _remove_each(self, targets: Sequence[Target]) -> Removed:
         problems: dict[str, str] = {}
         limit = anyio.Semaphore(AT_ONCE)
 
@@ -180,6 +197,24 @@ def _is_of(handle: Handle, found: Mapping[str, str]) -> bool:
         labels.OWNER in found
         and found.get(labels.TASK) == handle.attempt.task_id
         and found.get(labels.ATTEMPT) == str(handle.attempt.number)
+    )
+
+
+def _target(summary: Mapping[str, Any]) -> Target:
+    return Target(
+        id=summary["Id"],
+        name=container_name(summary),
+        volumes=_anonymous_volumes(summary.get("Mounts")),
+        role=(summary.get("Labels") or {}).get(labels.ROLE, ""),
+    )
+
+
+def _sum(one: Removed, other: Removed) -> Removed:
+    return Removed(
+        containers=(*one.containers, *other.containers),
+        networks=(*one.networks, *other.networks),
+        volumes=one.volumes + other.volumes,
+        errors=(*one.errors, *other.errors),
     )
 
 

@@ -27,11 +27,25 @@ LOG_PIECES = 4
 SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 
 
-def create_body(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None, socket: str = "") -> dict[str, Any]:
+HOST_GATEWAY = "host.docker.internal:host-gateway"
+"""The host by the name that Docker Desktop gives it; an engine on Linux wants to be told."""
+
+
+def create_body(
+    spec: AttemptSpec,
+    *,
+    prompt_dir: Path,
+    secrets_dir: Path | None,
+    socket: str = "",
+    own_network_id: str | None = None,
+    host_gateway: bool = False,
+) -> dict[str, Any]:
     """The body of ``POST /containers/create``.
 
     Args:
         prompt_dir: host directory with the file ``prompt``.
+        own_network_id: of the network that it shares with its sidecars; then it is made on that one.
+        host_gateway: it may know the host by name, where it has a network with a way out.
         secrets_dir: host directory with one file for each secret; None for no secrets.
         socket: the daemon's own socket, where it is none of the usual ones.
 
@@ -51,6 +65,10 @@ def create_body(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None
         "Tty": False,
         "HostConfig": host_config(spec, prompt_dir=prompt_dir, secrets_dir=secrets_dir, socket=socket),
     }
+    if own_network_id is not None:
+        body["HostConfig"]["NetworkMode"] = own_network_id
+    if host_gateway and spec.network is not None:
+        body["HostConfig"]["ExtraHosts"] = [HOST_GATEWAY]
     if spec.command is not None:
         # An entrypoint of one word replaces the image's entrypoint and its arguments both.
         body["Entrypoint"] = list(spec.command[:1])
@@ -151,11 +169,11 @@ def _mounts(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None, so
     wanted.append(Mount(source=str(prompt_dir), target=PROMPT_TARGET))
     if secrets_dir is not None:
         wanted.append(Mount(source=str(secrets_dir), target=SECRETS_TARGET))
-    return [_bind(mount) for mount in wanted]
+    return [bind(mount) for mount in wanted]
 
 
-def _bind(mount: Mount) -> dict[str, Any]:
-    """`Mounts` and not `Binds`: a path may have colons in it."""
+def bind(mount: Mount) -> dict[str, Any]:
+    """A mount as the create call takes it. `Mounts` and not `Binds`: a path may have colons in it."""
     return {
         "Type": "bind",
         "Source": os.path.abspath(mount.source),

@@ -55,6 +55,7 @@ class Starter:
         give_up = time.monotonic() + self._deadline_s
         found = await self._obtain(spec, body, give_up)
         if not found.was_started:
+            await self._join(spec, found.id)
             await self._mark(spec, found)
             await self._launch(spec, found.id, give_up)
         return found.id
@@ -95,6 +96,24 @@ class Starter:
             if time.monotonic() > give_up:
                 raise cut or Unknown(f"{spec.name}: its name is taken, yet nothing of that name is there")
             await anyio.sleep(LOOK_AGAIN_S)
+
+    async def _join(self, spec: AttemptSpec, container_id: str) -> None:
+        """One with a network of its own is made on that; here it joins the run's too. Safe to repeat."""
+        if spec.own_network is None or spec.network is None:
+            return
+        body = {"Container": container_id}
+        try:
+            try:
+                await self._api.change("POST", f"networks/{spec.network}/connect", body=body)
+            except Refused as refused:
+                if not await self._network_is_back(spec, refused):
+                    raise
+                await self._api.change("POST", f"networks/{spec.network}/connect", body=body)
+        except Refused as refused:
+            if "already exists in network" not in refused.words:
+                raise _refused(spec, refused) from refused
+        except DriverUnavailable as error:
+            raise _in_between(spec, error) from error
 
     async def _mark(self, spec: AttemptSpec, found: Found) -> None:
         """Say in the slot that the start comes next: as late as can be, as what is marked and gone is lost."""

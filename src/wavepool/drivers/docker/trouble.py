@@ -98,6 +98,12 @@ _TROUBLES = (
         r"argument list too long", "Command and environment together are too long: pass long text by the prompt file."
     ),
     _trouble(
+        r"port is already allocated|address already in use",
+        "Something else has this port of the host: leave the published port out (one that is free is taken then), "
+        "or run one such task at a time.",
+        transient=True,
+    ),
+    _trouble(
         r"resource busy|temporarily unavailable|too many open files|deadline exceeded|timed? ?out|connection refused"
         r"|ttrpc: closed|transport is closing|is locked|name .*is reserved",
         "The daemon was busy; it is tried again. If it stays so, see `journalctl -u docker`.",

@@ -31,12 +31,17 @@ def new_spawn_id(now: datetime) -> str:
 
 
 def check_independent(tasks: Sequence[Task]) -> None:
-    """See that no task waits for another of the same wave: nobody is there to start it later.
+    """See that no task waits for another of the same wave, or has sidecars: nobody is there to start it, or end them.
 
     Raises:
-        InputError: one does.
+        InputError: one does, or has.
     """
     for task in tasks:
+        if task.sidecars:
+            raise InputError(
+                f"batch {task.id!r}: sidecars: got {[each.name for each in task.sidecars]!r}, expected none",
+                advice="Nobody ends the sidecars of containers that are left to themselves. Use `wavepool run`.",
+            )
         if task.depends_on:
             raise InputError(
                 f"batch {task.id!r}: depends_on: got {list(task.depends_on)!r}, expected nothing of the same wave",

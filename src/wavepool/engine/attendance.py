@@ -1,0 +1,147 @@
+"""Attempts with sidecars: started together, and seen off together, their output kept beside the task's.
+
+A stop that comes while sidecars are being waited for has no handle yet: here it ends the wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import anyio
+import structlog
+
+from wavepool.core.state import RunState
+from wavepool.drivers.base import AttemptSpec, Dismissed, Driver, SupportsSidecars
+from wavepool.engine.spec import SpecBuilder
+from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted, Unknown
+from wavepool.model import AttemptId, AttemptPhase, Ending, Handle, LogRecord, SidecarTrouble, Task
+from wavepool.statedir import RunDir
+
+LOOK_S = 0.2
+"""How often a start that waits for sidecars looks whether it is still wanted."""
+FORCED_GRACE_S = 1.0
+TRIES = 3
+PAUSE_S = 0.5
+
+_log = structlog.get_logger(__name__)
+
+SaveLogs = Callable[[Handle, Path], Awaitable[LogRecord]]
+
+
+class Attendance:
+    """Starts attempts, and dismisses the sidecars of those that have ended.
+
+    Args:
+        save: reads a container's whole output into a file.
+    """
+
+    def __init__(self, *, state: RunState, driver: Driver, specs: SpecBuilder, files: RunDir, save: SaveLogs) -> None:
+        self._state = state
+        self._driver = driver
+        self._specs = specs
+        self._files = files
+        self._save = save
+
+    async def start(self, attempt: AttemptId) -> Handle:
+        """Start it, its sidecars first. Raises as `Driver.start`, and InfrastructureError where no directory can be."""
+        spec = self._spec(attempt)
+        if not spec.sidecars:
+            return await self._driver.start(spec)
+        if not isinstance(self._driver, SupportsSidecars):
+            raise NotStarted(f"{spec.name}: the {self._driver.name} driver has no sidecars", advice="Use Docker.")
+        task = self._state.tasks[attempt.task_id].task
+        builder = self._specs.companions(task, attempt, self._data(task, attempt))
+        await anyio.to_thread.run_sync(builder.make_directories, spec.sidecars)
+        return await self._start_attended(spec)
+
+    async def dismiss(self, attempt: AttemptId, handle: Handle, ending: Ending | None) -> tuple[SidecarTrouble, ...]:
+        """Stop the sidecars of an attempt that has ended, keep their output; those that had ended before it did."""
+        task = self._state.tasks[attempt.task_id].task
+        if not task.sidecars or not isinstance(self._driver, SupportsSidecars):
+            return ()
+        found = await self._dismissed(self._driver, handle)
+        for each in found:
+            await self._save(each.handle, self._log_path(task, attempt, each.name))
+        return tuple(trouble for each in found if (trouble := _trouble(each, ending)) is not None)
+
+    async def dismiss_unread(self, attempt: AttemptId, handle: Handle) -> None:
+        """The same before a removal, unless it is done: one that did not start has no logs of its own to read."""
+        task = self._state.tasks[attempt.task_id].task
+        if any(not self._log_path(task, attempt, sidecar.name).exists() for sidecar in task.sidecars):
+            await self.dismiss(attempt, handle, None)
+
+    async def _start_attended(self, spec: AttemptSpec) -> Handle:
+        outcome: list[Handle | Exception] = []
+
+        async def start() -> None:
+            try:
+                outcome.append(await self._driver.start(spec))
+            except (InfrastructureError, OSError) as error:  # kept out of the group, which would wrap it
+                outcome.append(error)
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(start)
+            group.start_soon(self._end_wait_once_stopped, spec)
+        result = outcome[0]
+        if isinstance(result, Handle):
+            return result
+        raise result
+
+    async def _end_wait_once_stopped(self, spec: AttemptSpec) -> None:
+        while True:
+            live = self._state.attempt(spec.attempt)
+            if live is None or live.phase is AttemptPhase.STOPPING:
+                break
+            await anyio.sleep(LOOK_S)
+        handle = Handle(driver=self._driver.name, id="", name=spec.name, attempt=spec.attempt)
+        try:
+            await self._driver.stop(handle, self._grace_s())
+        except (Unknown, DriverUnavailable) as error:
+            _log.warning("a start is not wanted any more, and goes on", attempt=str(spec.attempt), problem=str(error))
+
+    async def _dismissed(self, driver: SupportsSidecars, handle: Handle) -> Sequence[Dismissed]:
+        problem = ""
+        for _ in range(TRIES):
+            try:
+                return await driver.dismiss(handle, self._grace_s())
+            except InfrastructureError as error:
+                problem = str(error)
+                await anyio.sleep(PAUSE_S)
+        _log.warning("sidecars not stopped; they are killed when they are removed", of=handle.name, problem=problem)
+        return ()
+
+    def _spec(self, attempt: AttemptId) -> AttemptSpec:
+        task = self._state.tasks[attempt.task_id].task
+        node = self._state.rules.nodes[self._state.live[attempt].node].name
+        slot = self._files.slot(task.key, attempt.number)
+        return self._specs.build(task, attempt, slot, node, self._data(task, attempt))
+
+    def _data(self, task: Task, attempt: AttemptId) -> Path:
+        return self._files.sidecar_data(task.key, attempt.number)
+
+    def _log_path(self, task: Task, attempt: AttemptId, sidecar: str) -> Path:
+        return self._files.logs / f"{task.key}.{attempt.number}.{sidecar}.log"
+
+    def _grace_s(self) -> float:
+        grace_s = self._state.rules.grace_s
+        return min(FORCED_GRACE_S, grace_s) if self._state.forced else grace_s
+
+
+def _trouble(sidecar: Dismissed, ending: Ending | None) -> SidecarTrouble | None:
+    """What became of a sidecar while its task ran; None where all was well, or where nobody can know."""
+    if sidecar.ran:
+        if not sidecar.oom:
+            return None
+        reason = "the kernel killed a child of it for memory, and it went on"
+        return SidecarTrouble(name=sidecar.name, reason=reason, oom=True)
+    finished_at = ending.finished_at if ending is not None else None
+    if finished_at is None or sidecar.finished_at is None or sidecar.finished_at >= finished_at:
+        return None  # it was stopped by us, in an earlier process
+    reason = f"it ended with exit code {sidecar.exit_code} while the task ran"
+    if sidecar.oom:
+        reason = "the kernel killed it for memory while the task ran; give it more (mem_limit)"
+    return SidecarTrouble(
+        name=sidecar.name, reason=reason, exit_code=sidecar.exit_code, oom=True if sidecar.oom else None
+    )
