@@ -48,7 +48,6 @@ def test_the_image_gets_the_prompt_byte_for_byte(docker_world: World) -> None:
         assert said == f"batch {name}, task {name}\n{prompt}".encode()
 
 
-@pytest.mark.xfail(reason="the engine's `local` log driver drops the newline after a line beyond 16 KiB", strict=True)
 def test_a_very_long_line_of_output_is_kept_whole(docker_world: World) -> None:
     """As agents print them: one JSON object, one line."""
     command = "for n in 1 2; do head -c 40000 /dev/zero | tr '\\0' x; echo; done; echo end"

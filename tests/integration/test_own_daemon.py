@@ -69,7 +69,7 @@ async def test_containers_outlive_a_kill_only_with_live_restore_and_nothing_stay
     with anyio.fail_after(DEADLINE_S):
         async with OwnDaemon(tmp_path, live_restore=live_restore) as daemon:
             await daemon.load_image(IMAGE)
-            container = await docker(daemon, "run", "--detach", IMAGE, "sleep", "1000")
+            container = await docker(daemon, "run", "--detach", "--init", IMAGE, "sleep", "1000")
             before, first_pid = await state(daemon, container), daemon.pid
             await daemon.restart(kill=True)
             assert daemon.pid != first_pid

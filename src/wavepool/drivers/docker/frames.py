@@ -1,52 +1,152 @@
-"""Docker's multiplexed log format: an 8-byte header (stream, three zeros, length big-endian), then the payload."""
+"""Docker's multiplexed log, asked for with ``timestamps=1``: messages back into the bytes that were written.
+
+A message is an 8-byte header (stream, three zeros, length big-endian), its time, a blank, and at most 16,384 bytes.
+The engine splits a longer line into messages of that size; its `local` log driver then drops the newline at the
+line's end (API 1.41; newer engines keep it). It is put back here: a shorter message without a newline is a line's end
+if another one of its stream follows, and so is one that is empty, which shows only with its time. At the very end of
+the output a short piece may or may not have had a newline; none is made up there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 from wavepool.drivers.base import LogChunk
 
+PIECE_BYTES = 16_384
+"""Of a line that goes on: the engine's buffer for one line."""
 _HEADER_BYTES = 8
+_TIME_MAX_BYTES = 40
+"""RFC 3339 with nanoseconds and an offset has 35, and the blank is one more."""
 _STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
+_TROUBLE = 3
+_NEWLINE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a stream was read: the time of its last message, and how many of that very time there were.
+
+    The pieces of one line share the time of the first.
+    """
+
+    time: bytes
+    count: int
 
 
 class FrameDecoder:
-    """Takes bytes as they arrive and gives chunks; keeps at most one header, whatever a frame's length claims."""
+    """Takes bytes as they arrive and gives chunks; keeps at most one header, whatever a frame's length claims.
 
-    def __init__(self) -> None:
-        self._header = bytearray()
+    Args:
+        after: marks of an earlier reading of the same log, by stream: what that gave is left out. Where what follows
+            it is not there any more (the engine keeps the newest output only), the next chunk has `gap` set.
+
+    Attributes:
+        trouble: the engine has said in the log itself that it cannot read on, as at times while a log is rotated. What
+            comes after that is left out.
+    """
+
+    def __init__(self, after: Mapping[str, Mark] | None = None) -> None:
+        self.marks: dict[str, Mark] = {}
+        self.trouble = False
+        self._after = dict(after or {})
+        self._head = b""
         self._stream = "stdout"
         self._left = 0
+        self._size = 0
+        self._skip = False
+        self._gap = False
+        self._unended: set[str] = set()  # streams whose last message was a piece shorter than others, without newline
+        self._parts: list[bytes] = []
 
     @property
     def inside(self) -> bool:
         """True where a frame has begun and not ended: a stream that ends here was cut."""
-        return self._left > 0 or len(self._header) > 0
+        return self._left > 0 or len(self._head) > 0
 
     def feed(self, data: bytes) -> list[LogChunk]:
-        """The chunks that `data` completes or carries on; a long frame comes as several.
+        """The chunks that `data` completes or carries on: one for each change of the stream, none empty.
 
         Raises:
-            ValueError: this is no multiplexed stream.
+        ValueError: this is no multiplexed stream with times.
         """
         chunks: list[LogChunk] = []
         position = 0
-        while position < len(data):
+        while position < len(data) and not self.trouble:
             if self._left == 0:
-                taken = data[position : position + _HEADER_BYTES - len(self._header)]
-                self._header += taken
-                position += len(taken)
-                if len(self._header) == _HEADER_BYTES:
-                    self._begin()
+                position += self._take_head(data[position : position + _HEADER_BYTES + _TIME_MAX_BYTES], chunks)
                 continue
             piece = data[position : position + self._left]
             position += len(piece)
             self._left -= len(piece)
-            chunks.append(LogChunk(stream=self._stream, data=bytes(piece)))
+            self._give(piece)
+            if self._left == 0 and piece[-1] != _NEWLINE and self._size < PIECE_BYTES:
+                self._unended.add(self._stream)
+        self._flush(chunks)
         return chunks
 
-    def _begin(self) -> None:
-        kind = self._header[0]
-        if kind not in _STREAMS or any(self._header[1:4]):
-            raise ValueError(f"not a frame header: {bytes(self._header)!r}")
-        self._stream = _STREAMS[kind]
-        self._left = int.from_bytes(self._header[4:], "big")
-        self._header.clear()
+    def _take_head(self, new: bytes, chunks: list[LogChunk]) -> int:
+        """Take header and time from what is `new`, as far as they are there; how many bytes of it they were."""
+        head = self._head + new
+        length = int.from_bytes(head[4:_HEADER_BYTES], "big")
+        if head[0] == _TROUBLE and not any(head[1:4]):
+            self.trouble = True
+            return len(new)
+        if len(head) >= _HEADER_BYTES and (head[0] not in _STREAMS or any(head[1:4])):
+            raise ValueError(f"not a frame header: {head[:_HEADER_BYTES]!r}")
+        end = _HEADER_BYTES + min(length, _TIME_MAX_BYTES)
+        blank = head.find(b" ", _HEADER_BYTES, end)
+        if blank < 0 or len(head) < _HEADER_BYTES:
+            if len(head) >= end:
+                raise ValueError(f"a frame without its time: {head[:end]!r}")
+            self._head = head
+            return len(new)
+        taken = blank + 1 - len(self._head)
+        self._head = b""
+        self._begin(_STREAMS[head[0]], head[_HEADER_BYTES:blank], _HEADER_BYTES + length - blank - 1, chunks)
+        return taken
+
+    def _begin(self, stream: str, time: bytes, size: int, chunks: list[LogChunk]) -> None:
+        """A message of `size` bytes of its own begins."""
+        if stream != self._stream:
+            self._flush(chunks)
+        self._stream, self._left, self._size = stream, size, size
+        mark = self.marks.get(stream)
+        if mark is not None and time < mark.time and _instant(time) < _instant(mark.time):
+            self._after.setdefault(stream, mark)  # it starts over, as a follower of a rotated log does at times
+        self.marks[stream] = Mark(time, mark.count + 1 if mark is not None and mark.time == time else 1)
+        self._skip = self._was_given(stream, before=mark)
+        if size == 0 or stream in self._unended:
+            self._give(b"\n")
+        self._unended.discard(stream)
+
+    def _was_given(self, stream: str, *, before: Mark | None) -> bool:
+        """Whether the earlier reading gave the message that begins; `before` is the mark of the one before it."""
+        end = self._after.get(stream)
+        if end is None:
+            return False
+        now = self.marks[stream]
+        if now.time == end.time and now.count <= end.count:
+            return True
+        if _instant(now.time) < _instant(end.time):
+            return True
+        self._gap = before is None or before.time != end.time
+        del self._after[stream]
+        return False
+
+    def _give(self, data: bytes) -> None:
+        if not self._skip:
+            self._parts.append(data)
+
+    def _flush(self, chunks: list[LogChunk]) -> None:
+        if self._parts:
+            chunks.append(LogChunk(stream=self._stream, data=b"".join(self._parts), gap=self._gap))
+            self._parts.clear()
+            self._gap = False
+
+
+def _instant(time: bytes) -> datetime:
+    """A time of the daemon's, whose offset may change while it runs; to the microsecond."""
+    return datetime.fromisoformat(time.decode()).astimezone(UTC)

@@ -1,13 +1,15 @@
 """A container's output, byte for byte, from the raw multiplexed stream.
 
 Following a container to its end loses its last piece now and then (API 1.41: 12 of 25 with 100 kB at the end, with the
-`local` and the `json-file` log driver alike). What is read after the end is whole, so a followed log is read again
-then, and what had come before is skipped.
+`local` and the `json-file` log driver alike), and one that is rotated meanwhile is followed with holes. What is read
+after the end is whole, as far as the engine has kept it, so a followed log is read again then; what had come before is
+skipped by its time, and a hole between the two is marked. A hole inside what a follower got while the log was rotated
+cannot be seen; what is archived is read after the end, and has none.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -20,38 +22,56 @@ from wavepool.drivers.docker.frames import FrameDecoder
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.errors import DriverUnavailable, NoSuchAttempt
 
+REOPENED = 20
+"""How often a log that is followed is taken up again; one that is rotated all the time could go on for ever."""
+
 
 class LogStream:
     """Chunks as they come. Raises DriverUnavailable where the stream is cut; what came before it is whole.
 
     Args:
-        read_again: opens the log once more after the end of a followed one; None where this one is whole.
+        name: of the container.
+        reopen: opens the log from its start; says also whether it is followed, as it is while the container runs.
     """
 
-    def __init__(
-        self, stream: ByteStream, name: str, read_again: Callable[[], Awaitable[ByteStream]] | None = None
-    ) -> None:
-        self._stream = stream
+    def __init__(self, name: str, reopen: Callable[[], Awaitable[tuple[ByteStream, bool]]]) -> None:
         self._name = name
-        self._read_again = read_again
+        self._reopen = reopen
+        self._stream: ByteStream | None = None
+        self._followed = False
+        self._opened = 0
         self._frames = FrameDecoder()
         self._ready: deque[LogChunk] = deque()
-        self._given: Counter[str] = Counter()
-        self._skip: Counter[str] = Counter()
+
+    @classmethod
+    async def of(cls, stream: ByteStream, name: str) -> Self:
+        """One whole log that is open already, and not followed; it must have been asked for with times."""
+
+        async def opened() -> tuple[ByteStream, bool]:
+            return stream, False
+
+        return await cls(name, opened).open()
+
+    async def open(self) -> Self:
+        """Open it, or open it again behind what was given. Raises as `reading_logs`."""
+        if self._opened > REOPENED:
+            raise self._cut(f"it was taken up again {REOPENED} times")
+        self._opened += 1
+        self._stream, self._followed = await self._reopen()
+        self._frames = FrameDecoder(after=self._frames.marks)
+        return self
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> LogChunk:
-        while True:
-            while not self._ready:
-                await self._read_on()
-            chunk = self._unless_given(self._ready.popleft())
-            if chunk is not None:
-                return chunk
+        while not self._ready:
+            await self._read_on()
+        return self._ready.popleft()
 
     async def _read_on(self) -> None:
         """Take in the next piece. Raises StopAsyncIteration at the end of all."""
+        assert self._stream is not None, "it is read before it is open"
         try:
             self._ready.extend(self._frames.feed(await anext(self._stream)))
         except ValueError as error:
@@ -59,18 +79,13 @@ class LogStream:
         except StopAsyncIteration:
             if self._frames.inside:
                 raise self._cut("it ended inside a frame") from None
-            if self._read_again is None:
+            if not self._followed:
                 raise
-            self._stream, self._read_again = await self._read_again(), None
-            self._skip = Counter(self._given)
-
-    def _unless_given(self, chunk: LogChunk) -> LogChunk | None:
-        """What of `chunk` is new; None where nothing is."""
-        skipped = min(self._skip[chunk.stream], len(chunk.data))
-        self._skip[chunk.stream] -= skipped
-        data = chunk.data[skipped:]
-        self._given[chunk.stream] += len(data)
-        return LogChunk(stream=chunk.stream, data=data) if data else None
+            await self.open()
+        if self._frames.trouble:
+            if not self._followed:
+                raise self._cut("the engine cannot read on in it")
+            await self.open()
 
     def _cut(self, why: str) -> DriverUnavailable:
         return DriverUnavailable(f"the log of {self._name} was cut off: {why}", advice="Read it again from its start.")
@@ -87,23 +102,20 @@ async def reading_logs(
         DriverUnavailable: the daemon cannot be reached, or refuses to give the log.
     """
     container = handle.id or handle.name
-    params = {"stdout": "1", "stderr": "1"}
+    params = {"stdout": "1", "stderr": "1", "timestamps": "1"}
     if since is not None:
         params["since"] = f"{since.timestamp():.6f}"
     async with AsyncExitStack() as stack:
 
-        async def read(**more: str) -> ByteStream:
+        async def reopen() -> tuple[ByteStream, bool]:
+            runs = await _is_running(api, handle) and follow
             try:
-                return await stack.enter_async_context(
-                    api.stream("GET", f"containers/{container}/logs", {**params, **more})
-                )
+                opened = api.stream("GET", f"containers/{container}/logs", {**params, "follow": "1" if runs else "0"})
+                return await stack.enter_async_context(opened), runs
             except Refused as refused:
                 raise _refusal(handle, refused) from refused
 
-        if await _is_running(api, handle) and follow:
-            yield LogStream(await read(follow="1"), handle.name, read)
-        else:
-            yield LogStream(await read(), handle.name)
+        yield await LogStream(handle.name, reopen).open()
 
 
 async def _is_running(api: DockerApi, handle: Handle) -> bool:

@@ -121,10 +121,10 @@ class DockerRecords:
         """
         opened = False
         try:
-            params = {"stdout": "1", "stderr": "1"}
+            params = {"stdout": "1", "stderr": "1", "timestamps": "0" if record.tty else "1"}
             async with self._api.stream("GET", f"containers/{record.id}/logs", params) as stream:
                 opened = True
-                yield _RawChunks(stream) if record.tty else LogStream(stream, record.name)
+                yield _RawChunks(stream) if record.tty else await LogStream.of(stream, record.name)
         except Refused as refused:
             if opened:
                 raise
