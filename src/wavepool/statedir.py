@@ -30,16 +30,20 @@ import re
 import secrets
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from wavepool.errors import InfrastructureError, InvariantBroken, RunLocked
 
 LOOK_PATIENCE_S = 0.2
 """How long a lock may be refused because somebody only looks whether it is held; a look takes microseconds."""
+
+BEAT_S = 30.0
+"""Between two signs of life of the process that works on a run."""
 
 REMOVAL_PATIENCE_S = 30.0
 """How long a new run waits for the removal of a network that it is about to use."""
@@ -118,8 +122,12 @@ class RunDir:
         return self.slots / f"{key}.{number}"
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, as_its_process: bool = True) -> Iterator[None]:
         """Hold the run: nobody else can until the block ends, or this process.
+
+        The process that works on the run touches the lock file all `BEAT_S`, so that `last_sign_of_life` is known
+        after its death. Whoever only clears up after one holds it with `as_its_process` False, which leaves that time
+        as it was.
 
         Raises:
             RunLocked: another process holds it (or this one does, elsewhere).
@@ -129,10 +137,19 @@ class RunDir:
         with _opened(self._lock) as descriptor:
             if not _take(descriptor, fcntl.LOCK_EX, patience_s=LOOK_PATIENCE_S):
                 raise RunLocked(self.id, self.holder())
+            before = os.fstat(descriptor)
             with _told(self._lock, "write"):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
-            yield
+            if as_its_process:
+                with _beating(descriptor):
+                    yield
+                return
+            try:
+                yield
+            finally:
+                if before.st_size:  # else it was made just now
+                    os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def is_live(self) -> bool:
         """True while a process holds the run. Creates nothing.
@@ -145,6 +162,13 @@ class RunDir:
         with _opened(self._lock, os.O_RDONLY) as descriptor:  # nothing needs to be writable for a look
             # A shared lock, so that two who look do not take each other for a run.
             return not _take(descriptor, fcntl.LOCK_SH, patience_s=0.0)
+
+    def last_sign_of_life(self) -> datetime | None:
+        """When a process was last seen to work on the run, to `BEAT_S`; None where none ever held it."""
+        try:
+            return datetime.fromtimestamp(self._lock.stat().st_mtime, UTC)
+        except OSError:
+            return None
 
     def holder(self) -> str:
         """Process id and host of the last holder, for people; empty if unknown. No proof that it lives."""
@@ -291,6 +315,25 @@ def _opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
             # Closing alone would not drop it while a child of ours stands between fork and exec with a copy.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
+
+
+@contextmanager
+def _beating(descriptor: int) -> Iterator[None]:
+    """Touch the file all `BEAT_S` until the block ends, in a thread: it must go on while an event loop is busy."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_S):
+            with contextlib.suppress(OSError):  # a full disk or a lost mount is told where something is written
+                os.utime(descriptor)
+
+    beater = threading.Thread(target=beat, name="sign-of-life", daemon=True)
+    beater.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beater.join()
 
 
 def _make_private(directory: Path) -> None:

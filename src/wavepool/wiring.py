@@ -12,11 +12,15 @@ from wavepool.budget import Budget, budget_nodes
 from wavepool.core.facts import RunOpened
 from wavepool.drivers.base import Driver, DriverFacts, PullProgress, SupportsKeeping
 from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.docker.holdings import DockerHoldings
 from wavepool.drivers.docker.records import DockerRecords
+from wavepool.drivers.holdings import Holdings
 from wavepool.drivers.process import ProcessDriver
+from wavepool.drivers.process.holdings import ProcessHoldings
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.listener import Listener
 from wavepool.engine.order import Order, secret_advice
+from wavepool.engine.recover.reaper import Engines
 from wavepool.engine.recovery import Replayed, take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
@@ -275,6 +279,52 @@ async def open_engine() -> AsyncIterator[tuple[Driver, DockerRecords]]:
 def process_driver(directory: Path) -> Driver:
     """A driver for plain processes that keeps its records in `directory`; the caller opens and closes it."""
     return ProcessDriver(base_dir=directory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryTools:
+    """What `wavepool recover` looks with, and acts with.
+
+    Attributes:
+        holdings: of every engine that may have something of this owner.
+        engines: the same by driver name, with the drivers.
+        unasked: driver -> why its engine is not asked.
+    """
+
+    holdings: tuple[Holdings, ...]
+    engines: Engines
+    unasked: Mapping[str, str]
+
+
+@asynccontextmanager
+async def open_recovery(state_dir: StateDir, *, driver: str) -> AsyncIterator[RecoveryTools]:
+    """All engines that the state directory may have used: Docker, and this host's processes if it ever had any.
+
+    Args:
+        driver: ``auto``, or the only one to be asked.
+    """
+    async with AsyncExitStack() as stack:
+        holdings: dict[str, Holdings] = {}
+        drivers: dict[str, Driver] = {}
+        unasked: dict[str, str] = {}
+        if driver == "process":
+            unasked["docker"] = "--driver process leaves it out"
+        else:
+            holdings["docker"] = await stack.enter_async_context(DockerHoldings())
+            drivers["docker"] = await stack.enter_async_context(DockerDriver())
+        records = state_dir.path / "processes"
+        if driver == "docker":
+            unasked["process"] = "--driver docker leaves it out"
+        elif records.is_dir():  # opening the driver would make it
+            drivers["process"] = await stack.enter_async_context(process_driver(records))
+            holdings["process"] = ProcessHoldings(base_dir=records, driver=drivers["process"])
+        engines = Engines(holdings=holdings, drivers=drivers)
+        yield RecoveryTools(holdings=tuple(holdings.values()), engines=engines, unasked=unasked)
+
+
+def journal_of(files: RunDir, owner: str) -> Journal:
+    """The journal of a run that is held by this process; the caller opens and closes it."""
+    return SqliteJournal(files.journal, owner=owner, run_id=files.id, must_exist=True)
 
 
 async def open_driver(

@@ -15,6 +15,8 @@ from wavepool.cli.output import check_directory, check_output
 from wavepool.cli.request import RawOptions, build_request, read_plan
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
+from wavepool.engine.recover.dead_runs import dead_run_lines
+from wavepool.statedir import StateDir
 from wavepool.wiring import run_plan
 
 
@@ -113,6 +115,8 @@ def run(
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
         for warning in plan.warnings:
             screen.notice(f"warning: {warning}")
+        for line in dead_run_lines(StateDir(settings.state_dir), but=request.run_id):
+            screen.notice(line)
         report = anyio.run(on_screen, partial(run_plan, request), screen)
         deliver(report, settings, screen, output)
     raise typer.Exit(report.exit_code)

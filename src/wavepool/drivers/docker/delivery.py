@@ -8,10 +8,14 @@ import secrets as randomness
 import shutil
 import stat
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
+from wavepool.drivers.holdings import HeldSecrets
 from wavepool.errors import NotStarted
 
+_MARK = ".of-"
+"""Start of the name of the file that says whose secrets those beside it are; no attempt's name starts with a dot."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _IDS = re.compile(r"(\d+)(?::(\d+))?")
 
@@ -44,8 +48,10 @@ class SecretStore:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def place(self, name: str, secrets: Mapping[str, bytes], user: str) -> Path:
+    def place(self, name: str, secrets: Mapping[str, bytes], user: str, *, owner: str = "", run_id: str = "") -> Path:
         """Write the secrets of attempt `name` for the container user `user`; returns their directory.
+
+        Beside it a file says which owner's and which run's they are: a name alone makes nothing ours.
 
         Files have mode 0400 and belong to that user. Where we may not give them away (we are not root) and it is not
         us, or the user is a name that only the image knows, they are readable by all: the directory above lets only
@@ -57,9 +63,10 @@ class SecretStore:
         """
         self._open_root()
         directory = self._root / name
+        self._mark(name).write_text(f"{owner} {run_id}\n", "utf-8")  # first, so that none is ever without it
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)
-        owner = _owner(user)
+        holder = _owner(user)
         for secret, value in secrets.items():
             if not _NAME.fullmatch(secret):
                 raise NotStarted(
@@ -68,9 +75,22 @@ class SecretStore:
             path = directory / secret
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400), "wb") as file:
                 file.write(value)
-            _give(path, owner, private=0o400, public=0o444)
-        _give(directory, owner, private=0o500, public=0o555)
+            _give(path, holder, private=0o400, public=0o444)
+        _give(directory, holder, private=0o500, public=0o555)
         return directory
+
+    def held(self, owner: str) -> tuple[HeldSecrets, ...]:
+        """The secrets that were put down for this owner's attempts and are still there."""
+        found: list[HeldSecrets] = []
+        for mark in sorted(self._root.glob(f"{_MARK}*")):
+            try:
+                whose, _, run_id = mark.read_text("utf-8").strip().partition(" ")
+                since = datetime.fromtimestamp(mark.stat().st_mtime, UTC)
+            except OSError:
+                continue  # gone since, or not ours to read
+            if whose == owner:
+                found.append(HeldSecrets(name=mark.name.removeprefix(_MARK), run_id=run_id, since=since))
+        return tuple(found)
 
     def discard(self, name: str) -> None:
         """Delete the secrets of attempt `name`; none there is fine.
@@ -82,10 +102,14 @@ class SecretStore:
         try:
             shutil.rmtree(directory)
         except FileNotFoundError:
-            return
+            pass
         except PermissionError:  # not root, and the directory is ours but not writable
             directory.chmod(0o700)
             shutil.rmtree(directory)
+        self._mark(name).unlink(missing_ok=True)
+
+    def _mark(self, name: str) -> Path:
+        return self._root / f"{_MARK}{name}"
 
     def _open_root(self) -> None:
         try:

@@ -210,7 +210,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars):
             prompt_dir = await anyio.to_thread.run_sync(write_prompt, spec.slot, spec.prompt)
             secrets_dir = None
             if spec.secrets:
-                secrets_dir = await anyio.to_thread.run_sync(self._secrets.place, spec.name, spec.secrets, user)
+                secrets_dir = await anyio.to_thread.run_sync(self._place_secrets, spec, user)
         except OSError as error:
             raise NotStarted(f"{spec.name}: its prompt or secrets cannot be written: {error}") from error
         socket = self._api.address.removeprefix("unix://") if self._api.address.startswith("unix://") else ""
@@ -222,6 +222,9 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars):
             own_network_id=own_network_id,
             host_gateway=await self._knows_gateway(),
         )
+
+    def _place_secrets(self, spec: AttemptSpec, user: str) -> Path:
+        return self._secrets.place(spec.name, spec.secrets, user, owner=spec.owner, run_id=spec.run_id)
 
     async def _is_remote(self) -> bool:
         if self._info is None:

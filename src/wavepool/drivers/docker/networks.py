@@ -106,6 +106,28 @@ class Networks:
                 errors.append(_not_removed(network["Name"], error))
         return removed, errors
 
+    async def remove_known(self, network_id: str, name: str) -> str:
+        """Remove a network that was found to be ours, unless something refers to it; empty, or why it is still there.
+
+        Raises:
+            DriverUnavailable: the daemon cannot be reached.
+        """
+        try:
+            if await self._remove_unused(network_id) or await self._is_gone(network_id):
+                return ""
+        except (Refused, Unknown) as error:
+            return _not_removed(name, error)
+        return f"network {name} is used by a container"
+
+    async def _is_gone(self, network_id: str) -> bool:
+        try:
+            await self._api.read(f"networks/{network_id}")
+        except Refused as refused:
+            if refused.status == 404:
+                return True
+            raise
+        return False
+
     async def _named(self, name: str) -> list[dict[str, Any]]:
         """All networks of exactly this name (the daemon's own filter finds parts of names too), the oldest first."""
         found = await self._list({"name": [name]})

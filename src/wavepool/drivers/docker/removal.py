@@ -96,6 +96,10 @@ class Remover:
             errors=(*removed.errors, *errors),
         )
 
+    async def remove_known(self, target: Target) -> str:
+        """Remove a container that was found to be ours, whatever its role; an empty text, or why it is still there."""
+        return await self._remove_one(target)
+
     async def _kill(self, handle: Handle, container_id: str, cause: Refused) -> None:
         """The stop was refused (a task that cannot be signalled, a busy daemon): kill is all that is left."""
         try:
