@@ -9,6 +9,8 @@
     └── runs/<run id>/
         ├── lock             held (flock) as long as a process works on the run; names that process for people
         ├── journal.db       journal.db-tip beside it says how many facts it must hold
+        ├── control.sock     0600: looks and cancels, served by the process that works on the run
+        ├── detached.log     what a process that was started with --detach had to say
         ├── results.json
         ├── logs/            output of attempts
         ├── slots/           <task key>.<attempt number>/, one for each attempt
@@ -70,6 +72,8 @@ class RunDir:
         journal: the journal's file.
         results: the results file.
         logs, slots, artifacts, data: directories.
+        control: the socket of the process that works on it, if one does.
+        detached_log: stdout and stderr of the process that was started with `--detach`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,6 +85,8 @@ class RunDir:
         self.slots = path / "slots"
         self.artifacts = path / "artifacts"
         self.data = path / "data"
+        self.control = path / "control.sock"
+        self.detached_log = path / "detached.log"
         self._lock = path / "lock"
 
     def create(self) -> None:

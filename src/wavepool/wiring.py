@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from wavepool.budget import Budget, budget_nodes
@@ -18,11 +19,13 @@ from wavepool.drivers.holdings import Holdings
 from wavepool.drivers.process import ProcessDriver
 from wavepool.drivers.process.holdings import ProcessHoldings
 from wavepool.engine.clock import SystemClock
+from wavepool.engine.control import ControlServer
 from wavepool.engine.listener import Listener
 from wavepool.engine.order import Order, secret_advice
 from wavepool.engine.recover.reaper import Engines
 from wavepool.engine.recovery import Replayed, take_up
 from wavepool.engine.report import RunReport
+from wavepool.engine.retrying import tasks_to_retry
 from wavepool.engine.session import Session
 from wavepool.errors import DriverUnavailable, SettingError, WavepoolError, first_of_ours
 from wavepool.host import read_memory
@@ -66,11 +69,19 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """Who is told what. `notice` gets sentences for a person; `pulling` the progress of image pulls."""
+    """Who is told what.
+
+    Attributes:
+        listeners: get the facts, from the first one on.
+        notice: gets sentences for a person.
+        pulling: gets the progress of image pulls.
+        held: called with the run's directory when this process holds the run, and others can look at it.
+    """
 
     listeners: Sequence[Listener] = ()
     notice: Callable[[str], None] = lambda text: None
     pulling: PullProgress | None = None
+    held: Callable[[RunDir], None] = lambda files: None
 
 
 async def run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
@@ -87,23 +98,25 @@ async def run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         return await _run_plan(request, hooks)
 
 
-async def resume_run(
-    run_id: str,
-    *,
-    state_dir: Path,
-    hooks: Hooks | None = None,
-    secrets: Mapping[str, bytes] | None = None,
-    environ: Mapping[str, str] | None = None,
-    signals: bool = False,
-) -> RunReport:
-    """Go on with a run by its journal alone, on the driver that it began on; one that is over is only told again.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoingOn:
+    """How a run is gone on with.
 
-    Args:
-        run_id: a run of `state_dir`.
+    Attributes:
         hooks: who is told what; listeners are told the facts from the first one on.
         secrets: name -> value, for those that are not to be read again from where the journal says.
         environ: where to read the others; None for this process's environment.
         signals: the run owns SIGINT and SIGTERM (main thread only).
+    """
+
+    hooks: Hooks = field(default_factory=Hooks)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    environ: Mapping[str, str] | None = field(default=None, repr=False)
+    signals: bool = False
+
+
+async def resume_run(run_id: str, *, state_dir: Path, how: GoingOn | None = None) -> RunReport:
+    """Go on with a run by its journal alone, on the driver that it began on; one that is over is only told again.
 
     Raises:
         SettingError: there is no such run, or a secret of it cannot be read any more.
@@ -111,14 +124,30 @@ async def resume_run(
         InfrastructureError: as `run_plan`.
     """
     with _unwrapped():
-        return await _resume_run(
-            run_id,
-            StateDir(state_dir),
-            hooks or Hooks(),
-            secrets=secrets or {},
-            environ=os.environ if environ is None else environ,
-            signals=signals,
-        )
+        return await _go_on(run_id, StateDir(state_dir), how or GoingOn())
+
+
+async def retry_run(
+    run_id: str, tasks: Sequence[str] = (), *, state_dir: Path, how: GoingOn | None = None
+) -> RunReport:
+    """Try `tasks` again (none: all that failed), with what was skipped because of them, and go on with the run.
+
+    Raises:
+        SettingError: as `resume_run`; or one of `tasks` cannot be tried again.
+        RunLocked, InfrastructureError: as `resume_run`.
+    """
+    with _unwrapped():
+        return await _go_on(run_id, StateDir(state_dir), how or GoingOn(), retry=tasks)
+
+
+async def end_run(run_id: str, *, state_dir: Path, how: GoingOn | None = None) -> RunReport:
+    """Stop whatever still runs of a run that no process works on, and leave nothing of it; it can still be resumed.
+
+    Raises:
+        SettingError, RunLocked, InfrastructureError: as `resume_run`; secrets are not needed.
+    """
+    with _unwrapped():
+        return await _go_on(run_id, StateDir(state_dir), how or GoingOn(), cancelled=True)
 
 
 async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
@@ -137,10 +166,13 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         # A new run gets its directory when nothing can refuse it any more.
         rules = with_budget(request, found, resumed=exists)
         held = held or await _hold(stack, state_dir, files, hooks.listeners)
+        secrets = request.secrets
+        if held.replayed is not None and not held.replayed.is_over:
+            secrets = _secrets_of(held.replayed, GoingOn(hooks=hooks, secrets=secrets))
         session = Session(
             order=Order(plan=request.plan, rules=rules, surroundings=request.surroundings),
             replayed=held.replayed,
-            secrets=_secrets_of(held.replayed, request.secrets, os.environ),
+            secrets=secrets,
             driver=driver,
             driver_facts=found,
             journal=held.journal,
@@ -150,39 +182,42 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
             listeners=hooks.listeners,
             pulling=hooks.pulling,
             notice=hooks.notice,
+            control=ControlServer(files),
+            held=partial(hooks.held, files),
             signals=request.signals,
         )
         return await session.run()
 
 
-async def _resume_run(
-    run_id: str,
-    state_dir: StateDir,
-    hooks: Hooks,
-    *,
-    secrets: Mapping[str, bytes],
-    environ: Mapping[str, str],
-    signals: bool,
+async def _go_on(
+    run_id: str, state_dir: StateDir, how: GoingOn, *, retry: Sequence[str] | None = None, cancelled: bool = False
 ) -> RunReport:
-    files = known_run(state_dir, run_id)
+    files, hooks = known_run(state_dir, run_id), how.hooks
     async with AsyncExitStack() as stack:
         held = await _hold(stack, state_dir, files, hooks.listeners)
-        if held.replayed is None:
+        replayed = held.replayed
+        if replayed is None:
             raise _never_began(run_id)
-        read = _secrets_of(held.replayed, secrets, environ)
-        if held.replayed.is_over:
-            hooks.notice(f"run {run_id} is over; this is what came of it")
+        chosen = None if retry is None else tasks_to_retry(replayed.state, retry)
+        if retry is not None and chosen is None:
+            hooks.notice(f"nothing of run {run_id} failed: there is nothing to try again")
+        over = replayed.is_over and chosen is None
+        if over:
+            hooks.notice(f"run {run_id} is over: this is what came of it")
+        values = {} if over or cancelled else _secrets_of(replayed, how)
         try:
-            driver, found = await _journaled_driver(stack, held.replayed.state.run, state_dir)
+            driver, found = await _journaled_driver(stack, replayed.state.run, state_dir)
         except DriverUnavailable as error:
-            if not held.replayed.is_over:
+            if not over:
                 raise
             hooks.notice(f"nobody looked whether anything is left of it: {error.message}")
             return RunReport.of(held.journal.replay())
         session = Session(
             order=None,
-            replayed=held.replayed,
-            secrets=read,
+            replayed=replayed,
+            retry=chosen,
+            cancelled=cancelled,
+            secrets=values,
             driver=driver,
             driver_facts=found,
             journal=held.journal,
@@ -192,7 +227,9 @@ async def _resume_run(
             listeners=hooks.listeners,
             pulling=hooks.pulling,
             notice=hooks.notice,
-            signals=signals,
+            control=ControlServer(files),
+            held=partial(hooks.held, files),
+            signals=how.signals,
         )
         return await session.run()
 
@@ -240,17 +277,16 @@ def _never_began(run_id: str) -> SettingError:
     )
 
 
-def _secrets_of(
-    replayed: Replayed | None, given: Mapping[str, bytes], environ: Mapping[str, str]
-) -> Mapping[str, bytes]:
+def _secrets_of(replayed: Replayed, how: GoingOn) -> Mapping[str, bytes]:
     """The values that the run needs: those given now, the others from where it was told to read them."""
-    if replayed is None or replayed.is_over:
-        return given
-    values = dict(given)
-    for source in replayed.state.run.surroundings.secrets:
+    values = {**how.secrets}
+    sources = replayed.state.run.surroundings.secrets
+    for name in sorted(values.keys() - {source.name for source in sources}):
+        how.hooks.notice(f"the run was started without secret {name}, and goes on without it")
+    for source in sources:
         if source.name not in values:
             try:
-                values[source.name] = read_secret(source, environ)
+                values[source.name] = read_secret(source, os.environ if how.environ is None else how.environ)
             except SettingError as error:
                 error.advice = secret_advice(source)
                 raise

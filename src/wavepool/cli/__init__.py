@@ -8,7 +8,21 @@ import sys
 
 import typer
 
-from wavepool.cli import chaos, cleanup, doctor, logs, monitor, recover, resume, run, runs, show, spawn
+from wavepool.cli import (
+    attach,
+    cancel,
+    chaos,
+    cleanup,
+    doctor,
+    logs,
+    monitor,
+    recover,
+    resume,
+    run,
+    runs,
+    show,
+    spawn,
+)
 from wavepool.errors import WavepoolError, first_of_ours
 from wavepool.listeners.lines import swallow_rest
 
@@ -20,7 +34,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (run, resume, recover, runs, show, logs, spawn, monitor, cleanup, doctor, chaos):
+for verb in (
+    run,
+    resume,
+    cancel,
+    attach,
+    recover,
+    runs,
+    show,
+    logs,
+    spawn,
+    monitor,
+    cleanup,
+    doctor,
+    chaos,
+):
     verb.register(app)
 
 INTERRUPTED = 130

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -15,26 +16,32 @@ from wavepool.config import Settings
 from wavepool.engine.cache import keep_iteration
 from wavepool.engine.report import RunReport
 from wavepool.errors import InfrastructureError, WavepoolError
-from wavepool.statedir import StateDir
+from wavepool.statedir import RunDir, StateDir
 from wavepool.wiring import Hooks
 
 
-async def on_screen(work: Callable[[Hooks], Awaitable[RunReport]], screen: Screen) -> RunReport:
-    """The work, with the screen told of it and brought up to date beside it."""
+async def on_screen(
+    work: Callable[[Hooks], Awaitable[RunReport]], screen: Screen, held: Callable[[RunDir], None] | None = None
+) -> RunReport:
+    """The work, with the screen told of it and brought up to date beside it; `held` is called when the run is held."""
+    hooks = Hooks(listeners=screen.listeners, notice=screen.notice, pulling=screen.pulling)
     async with anyio.create_task_group() as group:
-        group.start_soon(_tick, screen)
-        report = await work(Hooks(listeners=screen.listeners, notice=screen.notice, pulling=screen.pulling))
+        group.start_soon(ticking, screen)
+        report = await work(hooks if held is None else replace(hooks, held=held))
         group.cancel_scope.cancel()
     return report
 
 
-async def _tick(screen: Screen) -> None:
+async def ticking(screen: Screen) -> None:
+    """Bring it up to date, until this is cancelled."""
     while True:
         await anyio.sleep(TICK_S)
         screen.tick()
 
 
-def deliver(report: RunReport, settings: Settings, screen: Screen, output: Path | None) -> None:
+def deliver(
+    report: RunReport, settings: Settings, screen: Screen, output: Path | None, *, to_stdout: bool = True
+) -> None:
     """The result, everywhere it was asked for: the run's directory, --cache, --output, stdout; the summary last.
 
     Raises:
@@ -53,7 +60,7 @@ def deliver(report: RunReport, settings: Settings, screen: Screen, output: Path 
         if output is not None:
             write_json(output, result)
     with _noting(troubles):
-        screen.finish(result)
+        screen.finish(result, to_stdout=to_stdout)
     print_summary(result, screen.console, state_dir=settings.state_dir)
     if troubles:
         raise InfrastructureError(troubles[0].message, advice=troubles[0].advice) from troubles[0]

@@ -29,7 +29,7 @@ from wavepool.journal.base import Journal
 from wavepool.listeners.wording import printable
 from wavepool.statedir import RunDir, StateDir
 from wavepool.units import format_duration, parse_duration
-from wavepool.wiring import Hooks, RecoveryTools, journal_of, open_recovery, resume_run
+from wavepool.wiring import GoingOn, Hooks, RecoveryTools, journal_of, open_recovery, resume_run
 
 DEFAULT_GRACE = "10m"
 
@@ -111,7 +111,8 @@ def _reaper(settings: Settings, state_dir: StateDir, owner: str, tools: Recovery
         return journal_of(files, owner)
 
     async def resume(run_id: str) -> str:
-        report = await resume_run(run_id, state_dir=settings.state_dir, hooks=Hooks(notice=progress_line), signals=True)
+        how = GoingOn(hooks=Hooks(notice=progress_line), signals=True)
+        report = await resume_run(run_id, state_dir=settings.state_dir, how=how)
         return report.outcome.value if report.outcome is not None else "unfinished"
 
     return Reaper(

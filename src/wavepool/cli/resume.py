@@ -1,30 +1,39 @@
-"""`wavepool resume RUN`: go on with a run whose process has ended, by its journal alone."""
+"""`wavepool resume RUN` and `wavepool retry RUN`: go on with a run by its journal alone."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated
 
 import anyio
 import typer
 
 from wavepool.cli import options
 from wavepool.cli.delivery import deliver, on_screen
+from wavepool.cli.detach import detached
 from wavepool.cli.output import check_directory, check_output
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
+from wavepool.config import Settings
 from wavepool.engine.report import RunReport
+from wavepool.errors import SettingError
 from wavepool.inputs import parse_secrets, read_secret
-from wavepool.wiring import Hooks, resume_run
+from wavepool.statedir import RunDir, StateDir
+from wavepool.wiring import GoingOn, Hooks, known_run, resume_run, retry_run
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
+    """Add the verbs to the command line."""
     app.command(name="resume")(resume)
+    app.command(name="retry")(retry)
 
 
 def resume(
     run_id: options.RunId,
     secret: options.Secret = None,
+    detach: options.Detach = False,
     state_dir: options.StateDirectory = None,
     poll_interval: options.PollInterval = None,
     cache: options.Cache = None,
@@ -37,16 +46,69 @@ def resume(
     What still runs is adopted, what ended meanwhile is collected with its logs and exit code, the rest is started: by
     the rules and on the driver that the run began with. Exit codes are those of `wavepool run`.
     """
+    settings = _settings(state_dir, poll_interval, cache, output)
+
+    async def work(how: GoingOn) -> RunReport:
+        return await resume_run(run_id, state_dir=settings.state_dir, how=how)
+
+    files = known_run(StateDir(settings.state_dir), run_id)
+    _go_on(work, files, settings, secret or (), output, json_lines=json_lines, verbose=verbose, detach=detach)
+
+
+def retry(
+    run_id: options.RunId,
+    tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks to try again.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All that did not succeed, instead of TASKs.")] = False,
+    secret: options.Secret = None,
+    detach: options.Detach = False,
+    state_dir: options.StateDirectory = None,
+    poll_interval: options.PollInterval = None,
+    cache: options.Cache = None,
+    output: options.Output = None,
+    json_lines: options.JsonLines = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Try tasks of RUN again, and all that was skipped because of them; then go on with it, as `wavepool resume`.
+
+    Each has all attempts that the rules of the run allow once more. Earlier verdicts stay in the journal and, as
+    `retried_because`, in the result.
+    """
+    settings = _settings(state_dir, poll_interval, cache, output)
+    if failed == bool(tasks):
+        raise SettingError("--failed", "both" if failed else "nothing", "either --failed, or tasks by their ids")
+
+    async def work(how: GoingOn) -> RunReport:
+        return await retry_run(run_id, tasks or (), state_dir=settings.state_dir, how=how)
+
+    files = known_run(StateDir(settings.state_dir), run_id)
+    _go_on(work, files, settings, secret or (), output, json_lines=json_lines, verbose=verbose, detach=detach)
+
+
+def _settings(state_dir: str | None, poll_interval: str | None, cache: str | None, output: Path | None) -> Settings:
     settings = settings_of(state_dir=state_dir, poll_interval=poll_interval, cache=cache)
     check_output(output)
     check_directory(settings.cache, option="--cache")
-    sources = parse_secrets(secret or ())
-    secrets = {source.name: read_secret(source, os.environ) for source in sources}
+    return settings
 
-    async def work(hooks: Hooks) -> RunReport:
-        return await resume_run(run_id, state_dir=settings.state_dir, hooks=hooks, secrets=secrets, signals=True)
+
+def _go_on(
+    work: Callable[[GoingOn], Awaitable[RunReport]],
+    files: RunDir,
+    settings: Settings,
+    secret: Sequence[str],
+    output: Path | None,
+    *,
+    json_lines: bool,
+    verbose: bool,
+    detach: bool,
+) -> None:
+    secrets = {source.name: read_secret(source, os.environ) for source in parse_secrets(secret)}
+    held = detached(files) if detach else None
+
+    async def with_hooks(hooks: Hooks) -> RunReport:
+        return await work(GoingOn(hooks=hooks, secrets=secrets, signals=True))
 
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
-        report = anyio.run(on_screen, work, screen)
+        report = anyio.run(on_screen, with_hooks, screen, held)
         deliver(report, settings, screen, output)
     raise typer.Exit(report.exit_code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
@@ -10,13 +12,14 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.delivery import deliver, on_screen
+from wavepool.cli.detach import detached
 from wavepool.cli.dryrun import print_rehearsal
 from wavepool.cli.output import check_directory, check_output
 from wavepool.cli.request import RawOptions, build_request, read_plan
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
 from wavepool.engine.recover.dead_runs import dead_run_lines
-from wavepool.statedir import StateDir
+from wavepool.statedir import StateDir, new_run_id
 from wavepool.wiring import run_plan
 
 
@@ -63,6 +66,7 @@ def run(
     state_dir: options.StateDirectory = None,
     poll_interval: options.PollInterval = None,
     cache: options.Cache = None,
+    detach: options.Detach = False,
     output: options.Output = None,
     json_lines: options.JsonLines = False,
     dry_run: options.DryRun = False,
@@ -112,11 +116,16 @@ def run(
     if dry_run or settings.spawn_dry_run:
         print_rehearsal(request, as_json=json_lines)
         return
+    held = None
+    if detach:
+        run_id = request.run_id or new_run_id(datetime.now(UTC))
+        request = replace(request, run_id=run_id)
+        held = detached(StateDir(request.state_dir).run(run_id))
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
         for warning in plan.warnings:
             screen.notice(f"warning: {warning}")
         for line in dead_run_lines(StateDir(settings.state_dir), but=request.run_id):
             screen.notice(line)
-        report = anyio.run(on_screen, partial(run_plan, request), screen)
+        report = anyio.run(on_screen, partial(run_plan, request), screen, held)
         deliver(report, settings, screen, output)
     raise typer.Exit(report.exit_code)

@@ -60,7 +60,7 @@ class Screen:
         """How far the pull of an image is."""
         self.notice(f"pulling {image}: {text}")
 
-    def finish(self, result: Mapping[str, Any]) -> None:
+    def finish(self, result: Mapping[str, Any], *, to_stdout: bool = True) -> None:
         """End the display, and write the result to stdout; not where that is a terminal: the summary says it.
 
         Raises:
@@ -69,7 +69,7 @@ class Screen:
         self._shown.close()
         if self._json_lines is not None:
             self._json_lines.finish(result)
-        elif not sys.stdout.isatty():
+        elif to_stdout and not sys.stdout.isatty():
             try:
                 print_result(result)
             except BrokenPipeError:  # whoever read it had enough, which is no failure of the run

@@ -57,7 +57,7 @@ def check_same_run(
     order: Order | None,
     *,
     driver: str,
-    secrets: Collection[str],
+    secrets: Collection[str] | None,
     notice: Callable[[str], None],
 ) -> None:
     """See that the run can be gone on with; what was asked for otherwise than it began is told to `notice`.
@@ -66,7 +66,7 @@ def check_same_run(
         replayed: the run.
         order: what was asked for; None for nothing but to go on.
         driver: the name of the one that is here.
-        secrets: the names of those whose values are here.
+        secrets: the names of those whose values are here; None where nothing will be started.
 
     Raises:
         SettingError: it is of another plan, or a secret of it is missing.
@@ -81,7 +81,7 @@ def check_same_run(
             advice=f"Bring {run.driver} back, or leave --run-id out for a new run.",
         )
     for source in run.surroundings.secrets:
-        if source.name not in secrets and not replayed.is_over:
+        if secrets is not None and source.name not in secrets:
             raise SettingError("--secret", source.name, "to be given again", advice=secret_advice(source))
 
 

@@ -5,17 +5,18 @@ The caller holds the run's lock, opened the driver and the journal, and took up 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
 
 from wavepool.core import decide, events
 from wavepool.core.facts import Outcome
-from wavepool.core.state import RunState, TaskStatus
+from wavepool.core.state import RunState, TaskState, TaskStatus
 from wavepool.drivers.base import Driver, DriverFacts, Needs, NetworkNeed, PullProgress
 from wavepool.engine.clock import Clock
+from wavepool.engine.control import ControlServer
 from wavepool.engine.listener import Listener
 from wavepool.engine.loop import Engine
 from wavepool.engine.order import Order, check_same_run, opened_run
@@ -27,7 +28,7 @@ from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import InfrastructureError, InvariantBroken
 from wavepool.journal.base import Journal
-from wavepool.model import Isolation, Task
+from wavepool.model import Isolation, Task, VerdictKind
 from wavepool.plan import check_capacity
 from wavepool.statedir import RunDir, StateDir
 
@@ -39,17 +40,35 @@ class Begun:
     state: RunState
     opened: events.Opened | None = None
     replayed: Replayed | None = None
+    retry: Sequence[str] | None = None
 
     def ahead(self) -> Iterable[Task]:
         """The tasks that may still have an attempt."""
         if self.opened is not None:
             return (task for piece in self.opened.tasks for task in piece.tasks)
-        return (entry.task for entry in self.state.order if entry.status is not TaskStatus.FINAL)
+        again = self.retry is not None  # which ones exactly only the core knows
+        return (e.task for e in self.state.order if e.status is not TaskStatus.FINAL or _may_follow(e, again))
 
     @property
     def is_over(self) -> bool:
         """True where nothing is left to be done, not even by a resume."""
-        return self.replayed is not None and self.replayed.is_over
+        return self.replayed is not None and self.replayed.is_over and self.retry is None
+
+
+def _may_follow(entry: TaskState, again: bool) -> bool:
+    return again and entry.verdict is not VerdictKind.SUCCESS
+
+
+class Interrupt:
+    """Ctrl-C, SIGTERM or a cancel: what is being prepared is given up; what runs is drained, with `force` stopped."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.preparing = anyio.CancelScope()
+        self._engine = engine
+
+    def __call__(self, force: bool) -> None:
+        self.preparing.cancel()
+        self._engine.interrupt(force=force)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +79,19 @@ class Session:
         order: of a new run; one that is gone on with must be of this very plan, and keeps its own rules. None goes on
             by the journal alone.
         replayed: what the journal holds, taken up just now; None for a new run.
+        retry: tasks that are tried again before the run is gone on with; None for none.
+        cancelled: go on only to stop what still runs.
         secrets: name -> value.
         notice: gets sentences for a person.
+        control: lets other processes look and cancel; None for none of that.
+        held: called when this process can be looked at, before anything is prepared.
         signals: forward SIGINT and SIGTERM to the engine (main thread only).
     """
 
     order: Order | None
     replayed: Replayed | None = None
+    retry: Sequence[str] | None = None
+    cancelled: bool = False
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     driver: Driver
     driver_facts: DriverFacts
@@ -77,6 +102,8 @@ class Session:
     listeners: Sequence[Listener] = ()
     pulling: PullProgress | None = None
     notice: Callable[[str], None] = lambda text: None
+    control: ControlServer | None = None
+    held: Callable[[], None] = lambda: None
     signals: bool = False
 
     async def run(self) -> RunReport:
@@ -90,24 +117,26 @@ class Session:
         begun = self._begin()
         specs = self._specs(begun.state)
         engine = self._engine(begun.state, specs)
-        preparing = anyio.CancelScope()
-
-        def interrupt(force: bool) -> None:
-            preparing.cancel()
-            engine.interrupt(force=force)
-
+        interrupt = Interrupt(engine)
         with engine:
-            async with anyio.create_task_group() as group:
-                if self.signals:  # to the very end: a SIGTERM during the release must not leave the half of it
-                    group.start_soon(forward_interrupts, interrupt)
-                try:
-                    began = await self._work(begun, engine, specs, preparing)
-                except anyio.get_cancelled_exc_class():
-                    if engine.state.outcome is not None:  # else what runs was not stopped: a resume adopts it
-                        await self._release(specs)
-                    raise
-                left = await self._release(specs)
-                group.cancel_scope.cancel()
+            async with self._served(begun.state, interrupt):
+                report = await self._run(begun, engine, specs, interrupt)
+                if self.control is not None:
+                    await self.control.finish(report.result)
+        return report
+
+    async def _run(self, begun: Begun, engine: Engine, specs: SpecBuilder, interrupt: Interrupt) -> RunReport:
+        async with anyio.create_task_group() as group:
+            if self.signals:  # to the very end: a SIGTERM during the release must not leave the half of it
+                group.start_soon(forward_interrupts, interrupt)
+            try:
+                began = await self._work(begun, engine, specs, interrupt)
+            except anyio.get_cancelled_exc_class():
+                if engine.state.outcome is not None:  # else what runs was not stopped: a resume adopts it
+                    await self._release(specs)
+                raise
+            left = await self._release(specs)
+            group.cancel_scope.cancel()
         await self.journal.sync()
         report = RunReport.of(self.journal.replay())
         report.left_behind = left  # whatever an attempt left, the release has tried again
@@ -115,10 +144,30 @@ class Session:
             report.outcome = Outcome.INTERRUPTED
         return report
 
+    @asynccontextmanager
+    async def _served(self, state: RunState, interrupt: Interrupt) -> AsyncIterator[None]:
+        """Other processes can look and cancel inside the block; a host that has no sockets loses only that."""
+        async with AsyncExitStack() as stack:
+            if self.control is not None:
+                try:
+                    await stack.enter_async_context(self.control.serving(state, interrupt))
+                except OSError as error:
+                    self.notice(f"run {self.files.id} cannot be attached to or cancelled from elsewhere: {error}")
+            self.held()
+            yield
+
     def _begin(self) -> Begun:
         if self.replayed is not None:
-            check_same_run(self.replayed, self.order, driver=self.driver.name, secrets=self.secrets, notice=self.notice)
-            return Begun(state=self.replayed.state, replayed=self.replayed)
+            begun = Begun(state=self.replayed.state, replayed=self.replayed, retry=self.retry)
+            starts = not begun.is_over and not self.cancelled
+            check_same_run(
+                self.replayed,
+                self.order,
+                driver=self.driver.name,
+                secrets=self.secrets if starts else None,
+                notice=self.notice,
+            )
+            return begun
         if self.order is None:
             raise InvariantBroken(f"nothing says what run {self.files.id} is to do")
         check_capacity(self.order.plan, self.order.rules.nodes)
@@ -139,15 +188,15 @@ class Session:
             },
         )
 
-    async def _work(self, begun: Begun, engine: Engine, specs: SpecBuilder, preparing: anyio.CancelScope) -> bool:
+    async def _work(self, begun: Begun, engine: Engine, specs: SpecBuilder, interrupt: Interrupt) -> bool:
         """Prepare and run. False where the user interrupted a new run before anything had begun."""
         with ExitStack() as leases:
             if specs.isolation is Isolation.SHARED:
                 lease = self.state_dir.network_lease(specs.surroundings.network)
                 await anyio.to_thread.run_sync(leases.enter_context, lease)  # waits for whoever removes it
             try:
-                with preparing:
-                    if not begun.is_over:
+                with interrupt.preparing:
+                    if not begun.is_over and not self.cancelled:
                         await self._prepare(begun, specs)
             except InfrastructureError:
                 if begun.opened is not None:  # a network may have been made before an image was missed
@@ -157,9 +206,11 @@ class Session:
             # Where these fail, the daemon or the journal did: then what runs is left for a resume to adopt.
             try:
                 if begun.replayed is not None:
+                    if self.cancelled:
+                        engine.interrupt(force=True)
                     # interrupted or not: what runs must be waited for, or stopped
-                    await engine.resume(begun.replayed)
-                elif begun.opened is not None and not preparing.cancelled_caught:
+                    await engine.resume(begun.replayed, retry=begun.retry)
+                elif begun.opened is not None and not interrupt.preparing.cancelled_caught:
                     await engine.run(begun.opened)
             except Exception as error:
                 error.add_note(
@@ -167,7 +218,7 @@ class Session:
                     f"`wavepool resume {self.files.id}` goes on with it, or ends it by Ctrl-C."
                 )
                 raise
-        return begun.replayed is not None or not preparing.cancelled_caught
+        return begun.replayed is not None or not interrupt.preparing.cancelled_caught
 
     async def _release(self, specs: SpecBuilder) -> list[str]:
         """Remove what is left of the run, after the lease on its network was given up; what could not be removed."""
@@ -186,7 +237,7 @@ class Session:
             journal=self.journal,
             performer=Performer(state=state, driver=self.driver, specs=specs, files=self.files),
             clock=self.clock,
-            listeners=self.listeners,
+            listeners=self.listeners if self.control is None else (*self.listeners, self.control),
             clock_offset_s=self.driver_facts.clock_offset_s,
         )
 

@@ -1,0 +1,104 @@
+"""`wavepool cancel RUN`: end a run from another terminal, as Ctrl-C would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from wavepool.cli import options
+from wavepool.cli.delivery import deliver, on_screen
+from wavepool.cli.output import print_result, progress_line
+from wavepool.cli.screen import open_screen
+from wavepool.cli.settings import settings_of
+from wavepool.config import Settings
+from wavepool.engine.control import NobodyHolds, open_control
+from wavepool.engine.history import RunHistory, Standing
+from wavepool.engine.report import RunReport
+from wavepool.statedir import RunDir, StateDir
+from wavepool.wiring import GoingOn, Hooks, end_run, known_run
+
+NOT_TAKEN = 1
+"""Nothing was cancelled: nobody works on the run, or it did not take the cancel in time."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(name="cancel")(cancel)
+
+
+def cancel(
+    run_id: options.RunId,
+    force: Annotated[
+        bool, typer.Option("--force", help="Stop what runs; also what a dead process left running.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended.")] = False,
+    state_dir: options.StateDirectory = None,
+    json_result: Annotated[bool, typer.Option("--json", help="What came of it as JSON on stdout.")] = False,
+) -> None:
+    """End RUN, which another process works on: nothing new starts, what runs is waited for; with --force it is stopped.
+
+    What was not reached stays pending, and `wavepool resume` goes on with it. Exit code: 0 the run has taken it,
+    1 nothing was cancelled, 2 bad input, 3 infrastructure.
+    """
+    settings = settings_of(state_dir=state_dir)
+    files = known_run(StateDir(settings.state_dir), run_id)
+    try:
+        found = anyio.run(_cancel, files, force, wait)
+    except NobodyHolds:
+        found = _of_nobodys(files, settings, force=force)
+    if json_result:
+        print_result({"run_id": run_id, "force": force, **found})
+    else:
+        progress_line(_said(run_id, found, force=force))
+    raise typer.Exit(0 if found["taken"] else NOT_TAKEN)
+
+
+async def _cancel(files: RunDir, force: bool, wait: bool) -> Mapping[str, Any]:
+    async with open_control(files) as control:
+        status = await control.status()
+        taken = await control.cancel(force=force)
+        found: dict[str, Any] = {"pid": status["pid"], "taken": taken["taken"], "ended": False, "status": None}
+        if wait:
+            following = await control.follow(taken["facts"])
+            async for _ in following:
+                pass
+            found |= {"ended": True, "status": (following.result or {}).get("status")}
+    return found
+
+
+def _of_nobodys(files: RunDir, settings: Settings, *, force: bool) -> Mapping[str, Any]:
+    standing = RunHistory(files).standing()
+    if force and not standing.is_over:
+        return _end(files, settings)
+    return {"pid": None, "taken": False, "ended": standing is not Standing.UNFINISHED, "status": standing.value}
+
+
+def _end(files: RunDir, settings: Settings) -> Mapping[str, Any]:
+    """Nobody holds it: take it up in cancelling mode."""
+
+    async def work(hooks: Hooks) -> RunReport:
+        return await end_run(files.id, state_dir=settings.state_dir, how=GoingOn(hooks=hooks, signals=True))
+
+    with open_screen(settings, json_lines=False, verbose=False) as screen:
+        report = anyio.run(on_screen, work, screen)
+        deliver(report, settings, screen, None, to_stdout=False)
+    return {"pid": None, "taken": True, "ended": True, "status": report.result()["status"]}
+
+
+def _said(run_id: str, found: Mapping[str, Any], *, force: bool) -> str:
+    if not found["taken"] and found["pid"] is not None:
+        return f"run {run_id} did not take it in time; see `wavepool attach {run_id}`"
+    if not found["taken"] and found["ended"]:
+        return f"run {run_id} has ended already: {found['status']}"
+    if not found["taken"]:
+        return (
+            f"no process works on run {run_id}, so nothing was cancelled: `wavepool cancel {run_id} --force` stops "
+            f"what a dead one left running, `wavepool resume {run_id}` goes on with it"
+        )
+    if found["ended"]:
+        return f"run {run_id} has ended: {found['status']}"
+    what = "what runs is being stopped" if force else "nothing new starts, what runs is waited for"
+    return f"run {run_id} (process {found['pid']}): {what}"

@@ -1,0 +1,13 @@
+"""How other processes of the same user see and end a run that a process works on: a Unix socket in its directory.
+
+protocol.py  requests, replies, facts as lines; a socket that reads and writes lines
+server.py    the side of the run
+client.py    the side of whoever looks or cancels
+"""
+
+from __future__ import annotations
+
+from wavepool.engine.control.client import ConnectionCut, Control, Following, NobodyHolds, open_control
+from wavepool.engine.control.server import ControlServer
+
+__all__ = ["ConnectionCut", "Control", "ControlServer", "Following", "NobodyHolds", "open_control"]

@@ -1,0 +1,162 @@
+"""What is said on a control socket: one JSON object a line, a request first, then its replies.
+
+::
+
+    {"op": "cancel", "force": false}    {"ok": true, "taken": true, "facts": 120}
+    {"op": "status"}                    {"ok": true, "run_id": ..., "pid": ..., "since": ..., "tasks": {...}, ...}
+    {"op": "follow", "since": 0}        {"ok": true}, then a line for each fact after number `since`:
+                                        {"seq": 1, "boot_s": ..., "utc": ..., "fact": [...]}
+                                        at the end {"result": {...}}; for who was cut off {"ok": false, "error": ...,
+                                        "since": N}, where N is the last fact that it was sent
+
+What is wrong with a request is told by {"ok": false, "error": "..."}. One connection carries any number of requests,
+one after the other. A fact stands there as the journal has it: who may open the socket may read the journal too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+REQUEST_BYTES = 4096
+"""The longest request."""
+
+REPLY_BYTES = 1 << 30
+"""The longest reply: a fact may bring a thousand prompts, a result a million tasks."""
+
+_READ_BYTES = 65536
+_PEER = struct.Struct("3i")
+
+
+class ProtocolError(Exception):
+    """The other side does not speak as agreed. The message is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, checked. `force` belongs to cancel, `since` (at least 0) to follow."""
+
+    op: str
+    force: bool = False
+    since: int = 0
+
+    def encode(self) -> bytes:
+        """The line that asks for it."""
+        asked: dict[str, object] = {"op": self.op}
+        if self.op == "cancel":
+            asked["force"] = self.force
+        elif self.op == "follow":
+            asked["since"] = self.since
+        return line(asked)
+
+
+def parse_request(data: bytes) -> Request:
+    """The request in one line.
+
+    Raises:
+        ProtocolError: no JSON, an unknown `op`, or a field of another type.
+    """
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ProtocolError("a request is one JSON object on one line") from None
+    if not isinstance(value, dict) or value.get("op") not in ("cancel", "status", "follow"):
+        raise ProtocolError("`op` must be one of cancel, status, follow")
+    force, since = value.get("force", False), value.get("since", 0)
+    if not isinstance(force, bool):
+        raise ProtocolError("`force` must be true or false")
+    if not isinstance(since, int) or isinstance(since, bool) or since < 0:
+        raise ProtocolError("`since` must be the number of a fact, or 0")
+    return Request(op=value["op"], force=force, since=since)
+
+
+def line(value: Mapping[str, Any]) -> bytes:
+    """One object as a line."""
+    return json.dumps(value, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+
+
+class LineSocket:
+    """Lines over a connected socket that does not block. Closed by its owner; one reader and one writer at a time."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        self._socket = connected
+        self._read = bytearray()
+        self._searched = 0
+        self._sending = False
+
+    def close(self) -> None:
+        """Safe to repeat."""
+        self._socket.close()
+
+    def peer(self) -> tuple[int, int]:
+        """(process id, user id) of who made the other end, as the kernel knows them."""
+        pid, uid, _ = _PEER.unpack(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        return pid, uid
+
+    async def receive(self, limit: int) -> bytes | None:
+        """The next line without its end; None where the other side has closed.
+
+        Raises:
+            ProtocolError: the line is longer than `limit` bytes.
+            OSError: the connection broke.
+        """
+        while (end := self._read.find(b"\n", self._searched)) < 0:
+            self._searched = len(self._read)
+            if self._searched > limit:
+                raise ProtocolError(f"a line is longer than {limit} bytes")
+            await anyio.wait_readable(self._socket)
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except BlockingIOError:
+                continue
+            if not data:
+                return None
+            self._read += data
+        found = bytes(self._read[:end])
+        del self._read[: end + 1]
+        self._searched = 0
+        return found
+
+    async def send(self, data: bytes) -> None:
+        """Write all of it; waits as long as the other side does not read.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        left = memoryview(data)
+        self._sending = True  # stays so where the connection breaks, or the caller is cancelled
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._socket)
+        self._sending = False
+
+    def send_if_room(self, data: bytes) -> None:
+        """A last line, if it can be written at once, and not into the middle of another one."""
+        if not self._sending:
+            with contextlib.suppress(OSError):
+                self._socket.send(data)
+
+    async def until_readable(self) -> None:
+        """Return when the other side has sent something, or has closed; takes nothing of it."""
+        await anyio.wait_readable(self._socket)
+
+
+def short_path(directory: int, name: str) -> str:
+    """The path of `name` in an open directory: a socket's may have 107 bytes, and a state directory may lie deep."""
+    return f"/proc/self/fd/{directory}/{name}"
+
+
+def open_directory(path: os.PathLike[str]) -> int:
+    """A descriptor for `short_path`; the caller closes it. Raises OSError."""
+    return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,0 +1,251 @@
+"""The control socket of a run, served by the process that works on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from wavepool.core.facts import Stamped
+from wavepool.core.state import RunState
+from wavepool.engine.control.protocol import (
+    REQUEST_BYTES,
+    LineSocket,
+    ProtocolError,
+    Request,
+    line,
+    open_directory,
+    parse_request,
+    short_path,
+)
+from wavepool.engine.listener import Listener
+from wavepool.errors import JournalError
+from wavepool.journal.line import to_line
+from wavepool.journal.reading import JournalReader
+from wavepool.statedir import RunDir
+
+CLIENTS_MAX = 16
+"""At once; one more is told so and let go."""
+
+PIECE = 200
+"""Facts that are read from the journal at a time, for each follower. More never wait in memory for one that is slow."""
+
+TAKEN_S = 30.0
+"""How long a cancel waits for the run to have taken it."""
+
+FAREWELL_S = 5.0
+"""How long, after the end of the run, a follower may take for what it has not read; then it is cut off."""
+
+_log = structlog.get_logger(__name__)
+
+
+class ControlServer(Listener):
+    """Lets processes of the same user (and root) look at a run, and cancel it.
+
+    Followers are led through the journal at their own speed, and woken when there is more: none makes the run wait,
+    and none costs more than one piece of memory.
+
+    Args:
+        files: the run's directory; this process holds its lock.
+    """
+
+    def __init__(self, files: RunDir) -> None:
+        self._files = files
+        self._reader = JournalReader(files.journal, run_id=files.id)
+        self._since = datetime.now(UTC)
+        self._changed = anyio.Event()
+        self._result: Callable[[], Mapping[str, Any]] | None = None
+        self._clients = 0
+        self._followers = 0
+
+    def on_facts(self, facts: Sequence[Stamped]) -> None:
+        self._wake()
+
+    @asynccontextmanager
+    async def serving(self, state: RunState, interrupt: Callable[[bool], None]) -> AsyncIterator[None]:
+        """Listen inside the block. `interrupt(force)` is what a cancel calls; `state` is only read.
+
+        Raises:
+            OSError: the socket cannot be made.
+        """
+        with self._listening() as listening:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._accept, listening, state, interrupt, group)
+                yield
+                group.cancel_scope.cancel()
+
+    async def finish(self, result: Callable[[], Mapping[str, Any]]) -> None:
+        """The run is over: followers get what they have not read, and the result; those that take too long do not."""
+        self._result = result
+        self._wake()
+        with anyio.move_on_after(FAREWELL_S):
+            while self._followers:
+                await self._changed.wait()
+
+    @contextmanager
+    def _listening(self) -> Iterator[socket.socket]:
+        """The socket: of mode 0600 from its first moment; what a dead process left in its place is replaced."""
+        path = self._files.control
+        directory = open_directory(path.parent)
+        try:
+            listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            with listening:
+                path.unlink(missing_ok=True)
+                os.fchmod(listening.fileno(), 0o600)  # before it has a name: on Linux it is made with this mode
+                listening.bind(short_path(directory, path.name))
+                path.chmod(0o600)
+                listening.listen(CLIENTS_MAX)
+                listening.setblocking(False)
+                try:
+                    yield listening
+                finally:
+                    path.unlink(missing_ok=True)
+        finally:
+            os.close(directory)
+
+    async def _accept(
+        self, listening: socket.socket, state: RunState, interrupt: Callable[[bool], None], group: TaskGroup
+    ) -> None:
+        while True:
+            await anyio.wait_readable(listening)
+            try:
+                connected, _ = listening.accept()
+            except OSError:  # who called has gone again, or there is no descriptor for it
+                await anyio.sleep(0.01)
+                continue
+            group.start_soon(self._serve, LineSocket(connected), state, interrupt)
+
+    async def _serve(self, client: LineSocket, state: RunState, interrupt: Callable[[bool], None]) -> None:
+        self._clients += 1
+        try:
+            refusal = self._refusal(client)
+            if refusal is not None:
+                await client.send(line({"ok": False, "error": refusal}))
+                return
+            while (data := await client.receive(REQUEST_BYTES)) is not None:
+                await self._answer(client, parse_request(data), state, interrupt)
+        except ProtocolError as error:
+            with contextlib.suppress(OSError):
+                await client.send(line({"ok": False, "error": str(error)}))
+        except OSError:
+            pass  # it has gone
+        finally:
+            self._clients -= 1
+            client.close()
+
+    def _refusal(self, client: LineSocket) -> str | None:
+        pid, uid = client.peer()
+        if uid not in (0, os.geteuid()):
+            _log.warning("control refused", pid=pid, uid=uid)
+            return "this run belongs to another user"
+        if self._clients > CLIENTS_MAX:
+            return f"{CLIENTS_MAX} others are connected already"
+        return None
+
+    async def _answer(
+        self, client: LineSocket, request: Request, state: RunState, interrupt: Callable[[bool], None]
+    ) -> None:
+        if request.op == "status":
+            await client.send(line({"ok": True, **self._status(state)}))
+        elif request.op == "cancel":
+            interrupt(request.force)
+            taken = await self._until_taken(state, force=request.force)
+            await client.send(line({"ok": True, "taken": taken, "facts": self._reader.committed()}))
+        else:
+            await client.send(line({"ok": True}))
+            await self._lead(client, request.since)
+
+    async def _until_taken(self, state: RunState, *, force: bool) -> bool:
+        with anyio.move_on_after(TAKEN_S):
+            while not (self._result or state.outcome is not None or (state.forced if force else state.draining)):
+                await self._changed.wait()
+            return True
+        return False
+
+    def _status(self, state: RunState) -> dict[str, Any]:
+        final = state.verdicts.total()
+        return {
+            "run_id": self._files.id,
+            "pid": os.getpid(),
+            "since": self._since.isoformat(timespec="milliseconds"),
+            "outcome": state.outcome,
+            "stopped": state.stopped,
+            "draining": state.draining,
+            "forced": state.forced,
+            "tasks": {
+                "total": len(state.order),
+                "pending": state.pending,
+                "active": len(state.order) - state.pending - final,
+                "final": final,
+                **{kind.value: count for kind, count in state.verdicts.items() if count},
+            },
+            "waves": [
+                {"wave": wave.number, "running": wave.running, "unsettled": wave.unsettled, "failures": wave.failures}
+                for wave in state.open_waves()
+            ],
+            "memory_held_bytes": state.memory_held_bytes(),
+            "facts": self._reader.committed(),
+        }
+
+    # -- followers --
+
+    async def _lead(self, client: LineSocket, since: int) -> None:
+        """Through the journal from the fact after `since` on, and on as it grows, to the end."""
+        self._followers += 1
+        try:
+            while True:
+                changed, result = self._changed, self._result  # before the look, so that nothing is missed
+                piece = await anyio.to_thread.run_sync(partial(self._read, since + 1))
+                for stamped in piece:
+                    since += 1
+                    await client.send(to_line(since, stamped))
+                if piece:
+                    continue
+                if result is not None:
+                    await client.send(line({"result": result()}))
+                    return
+                if not await _more(changed, client):
+                    return
+        except JournalError as error:
+            await client.send(line({"ok": False, "error": error.message, "since": since}))
+        except anyio.get_cancelled_exc_class():
+            cut_off = {"ok": False, "error": "the process that works on the run is ending", "since": since}
+            client.send_if_room(line(cut_off))
+            raise
+        finally:
+            self._followers -= 1
+            self._wake()
+
+    def _read(self, start: int) -> list[Stamped]:
+        return list(islice(self._reader.read(start), PIECE))
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+async def _more(changed: anyio.Event, client: LineSocket) -> bool:
+    """True as soon as the run has changed; False where the follower hung up, or said something out of turn."""
+    ended = False
+
+    async def until_it_speaks() -> None:
+        nonlocal ended
+        await client.until_readable()
+        ended = True
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(until_it_speaks)
+        await changed.wait()
+        group.cancel_scope.cancel()
+    return not ended

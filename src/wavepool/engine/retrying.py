@@ -1,0 +1,62 @@
+"""Which tasks of a run may be tried again by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from wavepool.core.reopening import failed_tasks, waiting_for
+from wavepool.core.state import RunState, TaskState, TaskStatus
+from wavepool.errors import SettingError
+from wavepool.model import VerdictKind
+
+
+def tasks_to_retry(state: RunState, named: Sequence[str]) -> tuple[str, ...] | None:
+    """The tasks to be reopened; None where there is nothing to try again.
+
+    Args:
+        state: of the run, replayed.
+        named: ids; none for all that failed.
+
+    Raises:
+        SettingError: one of them is not of this run, has succeeded, has not ended, or waits for one that failed and
+            is not named.
+    """
+    if not named:
+        failed = tuple(failed_tasks(state))
+        return failed if failed or waiting_for(state, failed) else None
+    chosen = tuple(dict.fromkeys(named))
+    for task_id in chosen:
+        _check(state, _found(state, task_id), frozenset(chosen))
+    return chosen
+
+
+def _found(state: RunState, task_id: str) -> TaskState:
+    entry = state.tasks.get(task_id)
+    if entry is not None:
+        return entry
+    near = get_close_matches(task_id, list(state.tasks)[:10_000], n=1)
+    raise SettingError(
+        "TASK", task_id, f"a task of run {state.run.run_id}", advice=f"Did you mean {near[0]!r}?" if near else ""
+    )
+
+
+def _check(state: RunState, entry: TaskState, chosen: frozenset[str]) -> None:
+    task_id, run_id = entry.task.id, state.run.run_id
+    if entry.status is not TaskStatus.FINAL:
+        raise SettingError(
+            "TASK",
+            task_id,
+            f"a task that has ended; this one is {entry.status}",
+            advice=f"`wavepool resume {run_id}` goes on with it.",
+        )
+    if entry.verdict is VerdictKind.SUCCESS:
+        raise SettingError("TASK", task_id, "a task that did not succeed; this one did")
+    for dependency in entry.task.depends_on:
+        if dependency not in chosen and state.tasks[dependency].verdict is not VerdictKind.SUCCESS:
+            raise SettingError(
+                "TASK",
+                task_id,
+                f"one that could start; its dependency {dependency!r} did not succeed",
+                advice=f"Name {dependency!r} too, or try all that failed again: `wavepool retry {run_id} --failed`.",
+            )
