@@ -121,6 +121,8 @@ class AttemptSpec:
         name: derived (`labels.container_name`); starting the same spec twice never runs it twice.
         image: reference; ignored by drivers without images.
         command: argv; None for the image's own entrypoint.
+        commands: instead of `command`: several, run in turn until one fails; between two of them every process that the
+            last one left is killed. The last line of stderr then says which failed (`engine.commands`).
         env: variables; the driver adds TASK_PROMPT (where the prompt fits), TASK_PROMPT_FILE,
             WAVEPOOL_WORKSPACE and WAVEPOOL_SECRETS_DIR.
         prompt: delivered byte for byte as the file that TASK_PROMPT_FILE names.
@@ -156,6 +158,7 @@ class AttemptSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     spec_hash: str = ""
     node: str = ""
+    commands: tuple[tuple[str, ...], ...] = ()
     sidecars: tuple[SidecarSpec, ...] = ()
     own_network: OwnNetwork | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from wavepool.core.events import Event
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Driver, LogChunk, Needs, NetworkNeed, Scope, SupportsKeeping
 from wavepool.engine.attendance import Attendance
+from wavepool.engine.commands import failed_command
 from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import (
     DriverUnavailable,
@@ -175,7 +177,10 @@ class Performer:
             with anyio.move_on_after(LOST_LOG_S if may_run else None):
                 record = await self._save_logs(self._handle(action.attempt), path)
             sidecars = await self._attendance.dismiss(action.attempt, self._handle(action.attempt), ending)
-        return events.Archived(attempt=action.attempt, log=record or _cut_off(path), sidecars=sidecars)
+        record = record or _cut_off(path)
+        if task.commands and record.path is not None:
+            record = replace(record, failed_command=await anyio.to_thread.run_sync(failed_command, path))
+        return events.Archived(attempt=action.attempt, log=record, sidecars=sidecars)
 
     async def _save_logs(self, handle: Handle, path: Path) -> LogRecord:
         limit_bytes = self._specs.surroundings.log_limit_bytes

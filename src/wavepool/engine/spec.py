@@ -56,6 +56,7 @@ class SpecBuilder:
             name=self.name(task, attempt),
             image=image,
             command=task.command,
+            commands=task.commands,
             env=env,
             prompt=task.prompt,
             limits=task.limits,
@@ -180,4 +181,6 @@ class SpecBuilder:
         ]
         if sidecars:
             asked.append([each.spec_hash for each in sidecars])
+        if task.commands:
+            asked.append({"commands": task.commands})
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]

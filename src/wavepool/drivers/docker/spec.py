@@ -9,6 +9,7 @@ from typing import Any
 
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec
+from wavepool.drivers.docker.guard import guarded
 from wavepool.errors import NotStarted
 from wavepool.model import Mount
 
@@ -69,7 +70,10 @@ def create_body(
         body["HostConfig"]["NetworkMode"] = own_network_id
     if host_gateway and spec.network is not None:
         body["HostConfig"]["ExtraHosts"] = [HOST_GATEWAY]
-    if spec.command is not None:
+    if spec.commands:
+        argv = guarded(spec.commands)
+        body["Entrypoint"], body["Cmd"] = argv[:1], argv[1:]
+    elif spec.command is not None:
         # An entrypoint of one word replaces the image's entrypoint and its arguments both.
         body["Entrypoint"] = list(spec.command[:1])
         body["Cmd"] = list(spec.command[1:])

@@ -17,6 +17,7 @@ from wavepool import labels
 from wavepool.drivers.base import AttemptSpec
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
+from wavepool.drivers.docker.guard import check_shell
 from wavepool.drivers.docker.networks import Networks
 from wavepool.drivers.docker.trouble import Refused, not_started
 from wavepool.drivers.docker.verdict import read_final
@@ -55,6 +56,8 @@ class Starter:
         give_up = time.monotonic() + self._deadline_s
         found = await self._obtain(spec, body, give_up)
         if not found.was_started:
+            if spec.commands:
+                await check_shell(self._api, spec, found.id)
             await self._join(spec, found.id)
             await self._mark(spec, found)
             await self._launch(spec, found.id, give_up)

@@ -25,7 +25,7 @@ Anything else is a program that does not exist: it ends with 127 and says on std
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes
 
@@ -72,6 +72,27 @@ class Script:
             except (KeyError, ValueError, WavepoolError):
                 return _failing(MISSING_CODE, f"sim: {word!r} is not understood")
         return script
+
+
+def in_turn(commands: Sequence[tuple[str, ...]]) -> Script:
+    """One script that does what several commands do one after the other, up to the first that fails."""
+    done: list[Script] = []
+    for command in commands:
+        done.append(Script.parse(command))
+        if done[-1].code or done[-1].oom or done[-1].kills_itself:
+            break
+    last = done[-1]
+    writes = tuple(write for script in done for write in script.writes)
+    if last.code:
+        said = f"wavepool: command {len(done)} of {len(commands)} failed with exit code {last.code}\n"
+        writes = (*writes, ("stderr", said.encode()))
+    return replace(
+        last,
+        duration_s=sum(script.duration_s for script in done),
+        memory_bytes=max(script.memory_bytes for script in done),
+        child_oom=any(script.child_oom for script in done),
+        writes=writes,
+    )
 
 
 def _words(argv: tuple[str, ...]) -> list[str]:

@@ -21,7 +21,7 @@ from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, Handle, Kept, Phase, Scope
 from wavepool.drivers.memory.containers import Container, in_scope, killed_by
 from wavepool.drivers.memory.hazards import Fault, Hazards, NoHazards
-from wavepool.drivers.memory.script import Script
+from wavepool.drivers.memory.script import Script, in_turn
 from wavepool.model import AttemptId, Ending, Evidence, Node, Resources, VerdictKind
 from wavepool.units import GIB
 
@@ -200,7 +200,8 @@ class MemoryWorld:
         """A container that does not run yet. Its name must be free."""
         assert spec.name not in self._by_name
         argv = spec.command if spec.command is not None else self._entrypoints.get(spec.image, DEFAULT_ENTRYPOINT)
-        made = Container(id=f"sim-{next(self._ids):08d}", spec=spec, script=Script.parse(argv), node=self._place(spec))
+        script = in_turn(spec.commands) if spec.commands else Script.parse(argv)
+        made = Container(id=f"sim-{next(self._ids):08d}", spec=spec, script=script, node=self._place(spec))
         self._by_id[made.id] = self._by_name[spec.name] = made
         self._tell(made)
         return made

@@ -25,14 +25,15 @@ class Order:
     """What a supervisor is told to run. It goes through a pipe: nothing of it is ever on disk or in argv.
 
     Attributes:
-        argv, env, cwd: of the task.
+        commands: of the task, each an argv: run in turn until one fails; usually there is one.
+        env, cwd: of the task.
         membership: its control groups; None where there are none.
         rlimit_data: bound of each process's private memory, in bytes, where no control group bounds the whole.
         user: uid and gid to become; None to stay.
         log_cap_bytes, log_tail_bytes: how much output is kept from the start, and from the end beyond that.
     """
 
-    argv: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
     env: Mapping[str, str]
     cwd: str
     membership: Membership | None
@@ -46,7 +47,7 @@ class Order:
         groups = _NO_GROUPS if self.membership is None else asdict(self.membership)
         return marshal.dumps(
             {
-                "argv": list(self.argv),
+                "commands": [list(command) for command in self.commands],
                 "env": dict(self.env),
                 "cwd": self.cwd,
                 "rlimit_data": self.rlimit_data,

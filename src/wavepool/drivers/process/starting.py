@@ -58,12 +58,13 @@ class Starter:
         return self._adopted(record)
 
     def _check(self, spec: AttemptSpec) -> None:
-        if not spec.command:
+        commands = _commands(spec)
+        if not commands:
             raise NotStarted(
                 f"task {spec.attempt.task_id!r} has no command, and without containers no image supplies one",
                 advice="Give the batch a command, or run it on Docker.",
             )
-        texts = (*spec.command, *spec.env, *spec.env.values())
+        texts = (*(word for command in commands for word in command), *spec.env, *spec.env.values())
         if any("\0" in text for text in texts) or any("=" in name or not name for name in spec.env):
             raise NotStarted("a word of the command or a variable holds NUL, or a variable's name is empty or has '='")
         moved = [mount for mount in spec.mounts if mount.source != mount.target]
@@ -122,7 +123,7 @@ class Starter:
             user=user,
         )
         return Order(
-            argv=spec.command or (),
+            commands=_commands(spec),
             env=env,
             cwd=str(spec.workspace.absolute()),
             membership=membership,
@@ -155,6 +156,10 @@ class Starter:
         if ended is not None and ended.setup_error is not None:
             raise NotStarted(f"{record.name} could not be started: {ended.setup_error}")
         return record.handle
+
+
+def _commands(spec: AttemptSpec) -> tuple[tuple[str, ...], ...]:
+    return spec.commands or ((spec.command,) if spec.command else ())
 
 
 def _ids(user: User) -> tuple[int, int]:

@@ -4,7 +4,8 @@ Run by `launch.BOOT` as ``python -I -S … RECORD_DIR`` with its order (`marshal
 parent returns at once, the child lives in a session of its own until the task has ended and
 
 - claims the attempt (`started`, made with link(2): whoever comes second leaves without a trace),
-- is the subreaper of everything the task leaves behind, and kills all of it when the main process ends,
+- is the subreaper of everything the task leaves behind, and kills all of it when the main process ends; where it has
+  several commands to run, that is between two of them too,
 - pumps both output streams into one framed, bounded log, so that neither a full disk nor a reader stalls the task,
 - ends the task on SIGTERM, after the shortest grace that the files `stop.*` hold,
 - writes `exit.json` atomically, as its last word.
@@ -173,7 +174,7 @@ class Log:
         os.close(self._fd)
 
 
-def become_task(order: dict, supervisor_pid: int, out: int, err: int, told: int) -> None:  # type: ignore[type-arg]
+def become_task(order: dict, command: list, supervisor_pid: int, out: int, err: int, told: int) -> None:  # type: ignore[type-arg]
     """In the fork: take on session, streams, limits and user, then execute. Tells of a failure through `told`."""
     stage = "setup"
     try:
@@ -194,7 +195,7 @@ def become_task(order: dict, supervisor_pid: int, out: int, err: int, told: int)
             os._exit(1)
         stage = "exec"
         env = {encoded(key): encoded(value) for key, value in order["env"].items()}
-        argv = [encoded(word) for word in order["argv"]]
+        argv = [encoded(word) for word in command]
         os.execvpe(argv[0], argv, env)
     except BaseException as error:
         code = error.errno if isinstance(error, OSError) else 0
@@ -294,16 +295,41 @@ class Supervisor:
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
         self._log = Log(f"{self._directory}/output.log", self._order["log_cap_bytes"], self._order["log_tail_bytes"])
         self._oom = OomCounter(self._order["oom"], self._order["oom_event_control"])
-        self._fork()
         self._poller.register(self._wake, select.POLLIN)
         if self._oom.fd >= 0:
             self._poller.register(self._oom.fd, self._oom.events)
+        commands = self._order["commands"]
+        for number, command in enumerate(commands, 1):
+            self._run_one(command)
+            ended_well = self._status == 0 and self._failure is None
+            if not ended_well or self._stop_requested_at is not None or number == len(commands):
+                break
+        self._close_log(number, len(commands))
+        return self._record()
+
+    def _run_one(self, command: list) -> None:  # type: ignore[type-arg]
+        """From its fork until nothing of it is left."""
+        self._status = None
+        self._fork(command)
         while self._status is None:
             self._turn()
         self._kill_the_rest()
         self._drain()
+
+    def _close_log(self, number: int, count: int) -> None:
+        """The last line of a task with several commands says which one it did not get beyond."""
+        if count > 1 and self._stop_requested_at is not None:
+            self._log.add(STDERR, f"wavepool: command {number} of {count} was stopped\n".encode())
+        elif count > 1 and (self._status != 0 or self._failure is not None):
+            code = self._exit_code()
+            self._log.add(STDERR, f"wavepool: command {number} of {count} failed with exit code {code}\n".encode())
         self._log.close()
-        return self._record()
+
+    def _exit_code(self) -> int:
+        if self._failure is not None:
+            return exec_code(self._failure[1])
+        status = self._status or 0
+        return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
     def failed(self, text: str) -> dict[str, object]:
         """The record of a failure of ours: the task is lost if it may have begun, else it never started."""
@@ -313,13 +339,13 @@ class Supervisor:
         times = {"started_at": self._started_at, "finished_at": time.time()}
         return {"version": 1, **times, "lost" if began else "setup_error": text}
 
-    def _fork(self) -> None:
+    def _fork(self, command: list) -> None:  # type: ignore[type-arg]
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
         (out, out_end), (err, err_end), (self._told, told_end) = pipes
         own_pid = os.getpid()
         self._main_pid = os.fork()
         if self._main_pid == 0:
-            become_task(self._order, own_pid, out_end, err_end, told_end)
+            become_task(self._order, command, own_pid, out_end, err_end, told_end)
         for end in (out_end, err_end, told_end):
             os.close(end)
         self._streams = {out: STDOUT, err: STDERR}
@@ -358,14 +384,20 @@ class Supervisor:
         if data:
             self._log.add(self._streams[fd], data)
         else:
-            self._poller.unregister(fd)
-            del self._streams[fd]
+            self._drop(fd)
         return bool(data)
+
+    def _drop(self, fd: int) -> None:
+        self._poller.unregister(fd)
+        del self._streams[fd]
+        os.close(fd)
 
     def _hear_of_exec(self) -> None:
         """The pipe closes when the program has been executed; else it carries what went wrong."""
         said = os.read(self._told, 65536)
         self._poller.unregister(self._told)
+        os.close(self._told)
+        self._told = -1
         if said:
             self._failure = marshal.loads(said)
         else:
@@ -429,36 +461,51 @@ class Supervisor:
 
     def _kill_the_rest(self) -> None:
         deadline = time.monotonic() + KILL_PATIENCE_S
-        self._leftovers = self._kill_all()
-        left = self._leftovers
+        bounds = {path: read_text(path) for path, value in self._order["kill_writes"] if value == "0"}
+        left = self._kill_all()
+        self._leftovers += left
         while (self._reap() or left) and time.monotonic() < deadline:
             left = self._kill_all()
             if left:
                 select.select([self._wake], [], [], 0.005)
                 try:
-                    os.read(self._wake, 256)
+                    self._note_stop(os.read(self._wake, 256))
                 except BlockingIOError:
                     continue
+        for path, bound in bounds.items():  # what kept the group from growing must not keep the next command from it
+            try:
+                write_control(path, (bound or "max").strip())
+            except OSError:
+                continue
+
+    def _note_stop(self, numbers: bytes) -> None:
+        """Asked to stop while nothing but leftovers ran: then nothing more is started."""
+        if signal.SIGTERM in numbers and self._stop_requested_at is None:
+            self._stop_requested_at = time.time()
 
     def _drain(self) -> None:
         for fd in list(self._streams):
             while fd in self._streams and self._pump(fd):
                 pass
-        if self._told >= 0 and self._failure is None:
+            if fd in self._streams:  # something that SIGKILL does not end holds it
+                self._drop(fd)
+        if self._told >= 0:
             try:
                 said = os.read(self._told, 65536)
                 self._failure = marshal.loads(said) if said else None
             except OSError:
                 pass
+            self._poller.unregister(self._told)
+            os.close(self._told)
+            self._told = -1
 
     def _record(self) -> dict[str, object]:
         stage, number, text = self._failure or ("", 0, "")
-        exec_code = 127 if number in (errno.ENOENT, errno.ENOTDIR) else 126
         peak, cpu = self._order["peak"], self._order["cpu"]
         return {
             "version": 1,
             "status": None if self._failure else self._status,
-            "exec_error": {"exit_code": exec_code, "text": text} if stage == "exec" else None,
+            "exec_error": {"exit_code": exec_code(number), "text": text} if stage == "exec" else None,
             "setup_error": text if stage == "setup" else None,
             "started_at": self._started_at,
             "finished_at": self._finished_at,
@@ -471,6 +518,11 @@ class Supervisor:
             "log_dropped_bytes": self._log.dropped_bytes,
             "leftovers_killed": self._leftovers,
         }
+
+
+def exec_code(number: int) -> int:
+    """What a shell would return for a program that could not be executed, by errno."""
+    return 127 if number in (errno.ENOENT, errno.ENOTDIR) else 126
 
 
 def number_in(path: str, key: str = "") -> int | None:

@@ -55,17 +55,24 @@ def _signalled(record: ExitRecord, number: signal.Signals) -> tuple[VerdictKind,
     if number.name in record.signals_sent:
         reason = f"Wavepool ended it with {number.name}"
         return VerdictKind.FAILED, _evidence(record, reason, 128 + number, number.name, "wavepool")
-    if number is signal.SIGKILL and record.oom_kills:
+    if number is signal.SIGKILL and record.oom_kills and _is_fresh(record):
         reason = "the kernel killed it because it reached its memory limit; give it more memory"
         return VerdictKind.OOM, _evidence(record, reason, OOM_EXIT_CODE, number.name, "kernel")
     reason = f"{number.name} ended it; who sent it, the task itself or another process, cannot be known"
-    return VerdictKind.FAILED, _evidence(record, reason, 128 + number, number.name, "other")
+    child_oom = bool(record.oom_kills) or None
+    if child_oom:
+        reason = f"{reason}; the kernel had killed a child of it for memory, and it went on"
+    return VerdictKind.FAILED, _evidence(record, reason, 128 + number, number.name, "other", child_oom=child_oom)
+
+
+def _is_fresh(record: ExitRecord) -> bool:
+    """The kernel's kill came just before the end, and so may have caused it."""
+    return record.oom_age_s is None or record.oom_age_s <= OOM_FRESH_S
 
 
 def _exited(record: ExitRecord, code: int) -> tuple[VerdictKind, Evidence]:
     child_oom = bool(record.oom_kills)
-    fresh = record.oom_age_s is None or record.oom_age_s <= OOM_FRESH_S
-    if code == OOM_EXIT_CODE and child_oom and fresh:
+    if code == OOM_EXIT_CODE and child_oom and _is_fresh(record):
         reason = "the kernel killed its child because it reached the memory limit; give it more memory"
         return VerdictKind.OOM, _evidence(record, reason, code, None, "kernel", child_oom=True)
     kind = VerdictKind.SUCCESS if code == 0 else VerdictKind.FAILED
