@@ -6,6 +6,7 @@
     ├── owner                0600: 16 hex digits, made once; containers and networks carry it as a label
     ├── processes/           records of attempts that are plain processes
     ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
+    ├── removed/             directories of runs that are being deleted, or were until a crash
     └── runs/<run id>/
         ├── lock             held (flock) as long as a process works on the run; names that process for people
         ├── journal.db       journal.db-tip beside it says how many facts it must hold
@@ -18,7 +19,8 @@
         └── artifacts/
 
 Locks are flock(2): the kernel drops them with their process, however it dies. Lock files are never deleted, as a
-lock on a deleted file guards nothing.
+lock on a deleted file guards nothing; but for a run's, with its run and by whoever holds it: who had waited for it
+sees that its file is not there any more, and begins anew.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,6 +48,9 @@ LOOK_PATIENCE_S = 0.2
 
 BEAT_S = 30.0
 """Between two signs of life of the process that works on a run."""
+
+LOCK_TRIES = 100
+"""How often a run's lock is taken anew because the run was removed meanwhile; once is what really happens."""
 
 REMOVAL_PATIENCE_S = 30.0
 """How long a new run waits for the removal of a network that it is about to use."""
@@ -139,9 +144,9 @@ class RunDir:
             RunLocked: another process holds it (or this one does, elsewhere).
             InfrastructureError: the state directory cannot be written to.
         """
-        self.create()
-        with _opened(self._lock) as descriptor:
-            if not _take(descriptor, fcntl.LOCK_EX, patience_s=LOOK_PATIENCE_S):
+        with ExitStack() as stack:
+            descriptor = next((found for _ in range(LOCK_TRIES) if (found := self._locked(stack)) is not None), None)
+            if descriptor is None:
                 raise RunLocked(self.id, self.holder())
             before = os.fstat(descriptor)
             with _told(self._lock, "write"):
@@ -156,6 +161,19 @@ class RunDir:
             finally:
                 if before.st_size:  # else it was made just now
                     os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def _locked(self, stack: ExitStack) -> int | None:
+        """Take the lock; None where the run was removed meanwhile, and a lock on what is gone would guard nothing."""
+        try:
+            self.create()
+            descriptor = stack.enter_context(_opened(self._lock))
+        except InfrastructureError as error:
+            if isinstance(error.__cause__, FileNotFoundError) and self.path.parent.is_dir():
+                return None
+            raise
+        if not _take(descriptor, fcntl.LOCK_EX, patience_s=LOOK_PATIENCE_S):
+            raise RunLocked(self.id, self.holder())
+        return descriptor if _leads_to(self._lock, descriptor) else None
 
     def is_live(self) -> bool:
         """True while a process holds the run. Creates nothing.
@@ -191,6 +209,7 @@ class StateDir:
         self.path = path.absolute()
         self._runs = self.path / "runs"
         self._networks = self.path / "networks"
+        self._removed = self.path / "removed"
 
     def owner(self) -> str:
         """The directory's id, 16 hex digits; made by the first who asks, the same for all ever after.
@@ -239,6 +258,40 @@ class StateDir:
                 return sorted(entry.name for entry in os.scandir(self._runs) if entry.is_dir())
             except FileNotFoundError:
                 return []
+
+    def remove_run(self, run_id: str) -> int:
+        """Remove a run's directory, whose lock the caller holds; returns the bytes that were freed.
+
+        It leaves the runs in one step. What a crash leaves of it is in `half_removed`.
+
+        Raises:
+            InfrastructureError: something of it resists; it is no run any more all the same, if it could be renamed.
+        """
+        source, target = self._runs / run_id, self._removed / f"{run_id}.{secrets.token_hex(4)}"
+        with _told(source, "remove"):
+            _make_private(self._removed)
+            source.rename(target)
+            _sync_directory(self._runs)
+        return _delete(target)
+
+    def half_removed(self) -> list[Path]:
+        """What removals that were cut off have left. Empty where the state directory cannot be read."""
+        try:
+            return sorted(self._removed.iterdir())
+        except OSError:
+            return []
+
+    def finish_removal(self, path: Path) -> int:
+        """Delete one of `half_removed`, unless somebody is just doing that; returns the bytes that were freed.
+
+        Raises:
+            InfrastructureError: something of it resists.
+        """
+        lock = path / "lock"
+        if not lock.exists():
+            return _delete(path)
+        with _opened(lock, os.O_RDONLY) as descriptor:
+            return _delete(path) if _take(descriptor, fcntl.LOCK_EX, patience_s=0.0) else 0
 
     @contextmanager
     def network_lease(self, name: str, *, patience_s: float = REMOVAL_PATIENCE_S) -> Iterator[None]:
@@ -294,6 +347,33 @@ class StateDir:
             _make_private(self._networks)
         with _opened(path) as descriptor:
             yield descriptor
+
+
+def size_of(directory: Path) -> int:
+    """Bytes that the files below `directory` take on the disk; what vanishes meanwhile counts nothing."""
+    total = 0
+    for place, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_blocks * 512
+            except OSError:
+                continue
+    return total
+
+
+def _delete(tree: Path) -> int:
+    size_bytes = size_of(tree)
+    with _told(tree, "remove"):
+        shutil.rmtree(tree)
+    return size_bytes
+
+
+def _leads_to(path: Path, descriptor: int) -> bool:
+    try:
+        there, ours = path.stat(), os.fstat(descriptor)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def _take(descriptor: int, kind: int, *, patience_s: float) -> bool:

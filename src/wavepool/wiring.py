@@ -14,6 +14,7 @@ from wavepool.core.facts import RunOpened
 from wavepool.drivers.base import Driver, DriverFacts, PullProgress, SupportsKeeping
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.holdings import DockerHoldings
+from wavepool.drivers.docker.inside import kept_argv, running_argv
 from wavepool.drivers.docker.records import DockerRecords
 from wavepool.drivers.holdings import Holdings
 from wavepool.drivers.process import ProcessDriver
@@ -26,6 +27,7 @@ from wavepool.engine.recover.reaper import Engines
 from wavepool.engine.recovery import Replayed, take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.retrying import tasks_to_retry
+from wavepool.engine.revisit import NothingKept, Revisit
 from wavepool.engine.session import Session
 from wavepool.errors import DriverUnavailable, SettingError, WavepoolError, first_of_ours
 from wavepool.host import read_memory
@@ -310,6 +312,32 @@ async def open_engine() -> AsyncIterator[tuple[Driver, DockerRecords]]:
     """The Docker driver, and read-only looks at the same engine; both closed at the end."""
     async with DockerDriver() as driver, DockerRecords() as records:
         yield driver, records
+
+
+async def commands_into(found: Revisit, command: Sequence[str], terminal: bool) -> tuple[list[str], dict[str, str]]:
+    """The docker command that leads into an attempt, and the variables that it is given by name.
+
+    Args:
+        found: where to look.
+        command: what to run there; empty for a shell.
+        terminal: our standard input is one.
+
+    Raises:
+        NothingKept: its image is gone.
+        DriverUnavailable: the engine cannot be reached.
+        NotStarted: its workspace is gone.
+    """
+    async with DockerRecords() as records:
+        if found.running is not None:
+            return running_argv(found.running, command, terminal=terminal), {}
+        assert found.kept is not None
+        if not await records.has_image(found.kept):
+            raise NothingKept(
+                f"the image {found.kept} is gone", advice="It was removed, by `wavepool prune` or by hand."
+            )
+        network = found.spec.network
+        gone = network is not None and await records.network_labels(network) is None
+        return kept_argv(found.spec, found.kept, command, terminal=terminal, network_is_gone=gone)
 
 
 def process_driver(directory: Path) -> Driver:

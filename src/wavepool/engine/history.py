@@ -12,20 +12,18 @@ All of it blocks; call it in a thread where an event loop must go on.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from enum import StrEnum
-from pathlib import Path
 
 from wavepool.core import facts
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.engine.report import RunReport
 from wavepool.errors import InfrastructureError, InputError, JournalError, shorten
 from wavepool.journal.reading import JournalReader
-from wavepool.statedir import SPAWN_RECORD, RunDir, StateDir
+from wavepool.statedir import SPAWN_RECORD, RunDir, StateDir, size_of
 
 
 class Standing(StrEnum):
@@ -260,18 +258,6 @@ def summary_of(history: RunHistory) -> RunSummary:
         driver="" if count.opened is None else count.opened.driver,
         size_bytes=size_bytes,
     )
-
-
-def size_of(directory: Path) -> int:
-    """Bytes that the files below `directory` take on the disk; what vanishes meanwhile counts nothing."""
-    total = 0
-    for place, _, names in os.walk(directory):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(place, name)).st_blocks * 512
-            except OSError:
-                continue
-    return total
 
 
 class _Count:

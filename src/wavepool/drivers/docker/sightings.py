@@ -142,8 +142,12 @@ def sight(container_id: str, name: str, found: Mapping[str, str]) -> Sighting | 
 
 
 def in_scope(found: Mapping[str, str], scope: Scope) -> bool:
-    """True where labels say that a container belongs to `scope`. A development stack belongs to none."""
-    if labels.STACK in found:
+    """True where labels say that a container belongs to `scope`.
+
+    A development stack belongs to none, and neither does a container in which somebody looks into a kept image (the
+    image's labels are its own, unless it was made by `wavepool exec`): its end is that of the command in it.
+    """
+    if labels.STACK in found or found.get(labels.ROLE) in (labels.EXEC, labels.KEPT):
         return False
     wanted = {labels.OWNER: scope.owner}
     if scope.run_id is not None:
