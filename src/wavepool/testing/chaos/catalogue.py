@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from wavepool.testing.chaos.journals import journals
 from wavepool.testing.chaos.kills import kills
 from wavepool.testing.chaos.scenario import Registry
+from wavepool.testing.chaos.tasks import tasks
 
 
 def catalogue() -> Registry:
     """In the order in which they run."""
-    return Registry().include(kills)
+    return Registry().include(kills, tasks, journals)

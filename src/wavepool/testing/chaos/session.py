@@ -124,16 +124,16 @@ async def _play(scenario: Scenario, round_: Round) -> None:
 async def _bystander(round_: Round) -> AsyncIterator[None]:
     """Another run of the same owner, live as long as the scenario: it must end as if nothing had happened."""
     ground = round_.ground
-    plan = ground.plan([batch("waits", "while [ ! -e bystander-may-go ]; do sleep 0.2; done"), batch("beside", "")])
+    plan = ground.plan([batch("bystander-waits", "while [ ! -e bystander-may-go ]; do sleep 0.2; done"), batch("bystander-ends", "")])
     process = await ground.run(plan, BYSTANDER, "--isolate", "none", "--timeout", "1h")
-    await process.until(lambda: {"waits", "beside"} <= set(ground.marks()), "a bystander at work", BYSTANDER_S)
+    await process.until(lambda: {"bystander-waits", "bystander-ends"} <= set(ground.marks()), "a bystander at work", BYSTANDER_S)
     yield
     ground.touch("bystander-may-go")
     await _see_off(round_, process)
 
 
 async def _see_off(round_: Round, process: Orchestrator) -> None:
-    expected = {"waits": VerdictKind.SUCCESS, "beside": VerdictKind.SUCCESS}
+    expected = {"bystander-waits": VerdictKind.SUCCESS, "bystander-ends": VerdictKind.SUCCESS}
     aside = Round(number=round_.number, ground=round_.ground, rng=round_.rng, dose=round_.dose)
     try:
         code = await process.finish(BYSTANDER_S)
