@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wavepool.testing.chaos.hosts import hosts
 from wavepool.testing.chaos.journals import journals
 from wavepool.testing.chaos.kills import kills
 from wavepool.testing.chaos.scenario import Registry
@@ -10,4 +11,4 @@ from wavepool.testing.chaos.tasks import tasks
 
 def catalogue() -> Registry:
     """In the order in which they run."""
-    return Registry().include(kills, tasks, journals)
+    return Registry().include(kills, tasks, journals, hosts)

@@ -18,6 +18,7 @@ from wavepool.statedir import StateDir
 from wavepool.testing.chaos.leftovers import Leftovers
 from wavepool.testing.chaos.mortal import immortal_command, mortal_command
 from wavepool.testing.chaos.orchestrator import Orchestrator
+from wavepool.testing.chaos.skew import skewed_command
 
 ATTEMPTS_LOOKED_FOR = 6
 CLOSE_DEADLINE_S = 120.0
@@ -87,10 +88,24 @@ class Ground:
         return await self.command("resume", run_id, "--state-dir", str(self.state.path), *options, **how)  # type: ignore[arg-type]
 
     async def command(
-        self, *words: str, point: str | None = None, start: Sequence[str] = (), env: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        point: str | None = None,
+        skew: tuple[float, float] | None = None,
+        start: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> Orchestrator:
-        """A `wavepool` command. With `point` it dies there (see `mortal`); `start` comes before the interpreter."""
+        """A `wavepool` command.
+
+        Args:
+            point: it dies there (see `mortal`).
+            skew: its wall clock jumps by so many seconds after so many (see `skew`).
+            start: what comes before the interpreter.
+            env: more variables.
+        """
         begin = immortal_command() if point is None else mortal_command(point)
+        if skew is not None:
+            begin = skewed_command(skew[0], after_s=skew[1])
         command = await Orchestrator.launch(
             [*start, *begin, *words],
             directory=self._streams,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 
 from wavepool.core import facts
 from wavepool.core.facts import Stamped
@@ -90,7 +89,7 @@ def check_executions(round_: Round, journal: Iterable[Stamped]) -> None:
 
 def check_deadlines(round_: Round, journal: Iterable[Stamped]) -> None:
     """No call took longer than its deadline. What a dead process left open is not counted: nobody was waiting."""
-    open_since: dict[tuple[type, AttemptId], datetime] = {}
+    open_since: dict[tuple[type, AttemptId], float] = {}
     slow: list[str] = []
     for stamped in journal:
         fact = stamped.fact
@@ -99,10 +98,10 @@ def check_deadlines(round_: Round, journal: Iterable[Stamped]) -> None:
         if not isinstance(fact, _OF_ATTEMPTS):
             continue
         began = open_since.pop((type(fact), fact.attempt), None)
-        if began is not None and stamped.utc - began > timedelta(seconds=CALL_DEADLINE_S):
-            slow.append(f"{type(fact).__name__} of {fact.attempt} came after {stamped.utc - began}")
+        if began is not None and stamped.boot_s - began > CALL_DEADLINE_S:
+            slow.append(f"{type(fact).__name__} of {fact.attempt} came after {stamped.boot_s - began:.0f} s")
         for ends in _ENDS.get(type(fact), ()):
-            open_since[ends, fact.attempt] = stamped.utc
+            open_since[ends, fact.attempt] = stamped.boot_s
     round_.check("no call over its deadline", not slow, "; ".join(slow))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from wavepool.testing.chaos.ground import Ground
@@ -75,6 +75,10 @@ class Round:
     checks: list[Check] = field(default_factory=list)
     figures: dict[str, int] = field(default_factory=dict)
     began_s: float = field(default_factory=time.monotonic)
+
+    def on(self, ground: Ground) -> Round:
+        """The same round on another ground: what is noted there counts here."""
+        return replace(self, ground=ground)
 
     def inject(self, what: str) -> None:
         """Note a fault."""

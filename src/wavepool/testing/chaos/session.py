@@ -26,6 +26,7 @@ ROUND_DEADLINE_S = 1800.0
 """Of one round altogether, whatever hangs."""
 
 BYSTANDER = "bystander"
+WAITS, ENDS = "bystander-waits", "bystander-ends"
 BYSTANDER_S = 120.0
 """In which the bystander must end after it was let go."""
 
@@ -124,16 +125,17 @@ async def _play(scenario: Scenario, round_: Round) -> None:
 async def _bystander(round_: Round) -> AsyncIterator[None]:
     """Another run of the same owner, live as long as the scenario: it must end as if nothing had happened."""
     ground = round_.ground
-    plan = ground.plan([batch("bystander-waits", "while [ ! -e bystander-may-go ]; do sleep 0.2; done"), batch("bystander-ends", "")])
+    waiting = batch(WAITS, "while [ ! -e bystander-may-go ]; do sleep 0.2; done")
+    plan = ground.plan([waiting, batch(ENDS, "")])
     process = await ground.run(plan, BYSTANDER, "--isolate", "none", "--timeout", "1h")
-    await process.until(lambda: {"bystander-waits", "bystander-ends"} <= set(ground.marks()), "a bystander at work", BYSTANDER_S)
+    await process.until(lambda: {WAITS, ENDS} <= set(ground.marks()), "a bystander at work", BYSTANDER_S)
     yield
     ground.touch("bystander-may-go")
     await _see_off(round_, process)
 
 
 async def _see_off(round_: Round, process: Orchestrator) -> None:
-    expected = {"bystander-waits": VerdictKind.SUCCESS, "bystander-ends": VerdictKind.SUCCESS}
+    expected = {WAITS: VerdictKind.SUCCESS, ENDS: VerdictKind.SUCCESS}
     aside = Round(number=round_.number, ground=round_.ground, rng=round_.rng, dose=round_.dose)
     try:
         code = await process.finish(BYSTANDER_S)
