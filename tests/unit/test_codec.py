@@ -212,9 +212,9 @@ def test_any_mapping_is_written() -> None:
 
 
 def test_bytes_are_json_a_person_can_read() -> None:
-    fact = facts.StartIntended(attempt=AttemptId("ä", 1), node=0, held=Resources(5, 6), at=NOW)
+    fact = facts.StartIntended(attempt=AttemptId("ä", 1), node=0, held=Resources(5, 6), at=NOW, at_s=7.5)
     assert codec.encode(fact).decode() == (
-        '["StartIntended",1,{"attempt":["ä",1],"node":0,"held":[5,6],"at":"2026-11-20T23:15:30.123456Z"}]'
+        '["StartIntended",1,{"attempt":["ä",1],"node":0,"held":[5,6],"at":"2026-11-20T23:15:30.123456Z","at_s":7.5}]'
     )
 
 

@@ -226,8 +226,10 @@ def _age_s(attempt: AttemptState, started_at: datetime | None, now: Now) -> floa
     """How long it has run, by the driver's clock; no longer than since its start was intended, by ours."""
     if started_at is None:
         return 0.0
-    since_intended_s = (now.utc - attempt.intended_at).total_seconds()
-    return max(0.0, min((now.utc - started_at).total_seconds(), since_intended_s))
+    age_s = (now.utc - started_at).total_seconds()
+    if attempt.intended_s is not None:  # UTC may have jumped since it started, the boot clock never does
+        age_s = min(age_s, now.boot_s - attempt.intended_s)
+    return max(0.0, age_s)
 
 
 def _set_lifetime(state: RunState, attempt: AttemptState, born_s: float) -> None:
@@ -269,7 +271,7 @@ def start_intended(state: RunState, fact: facts.StartIntended) -> None:
     wave = state.waves[entry.task.wave]
     wave.live += 1
     wave.running += 1
-    state.live[fact.attempt] = AttemptState(fact.attempt, wave.number, fact.node, fact.held, fact.at)
+    state.live[fact.attempt] = AttemptState(fact.attempt, wave.number, fact.node, fact.held, fact.at_s)
 
 
 def attempt_started(state: RunState, fact: facts.AttemptStarted) -> None:

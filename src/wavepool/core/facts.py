@@ -104,12 +104,13 @@ class WaveSettled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartIntended:
-    """An attempt holds `held` of `node` from now on, and is about to be started."""
+    """An attempt holds `held` of `node` from now on, and is about to be started. `at_s` is `at` on the boot clock."""
 
     attempt: AttemptId
     node: int
     held: Resources
     at: datetime
+    at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,9 @@ def run_resumed(state: RunState, fact: facts.RunResumed) -> None:
     """A resumed run has not ended, and a drain that a user asked of an earlier process is over."""
     if fact.shift_s:
         state.timers.shift(fact.shift_s)
+        for attempt in state.live.values():
+            if attempt.intended_s is not None:
+                attempt.intended_s += fact.shift_s
     for wave in state.open_waves():
         wave.prepared = state.rules.isolation is not Isolation.WAVE
     if state.draining or state.infrastructure_failed:

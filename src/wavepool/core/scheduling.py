@@ -85,7 +85,7 @@ def _start(state: RunState, entry: TaskState, now: Now) -> StartIntended:
     if node is None:
         raise InvariantBroken(f"the capacity gate let {entry.task.id!r} through without room")
     attempt = AttemptId(entry.task.id, entry.attempts + 1)
-    return StartIntended(attempt=attempt, node=node, held=held, at=now.utc)
+    return StartIntended(attempt=attempt, node=node, held=held, at=now.utc, at_s=now.boot_s)
 
 
 def _is_over(state: RunState) -> bool:

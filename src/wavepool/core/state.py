@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Hashable, Iterator
-from datetime import datetime
 from enum import StrEnum
 
 from wavepool.core.facts import Outcome, RunOpened
@@ -79,7 +78,7 @@ class AttemptState:
         "handle",
         "held",
         "id",
-        "intended_at",
+        "intended_s",
         "node",
         "phase",
         "stop_reason",
@@ -88,9 +87,9 @@ class AttemptState:
         "wave",
     )
 
-    def __init__(self, attempt: AttemptId, wave: int, node: int, held: Resources, intended_at: datetime) -> None:
+    def __init__(self, attempt: AttemptId, wave: int, node: int, held: Resources, intended_s: float | None) -> None:
         self.id = attempt
-        self.intended_at = intended_at
+        self.intended_s = intended_s
         self.wave = wave
         self.node = node
         self.held = held

@@ -39,4 +39,4 @@ def _wave(wave: WaveState) -> tuple[object, ...]:
 
 def _attempt(entry: AttemptState) -> tuple[object, ...]:
     stop = (entry.stop_reason, entry.finding, entry.warned)
-    return (entry.wave, entry.node, entry.held, entry.phase, entry.handle, stop, entry.ending, entry.intended_at)
+    return (entry.wave, entry.node, entry.held, entry.phase, entry.handle, stop, entry.ending, entry.intended_s)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wavepool.core import events, facts
+from wavepool.core import decide, events, facts
 from wavepool.core.actions import StopAttempt
 from wavepool.core.softlimits import Reading, calm, crossings
 from wavepool.model import (
@@ -163,6 +163,21 @@ def test_a_clock_of_the_daemon_that_is_hours_behind_shortens_no_lifetime(
     run.now_s = 2
     started_at = run.facts[0].at - timedelta(hours=5)  # type: ignore[union-attr]
     run.feed(events.Running(attempt=AttemptId("a", 1), handle=run.handle("a"), started_at=started_at))
+    assert run.at(99) == []
+    assert run.at(101) != []
+
+
+def test_a_wall_clock_that_jumps_ahead_ends_no_lifetime(
+    new_run: Callable[..., CoreRun], make_task: Callable[..., Task]
+) -> None:
+    """UTC is a day later between the intention and the start; the boot clock knows better."""
+    base = make_task("a")
+    run = new_run([type(base)(id="a", key="a", wave=1, tier=1, limits=Limits(memory_bytes=GIB, lifetime_s=100))])
+    started_at = run.facts[0].at  # type: ignore[union-attr]
+    now = events.Now(2.0, started_at + timedelta(days=1))
+    running = events.Running(attempt=AttemptId("a", 1), handle=run.handle("a"), started_at=started_at)
+    for fact in decide.decide(run.state, running, now):
+        decide.apply(run.state, fact)
     assert run.at(99) == []
     assert run.at(101) != []
 
