@@ -155,3 +155,15 @@ def test_half_a_header_is_inside() -> None:
 def test_what_is_no_frame_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"not a frame header|without its time"):
         FrameDecoder().feed(raw)
+
+
+def gaps(count: int, keeps_bytes: int | None) -> list[bool]:
+    decoder = FrameDecoder(keeps_bytes=keeps_bytes)
+    return [chunk.gap for _ in range(count) for chunk in decoder.feed(frame(1, b"x" * 99 + b"\n"))]
+
+
+def test_as_much_as_the_engine_keeps_may_not_be_all() -> None:
+    """Its files hold more than the output: lengths, stream and time of each message."""
+    assert gaps(6, keeps_bytes=1000) == [False] * 6
+    assert gaps(9, keeps_bytes=1000) == [False] * 6 + [True] + [False] * 2
+    assert gaps(9, keeps_bytes=None) == [False] * 9

@@ -20,6 +20,9 @@ PIECE_BYTES = 16_384
 _HEADER_BYTES = 8
 _TIME_MAX_BYTES = 40
 """RFC 3339 with nanoseconds and an offset has 35, and the blank is one more."""
+_AROUND_BYTES, _AROUND_PIECE_BYTES = 48, 160
+"""What the `local` log driver writes around a message at most: lengths, stream and time; around the pieces of a long
+line their id and number too (those of the last, shorter piece are counted with the first)."""
 _STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
 _TROUBLE = 3
 _NEWLINE = 10
@@ -43,13 +46,18 @@ class FrameDecoder:
         after: marks of an earlier reading of the same log, by stream: what that gave is left out. Where what follows
             it is not there any more (the engine keeps the newest output only), the next chunk has `gap` set.
 
+        keeps_bytes: what the engine keeps of a log at least; None for all. Where there is so much, the start of it may
+            have been dropped, and a chunk has `gap` set.
+
     Attributes:
         trouble: the engine has said in the log itself that it cannot read on, as at times while a log is rotated. What
             comes after that is left out.
     """
 
-    def __init__(self, after: Mapping[str, Mark] | None = None) -> None:
+    def __init__(self, after: Mapping[str, Mark] | None = None, keeps_bytes: int | None = None) -> None:
         self.marks: dict[str, Mark] = {}
+        self._keeps_bytes = keeps_bytes
+        self._kept_bytes = 0
         self.trouble = False
         self._after = dict(after or {})
         self._head = b""
@@ -113,6 +121,7 @@ class FrameDecoder:
         if stream != self._stream:
             self._flush(chunks)
         self._stream, self._left, self._size = stream, size, size
+        self._note_kept(size)
         mark = self.marks.get(stream)
         if mark is not None and time < mark.time and _instant(time) < _instant(mark.time):
             self._after.setdefault(stream, mark)  # it starts over, as a follower of a rotated log does at times
@@ -121,6 +130,12 @@ class FrameDecoder:
         if size == 0 or stream in self._unended:
             self._give(b"\n")
         self._unended.discard(stream)
+
+    def _note_kept(self, size: int) -> None:
+        """How much the engine's files have at most, with what it writes around each message."""
+        self._kept_bytes += size + (_AROUND_BYTES if size < PIECE_BYTES else _AROUND_PIECE_BYTES)
+        if self._keeps_bytes is not None and self._kept_bytes >= self._keeps_bytes:
+            self._gap, self._keeps_bytes = True, None
 
     def _was_given(self, stream: str, *, before: Mark | None) -> bool:
         """Whether the earlier reading gave the message that begins; `before` is the mark of the one before it."""
@@ -132,7 +147,7 @@ class FrameDecoder:
             return True
         if _instant(now.time) < _instant(end.time):
             return True
-        self._gap = before is None or before.time != end.time
+        self._gap = self._gap or before is None or before.time != end.time
         del self._after[stream]
         return False
 

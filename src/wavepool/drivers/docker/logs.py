@@ -10,20 +10,29 @@ cannot be seen; what is archived is read after the end, and has none.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 from wavepool.drivers.base import Handle, LogChunk
 from wavepool.drivers.docker.api import ByteStream, DockerApi
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.frames import FrameDecoder
 from wavepool.drivers.docker.trouble import Refused
-from wavepool.errors import DriverUnavailable, NoSuchAttempt
+from wavepool.errors import DriverUnavailable, InputError, NoSuchAttempt
+from wavepool.units import parse_size
 
 REOPENED = 20
 """How often a log that is followed is taken up again; one that is rotated all the time could go on for ever."""
+
+
+class Opened(NamedTuple):
+    """A log, from its start. It is `followed` while the container runs; `keeps_bytes` as `FrameDecoder` has it."""
+
+    stream: ByteStream
+    followed: bool
+    keeps_bytes: int | None
 
 
 class LogStream:
@@ -31,10 +40,10 @@ class LogStream:
 
     Args:
         name: of the container.
-        reopen: opens the log from its start; says also whether it is followed, as it is while the container runs.
+        reopen: opens the log from its start.
     """
 
-    def __init__(self, name: str, reopen: Callable[[], Awaitable[tuple[ByteStream, bool]]]) -> None:
+    def __init__(self, name: str, reopen: Callable[[], Awaitable[Opened]]) -> None:
         self._name = name
         self._reopen = reopen
         self._stream: ByteStream | None = None
@@ -47,8 +56,8 @@ class LogStream:
     async def of(cls, stream: ByteStream, name: str) -> Self:
         """One whole log that is open already, and not followed; it must have been asked for with times."""
 
-        async def opened() -> tuple[ByteStream, bool]:
-            return stream, False
+        async def opened() -> Opened:
+            return Opened(stream, followed=False, keeps_bytes=None)
 
         return await cls(name, opened).open()
 
@@ -57,8 +66,9 @@ class LogStream:
         if self._opened > REOPENED:
             raise self._cut(f"it was taken up again {REOPENED} times")
         self._opened += 1
-        self._stream, self._followed = await self._reopen()
-        self._frames = FrameDecoder(after=self._frames.marks)
+        self._stream, self._followed, keeps_bytes = await self._reopen()
+        reads_all_now = self._opened == 1 and not self._followed  # else the start was read when it was written
+        self._frames = FrameDecoder(after=self._frames.marks, keeps_bytes=keeps_bytes if reads_all_now else None)
         return self
 
     def __aiter__(self) -> Self:
@@ -107,25 +117,36 @@ async def reading_logs(
         params["since"] = f"{since.timestamp():.6f}"
     async with AsyncExitStack() as stack:
 
-        async def reopen() -> tuple[ByteStream, bool]:
-            runs = await _is_running(api, handle) and follow
+        async def reopen() -> Opened:
+            found = await _found(api, handle)
+            runs = bool(found["State"]["Running"]) and follow
             try:
                 opened = api.stream("GET", f"containers/{container}/logs", {**params, "follow": "1" if runs else "0"})
-                return await stack.enter_async_context(opened), runs
+                return Opened(await stack.enter_async_context(opened), runs, _keeps_bytes(found))
             except Refused as refused:
                 raise _refusal(handle, refused) from refused
 
         yield await LogStream(handle.name, reopen).open()
 
 
-async def _is_running(api: DockerApi, handle: Handle) -> bool:
+async def _found(api: DockerApi, handle: Handle) -> Mapping[str, Any]:
     try:
         found = await inspect(api, handle.id or handle.name)
     except Refused as refused:
         raise _refusal(handle, refused) from refused
     if found is None:
         raise _gone(handle)
-    return bool(found["State"]["Running"])
+    return found
+
+
+def _keeps_bytes(found: Mapping[str, Any]) -> int | None:
+    """What its log driver keeps at least: all files but the one that is written to. None for all, or where unknown."""
+    options = (found.get("HostConfig") or {}).get("LogConfig", {}).get("Config") or {}
+    try:
+        size_bytes, files = parse_size(options["max-size"]), int(options["max-file"])
+    except (KeyError, ValueError, InputError):
+        return None
+    return size_bytes * (files - 1) if files > 1 else 0
 
 
 def _refusal(handle: Handle, refused: Refused) -> NoSuchAttempt | DriverUnavailable:
