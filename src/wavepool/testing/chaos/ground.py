@@ -63,7 +63,7 @@ class Ground:
             for command in self._commands:
                 if command.exit_code is None:
                     await command.kill()
-            await self._leftovers.sweep(self.owner())
+            await self.sweep()
         if self._api is not None:
             await self._api.close()
 
@@ -150,6 +150,11 @@ class Ground:
     def owner(self) -> str:
         """Of the state directory; empty where there is none yet."""
         return self.state.owner() if (self.state.path / "owner").exists() else ""
+
+    async def sweep(self) -> None:
+        """Remove what is still there, by the owner's label and by the place that it was started in."""
+        live = {command.pid for command in self._commands if command.exit_code is None}
+        await self._leftovers.sweep(self.owner(), except_pids=live)
 
     async def left_behind(self) -> list[str]:
         """A few words for everything of ours that still exists outside the state directory."""

@@ -48,10 +48,11 @@ class Leftovers:
         yield from (f"control group {path}" for path in _cgroups() if path.name in names)
         yield from (f"secret {path}" for path in Path("/dev/shm").glob("wavepool-*/*") if path.name in names)
 
-    async def sweep(self, owner: str) -> None:
-        """Remove the owner's containers and networks, and end the processes that were started here."""
+    async def sweep(self, owner: str, *, except_pids: set[int]) -> None:
+        """Remove the owner's containers and networks, and end the processes that were started here but for these."""
         for pid in self._pids():
-            _kill(pid)
+            if pid not in except_pids:
+                _kill(pid)
         if self._api is None or not owner:
             return
         for container in await self._containers(owner):
