@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wavepool.cli.output import print_result
+from wavepool.cli.prove import prove
 from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import peek_owner
 from wavepool.config import Settings
@@ -36,8 +37,21 @@ def doctor(
     workspace: Annotated[str | None, typer.Option(help="The workspace to look at.")] = None,
     network: Annotated[str | None, typer.Option(help="The network to look for.")] = None,
     state_dir: Annotated[str | None, typer.Option(help="Where journals, logs and locks live.")] = None,
+    prove_no_leaks: Annotated[
+        bool,
+        typer.Option(
+            "--prove-no-leaks", help="Kill a small run of its own in the middle, recover it, and compare the host."
+        ),
+    ] = False,
+    driver: Annotated[str | None, typer.Option(help="Of the proof: auto, docker or process.")] = None,
 ) -> None:
-    """Check Docker and this host, and say how to mend what is wrong. Exit code: 0 nothing fails, 1 something does."""
+    """Check Docker and this host, and say how to mend what is wrong. Exit code: 0 nothing fails, 1 something does.
+
+    With --prove-no-leaks: run a small plan in a state directory of its own, kill its process (SIGKILL) while tasks run,
+    recover it (once by a resume, once by `recover`), and compare all that could be ours with what was there before.
+    """
+    if prove_no_leaks:
+        raise typer.Exit(prove(settings_of(base_image=base_image, driver=driver), as_json=as_json))
     settings = settings_of(base_image=base_image, workspace=workspace, network=network, state_dir=state_dir)
     checks = anyio.run(_examine, settings)
     failed = any(check.status is Status.FAIL for check in checks)
