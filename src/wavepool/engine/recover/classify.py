@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from wavepool import labels
 from wavepool.drivers.holdings import HeldContainer, HeldNetwork, HeldSecrets
 from wavepool.engine.recover.findings import Action, Fate, Finding, Recovery, RunFindings, ThingKind
-from wavepool.engine.recover.runs import SOCKET, RunLook, RunState
+from wavepool.engine.recover.runs import RunLook, RunState
 from wavepool.engine.recover.survey import Snapshot
 from wavepool.units import format_duration
 
@@ -204,7 +204,7 @@ class _RunCase:
         if self._run.has_socket:
             yield Finding(
                 kind=ThingKind.SOCKET,
-                name=SOCKET,
+                name="control.sock",
                 run_id=self._run.id,
                 what="socket",
                 why=self._why,

@@ -19,7 +19,7 @@ from wavepool.engine.clock import Clock
 from wavepool.engine.perform import save_chunks
 from wavepool.engine.recover.findings import Action, Fate, Finding, Recovery, RunFindings, ThingKind
 from wavepool.engine.recover.ledger import Ledger, attempts_of
-from wavepool.engine.recover.runs import SOCKET, RunState, look_at
+from wavepool.engine.recover.runs import RunState, look_at
 from wavepool.engine.recovery import take_up
 from wavepool.errors import (
     DriverUnavailable,
@@ -246,7 +246,7 @@ class Reaper:
             await anyio.to_thread.run_sync(shutil.rmtree, files.slots / finding.name, True)
             problem = f"{files.slots / finding.name} is still there" if (files.slots / finding.name).exists() else ""
         elif finding.kind is ThingKind.SOCKET:
-            (files.path / SOCKET).unlink(missing_ok=True)
+            files.control.unlink(missing_ok=True)
         self._note_removal(finding, problem)
 
     async def _loose(self, finding: Finding) -> None:

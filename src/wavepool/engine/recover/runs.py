@@ -53,10 +53,6 @@ class RunLook:
     problem: str = ""
 
 
-SOCKET = "control.sock"
-"""In a run's directory: where the process that works on it takes orders."""
-
-
 def look_at(state_dir: StateDir, run_id: str, *, held: bool = False) -> RunLook:
     """One run as it is now; the journal of one that died in the middle is read whole, as only a sound one is gone on
     with. `held`: by us, so that it counts as dead.
@@ -70,7 +66,7 @@ def look_at(state_dir: StateDir, run_id: str, *, held: bool = False) -> RunLook:
         return RunLook(id=run_id, state=RunState.MISSING)
     if not files.path.is_dir():
         return RunLook(id=run_id, state=RunState.MISSING)
-    slots, has_socket = _slots(files), (files.path / SOCKET).exists()
+    slots, has_socket = _slots(files), files.control.exists()
     if not held and files.is_live():
         return RunLook(id=run_id, state=RunState.LIVE, holder=files.holder(), slots=slots, has_socket=has_socket)
     told = _Told(files)
