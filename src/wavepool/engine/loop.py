@@ -69,7 +69,6 @@ class Engine:
             state=state, driver=driver, clock=clock, tell=self._send.send, clock_offset_s=clock_offset_s
         )
         self._interrupts: list[events.Interrupted] = []
-        self._told_all = False
 
     def __enter__(self) -> Self:
         return self
@@ -106,10 +105,13 @@ class Engine:
 
         return await self._guarded(begin)
 
-    async def resume(self, replayed: Replayed, *, retry: Sequence[str] | None = None) -> RunState:
+    async def resume(
+        self, replayed: Replayed, *, retry: Sequence[str] | None = None, cancelled: bool = False
+    ) -> RunState:
         """Go on with a run whose journal was replayed; raises as `run` does. One that had ended is only returned.
 
         With `retry` these tasks are tried again first, and what was skipped because of them; even of a run that ended.
+        With `cancelled` nothing is started: what ended by itself is collected, what still runs is stopped.
         """
         now = self._clock.now()
         shift_s = replayed.shift_s(self._clock.boot_id, now)
@@ -124,7 +126,9 @@ class Engine:
                 await self._step([event] if event is not None else [], group, advance=False)
             group.start_soon(self._watch)
             group.start_soon(self._watchdog.run)
-            await self._hear_what_exists(group)
+            told = await self._hear_what_exists(group)
+            if cancelled:  # only now, so that what ended by itself keeps its own verdict
+                await self._step([events.Interrupted(force=True), told], group, advance=False)
             for action in for_attempts:
                 if still_wanted(self.state, action):
                     group.start_soon(self._perform, action)
@@ -211,15 +215,16 @@ class Engine:
 
     # -- what the driver sees --
 
-    async def _hear_what_exists(self, group: TaskGroup) -> None:
+    async def _hear_what_exists(self, group: TaskGroup) -> events.AllTold:
         """Take in what the watch tells until it has told all. Nothing starts, and nothing is gone, before that."""
-        while not self._told_all:
+        while True:
             event = await self._inbox.receive()
             batch = [*self._taken_interrupts(), event]
             if isinstance(event, events.Advance):
                 batch.pop()  # of an interrupt, which came with it
             await self._step(batch, group, advance=False)
-            self._told_all = isinstance(event, events.AllTold)
+            if isinstance(event, events.AllTold):
+                return event
 
     async def _watch(self) -> None:
         run = self.state.run

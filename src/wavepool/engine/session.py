@@ -206,10 +206,8 @@ class Session:
             # Where these fail, the daemon or the journal did: then what runs is left for a resume to adopt.
             try:
                 if begun.replayed is not None:
-                    if self.cancelled:
-                        engine.interrupt(force=True)
                     # interrupted or not: what runs must be waited for, or stopped
-                    await engine.resume(begun.replayed, retry=begun.retry)
+                    await engine.resume(begun.replayed, retry=begun.retry, cancelled=self.cancelled)
                 elif begun.opened is not None and not interrupt.preparing.cancelled_caught:
                     await engine.run(begun.opened)
             except Exception as error:

@@ -1,0 +1,62 @@
+"""Which tasks `wavepool retry` takes, and what it says about the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from wavepool.engine.retrying import tasks_to_retry
+from wavepool.errors import SettingError
+from wavepool.model import VerdictKind
+
+FAILED = VerdictKind.FAILED
+
+
+@pytest.fixture
+def run(new_run, make_task):
+    tasks = [
+        make_task("good"),
+        make_task("bad"),
+        make_task("worse"),
+        make_task("needs-bad", depends_on=("bad",)),
+        make_task("never", wave=2),
+    ]
+    made = new_run(tasks)
+    made.ends("good")
+    made.ends("bad", FAILED)
+    made.ends("worse", FAILED)
+    return made
+
+
+def test_all_that_failed_where_none_is_named(run):
+    assert tasks_to_retry(run.state, ()) == ("bad", "worse")
+
+
+def test_those_that_are_named_once_each(run):
+    assert tasks_to_retry(run.state, ("worse", "worse", "never")) == ("worse", "never")
+    assert tasks_to_retry(run.state, ("bad", "needs-bad")) == ("bad", "needs-bad")
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("goof", "a task of run r\nDid you mean 'good'"),
+        ("good", "a task that did not succeed; this one did"),
+        ("needs-bad", "its dependency 'bad' did not succeed\nName 'bad' too"),
+    ],
+)
+def test_one_that_cannot_be_tried_again_is_refused(run, named, words):
+    with pytest.raises(SettingError) as caught:
+        tasks_to_retry(run.state, (named,))
+    assert words in str(caught.value)
+
+
+def test_one_that_has_not_ended_is_gone_on_with_anyway(new_run, make_task):
+    run = new_run([make_task("t")])
+    with pytest.raises(SettingError, match=r"this one is active(?s:.*)wavepool resume r"):
+        tasks_to_retry(run.state, ("t",))
+
+
+def test_nothing_where_nothing_failed(new_run, make_task):
+    run = new_run([make_task("t")])
+    run.ends("t")
+    assert tasks_to_retry(run.state, ()) is None

@@ -1,0 +1,37 @@
+"""The verbs that take the id of a run say which runs there are, and touch nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from wavepool.cli import app
+from wavepool.errors import SettingError, WavepoolError
+from wavepool.statedir import StateDir
+
+
+def refused(state: Path, *words: str) -> WavepoolError:
+    """What `wavepool WORDS` says."""
+    done = CliRunner().invoke(app, [*words, "--state-dir", str(state)])
+    assert isinstance(done.exception, SettingError), done.exception
+    assert done.exception.exit_code == 2
+    return done.exception
+
+
+@pytest.mark.parametrize("words", [("resume",), ("retry", "--failed"), ("attach",), ("cancel",)])
+def test_an_unknown_run(tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert "There is none yet" in str(refused(tmp_path, *words, "nix"))
+    assert list(tmp_path.iterdir()) == []
+    for name in ("a", "b"):
+        files = StateDir(tmp_path).run(name)
+        files.create()
+        files.journal.touch()
+    assert str(refused(tmp_path, *words, "nix")).endswith("There are b, a.")
+    assert "1 to 63 lower case letters" in str(refused(tmp_path, *words, "../a"))
+
+
+def test_a_retry_needs_to_be_told_what(tmp_path: Path) -> None:
+    assert "either --failed, or tasks" in str(refused(tmp_path, "retry", "a"))
+    assert "either --failed, or tasks" in str(refused(tmp_path, "retry", "a", "one", "--failed"))
