@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from wavepool.drivers.docker.kernel_log import KernelLog, MemoryKill, parse_record
@@ -77,4 +78,47 @@ def test_the_log_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
 def test_where_it_may_not_be_read_nothing_is_known(tmp_path: Path) -> None:
     log = KernelLog(tmp_path / "missing")
     assert log.tally(ID) is None
+    log.close()
+
+
+def log_of(tmp_path: Path, *records: bytes) -> KernelLog:
+    """A log that holds these records: a pipe gives one of them for each read only if they are as long as a read."""
+    path = tmp_path / "kmsg"
+    os.mkfifo(path)
+    log = KernelLog(path)
+    writer = os.open(path, os.O_WRONLY)
+    for each in records:
+        os.write(writer, each)
+        assert log.tally("none") is None
+    os.close(writer)
+    return log
+
+
+OTHER = ID.replace("37", "99", 1)
+
+
+def test_a_mark_for_a_kill_in_another_container_is_told_apart(tmp_path: Path) -> None:
+    log = log_of(tmp_path, kill(constraint="MEMCG", reached="/crowd", victim=f"/crowd/{ID}"))
+    now = datetime.now(UTC)
+    victim = log.tally(ID)
+    assert victim is not None
+    assert log.spares(OTHER, victim.at)
+    assert not log.spares(ID, victim.at), "it was the victim"
+    assert not log.spares(OTHER, now + timedelta(minutes=1)), "that was another time"
+    log.close()
+
+
+def test_a_kill_at_a_container_s_own_limit_spares_nobody(tmp_path: Path) -> None:
+    log = log_of(tmp_path, kill(constraint="MEMCG", reached=f"/docker/{ID}", victim=f"/docker/{ID}"))
+    victim = log.tally(ID)
+    assert victim is not None
+    assert not log.spares(OTHER, victim.at)
+    log.close()
+
+
+def test_where_the_kernel_leaves_lines_out_nobody_is_spared(tmp_path: Path) -> None:
+    log = log_of(tmp_path, *[kill(constraint="NONE", reached="", victim=f"/docker/{ID}")] * 10)
+    victim = log.tally(ID)
+    assert victim is not None
+    assert not log.spares(OTHER, victim.at)
     log.close()

@@ -53,6 +53,12 @@ def test_killed_with_an_oom_kill_is_oom() -> None:
     )
 
 
+def test_killed_long_after_a_child_s_oom_kill_is_failed_by_somebody() -> None:
+    ending = ending_of(ExitRecord(status=KILLED, oom_kills=1, oom_age_s=30.0))
+    assert ending.kind is VerdictKind.FAILED
+    assert (ending.evidence.signal_sender, ending.evidence.child_oom) == ("other", True)
+
+
 def test_killed_without_an_oom_kill_is_failed_by_somebody() -> None:
     ending = ending_of(ExitRecord(status=KILLED, oom_kills=0))
     assert ending.kind is VerdictKind.FAILED

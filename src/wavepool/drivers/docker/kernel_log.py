@@ -15,7 +15,7 @@ import contextlib
 import os
 import re
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,9 @@ RECORD_BYTES = 8192
 """The longest record that the kernel gives (CONSOLE_EXT_LOG_MAX); a shorter buffer would be refused."""
 CONTAINERS_KEPT = 4096
 """Victims that are remembered; the oldest go first. An ending is asked for within moments."""
+
+LINES_AT_MOST, LINES_WITHIN_S = 10, 5.0
+"""The kernel's bound on such lines (DEFAULT_RATELIMIT_BURST and _INTERVAL)."""
 
 _KILL = re.compile(r"oom-kill:constraint=CONSTRAINT_(?P<constraint>\w+),(?P<rest>.*)")
 _STAMP = re.compile(r"\d+,\d+,(\d+),")
@@ -88,6 +91,7 @@ class KernelLog:
 
     def __init__(self, path: Path = KMSG) -> None:
         self._kills: OrderedDict[str, Tally] = OrderedDict()
+        self._recent: deque[Tally] = deque(maxlen=4 * LINES_AT_MOST)
         self._opened_s = time.monotonic()
         self._descriptor: int | None = None
         with contextlib.suppress(OSError):  # not allowed, or not there: then nothing is ever known
@@ -104,6 +108,18 @@ class KernelLog:
         """The kills in this container so far, None where none is known."""
         self._read()
         return self._kills.get(container_id)
+
+    def spares(self, container_id: str, oom_at: datetime) -> bool:
+        """True where what the engine told of this container at `oom_at` was a kill in another one.
+
+        Where a parent group or the host is short of memory, cgroup v1 notifies every group below, and the engine marks
+        them all. Only a log that left no line out can tell: the kernel writes of ten kills in five seconds at most.
+        """
+        self._read()
+        if container_id in self._kills:
+            return False
+        near = [kill for kill in self._recent if abs((kill.at - oom_at).total_seconds()) < LINES_WITHIN_S]
+        return 0 < len(near) < LINES_AT_MOST and any(not kill.own_limit for kill in near)
 
     def close(self) -> None:
         """Give the descriptor back. Safe to repeat."""
@@ -136,5 +152,6 @@ class KernelLog:
         at = now - timedelta(seconds=time.monotonic() - kill.logged_s) if old else now
         self._kills[kill.container_id] = Tally(kills=count, own_limit=kill.own_limit, at=at)
         self._kills.move_to_end(kill.container_id)
+        self._recent.append(self._kills[kill.container_id])
         if len(self._kills) > CONTAINERS_KEPT:
             self._kills.popitem(last=False)

@@ -73,6 +73,7 @@ class Sighting:
     oom_kills: int = 0
     oom_events: int = 0
     own_limit: bool | None = None
+    oom_elsewhere: bool = False
     kills: list[int] = field(default_factory=list)
     told: Phase | None = None
     in_gap: bool = False
@@ -107,6 +108,7 @@ class Sighting:
             oom_at=self.oom_at,
             oom_kills=self.oom_kills,
             own_limit=self.own_limit,
+            oom_elsewhere=self.oom_elsewhere,
             kills=tuple(self.kills),
             stopped_by_us=own.stopped(self.handle.id),
             daemon_was_away=self.in_gap,
@@ -118,6 +120,10 @@ class Sighting:
             self.oom_at = max(self.oom_at or tally.at, tally.at)
             self.oom_kills = max(self.oom_kills, tally.kills)
             self.own_limit = tally.own_limit
+
+    def spare(self) -> None:
+        """The memory kills that the engine told of it were another container's."""
+        self.oom_at, self.oom_kills, self.oom_elsewhere = None, 0, True
 
     def _note_kill(self, number: str) -> None:
         try:

@@ -47,6 +47,7 @@ class Teller:
         if sighting.phase is Phase.GONE:
             await self._tell_gone(sighting)
         elif sighting.phase is Phase.EXITED:
+            self._hear_the_kernel(sighting)
             ended = _ending_by_events(sighting, self._own)
             if ended is None:
                 await self.tell_inspected(sighting)
@@ -67,7 +68,7 @@ class Teller:
         if _may_be_oom_yet(sighting) and self._kernel.tally(sighting.handle.id) is None:
             await anyio.sleep(LATE_OOM_S)
         found = await inspect(self._api, sighting.handle.id)
-        sighting.note_kernel(self._kernel.tally(sighting.handle.id))
+        self._hear_the_kernel(sighting)
         if found is None:
             sighting.phase = Phase.GONE
             if sighting.told is not None or sighting.died is not None:
@@ -85,6 +86,12 @@ class Teller:
             sighting.phase = phase  # newer than any event that led here: a start that failed may yet be repeated
         sighting.in_gap = sighting.in_gap and phase is not Phase.RUNNING
         await self._send(sighting, phase, ended, repeat=repeat)
+
+    def _hear_the_kernel(self, sighting: Sighting) -> None:
+        container_id = sighting.handle.id
+        if sighting.oom_at is not None and self._kernel.spares(container_id, sighting.oom_at):
+            sighting.spare()
+        sighting.note_kernel(self._kernel.tally(container_id))
 
     async def _send(self, sighting: Sighting, phase: Phase, ended: Ending | None, *, repeat: bool = False) -> None:
         """Phases only go forward: what replayed events would tell again, or backwards, is not told."""

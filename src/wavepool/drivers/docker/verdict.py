@@ -49,6 +49,7 @@ class Witnessed:
         oom_at: when something in it was last killed for memory, by the engine's clock.
         oom_kills: at least so many processes in it were killed for memory.
         own_limit: False where the last of them fell though the container was below its own limit; None: not known.
+        oom_elsewhere: the engine's mark is about a kill in another container below the same parent group.
         kills: numbers of the signals that were sent through the API, by anyone.
         stopped_by_us: we asked the engine to stop or kill it.
         daemon_was_away: it ended while the daemon could not be reached.
@@ -58,6 +59,7 @@ class Witnessed:
     oom_at: datetime | None = None
     oom_kills: int = 0
     own_limit: bool | None = None
+    oom_elsewhere: bool = False
     kills: tuple[int, ...] = ()
     stopped_by_us: bool = False
     daemon_was_away: bool = False
@@ -135,10 +137,15 @@ def _start_error(final: Final) -> Ending:
 
 def _is_oom(final: Final, seen: Witnessed) -> bool:
     """137 alone is not OOM, and the mark alone is not either: a child may have died of memory long before."""
-    marked = final.oom_flag or seen.oom_at is not None
+    marked = _is_marked(final, seen)
     if final.exit_code != KILLED or not marked or signal.SIGKILL in seen.kills:
         return False
     return not _oom_long_before(final, seen)
+
+
+def _is_marked(final: Final, seen: Witnessed) -> bool:
+    """Something in this container was killed for memory."""
+    return seen.oom_at is not None or (bool(final.oom_flag) and not seen.oom_elsewhere)
 
 
 def _oom_long_before(final: Final, seen: Witnessed) -> bool:
@@ -169,7 +176,7 @@ def _oom_evidence(final: Final, seen: Witnessed) -> Evidence:
 
 
 def _with_child_oom(reason: str, final: Final, seen: Witnessed) -> Evidence:
-    child_oom = bool(final.oom_flag or seen.oom_at) or None
+    child_oom = _is_marked(final, seen) or None
     name, sender = _signal(final, seen)
     if sender in ("other", "wavepool"):
         by = "someone else" if sender == "other" else "Wavepool"
