@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import anyio
+import pytest
+
 from wavepool import labels
 from wavepool.drivers.base import Scope
 from wavepool.drivers.docker.sightings import in_scope, sight
 from wavepool.engine.report import evidence_json
-from wavepool.model import Evidence, Limits, Resources, Sidecar, SidecarTrouble, Task
+from wavepool.errors import DriverUnavailable
+from wavepool.model import Evidence, Limits, Resources, Rules, Sidecar, SidecarTrouble, Surroundings, Task
+from wavepool.plan import TierMap, parse_plan
 from wavepool.units import MIB
+from wavepool.wiring import Hooks, RunRequest, run_plan
 
 ATTEMPT = {labels.OWNER: "o", labels.RUN: "r", labels.WAVE: "1", labels.TASK: "a", labels.ATTEMPT: "1"}
 
@@ -40,3 +48,20 @@ def test_evidence_shows_the_readings_of_each_sidecar() -> None:
     assert evidence_json(Evidence(reason="x", sidecars=(trouble,)))["sidecars"] == [
         {"name": "db", "reason": "it exited with 1", "exit_code": 1, "last_lines": "no such directory\n"}
     ]
+
+
+def test_plain_processes_have_no_sidecars(tmp_path: Path) -> None:
+    raw = (
+        b'{"sidecars": {"db": {"image": "i"}},'
+        b' "waves": [{"wave_number": 1, "batches": [{"batch_id": "a", "command": "echo ran > ran"}]}]}'
+    )
+    request = RunRequest(
+        plan=parse_plan(raw, source="p", tiers=TierMap()),
+        rules=Rules(nodes=()),
+        surroundings=Surroundings(image="i", workspace=str(tmp_path), network="n"),
+        driver="process",
+        state_dir=tmp_path / "state",
+    )
+    with pytest.raises(DriverUnavailable, match=r"waves\[0\].batches\[0\] has sidecars \(db\)"):
+        anyio.run(run_plan, request, Hooks())
+    assert not (tmp_path / "ran").exists()

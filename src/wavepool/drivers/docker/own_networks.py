@@ -79,6 +79,8 @@ class OwnNetworks:
             "CheckDuplicate": True,
             "Driver": "bridge",
             "Internal": network.internal,
+            # Internal alone keeps containers from other networks; a bridge without an address, from the host too.
+            "Options": {"com.docker.network.bridge.inhibit_ipv4": "true"} if network.internal else {},
             "Labels": dict(network.labels),
             "IPAM": {"Driver": "default", "Config": [{"Subnet": str(subnet)}]},
         }
