@@ -37,6 +37,8 @@ BESIDE = "wavepool.beside"
 """On sidecars and task networks: the name of the attempt's container that they belong to."""
 SIDECARS = "wavepool.sidecars"
 """On an attempt's container: how many sidecars it has."""
+IMAGE_ID = "wavepool.image-id"
+"""On services of a stack: the id that the image's name stood for."""
 STACK = "wavepool.stack"
 """The name of a development stack; its containers and network belong to no run."""
 

@@ -5,6 +5,7 @@
     <state>/                 0700 where we make it
     ├── owner                0600: 16 hex digits, made once; containers and networks carry it as a label
     ├── processes/           records of attempts that are plain processes
+    ├── stacks/<name>/       a development stack: lock, and data/ with what its services wrote
     ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
     ├── removed/             directories of runs that are being deleted, or were until a crash
     └── runs/<run id>/
@@ -210,6 +211,7 @@ class StateDir:
         self._runs = self.path / "runs"
         self._networks = self.path / "networks"
         self._removed = self.path / "removed"
+        self._stacks = self.path / "stacks"
 
     def owner(self) -> str:
         """The directory's id, 16 hex digits; made by the first who asks, the same for all ever after.
@@ -229,6 +231,44 @@ class StateDir:
                 advice="Restore the file, or choose another --state-dir. A new id would not find the old containers.",
             )
         return text
+
+    def stack_data(self, name: str) -> Path:
+        """Where the services of a stack keep their data; made by who needs it. `name` was validated by who read it."""
+        return self._stack(name) / "data"
+
+    def drop_stack(self, name: str) -> list[str]:
+        """Remove the data of a stack; one sentence for each thing that is still there."""
+        problems: list[str] = []
+
+        def note(_: object, path: str, error: BaseException) -> None:
+            problems.append(f"{path} is still there: {getattr(error, 'strerror', None) or error}")
+
+        data = self.stack_data(name)
+        if data.exists():
+            shutil.rmtree(data, onerror=lambda function, path, info: note(function, path, info[1]))
+        return problems
+
+    @contextmanager
+    def changing_stack(self, name: str) -> Iterator[None]:
+        """Change the stack called `name` inside this block: one process at a time.
+
+        Raises:
+            InfrastructureError: another process is at it, or the state directory cannot be written to.
+        """
+        directory = self._stack(name)
+        with _told(directory, "make"):
+            _make_private(directory)
+        with _opened(directory / "lock") as descriptor:
+            if not _take(descriptor, fcntl.LOCK_EX, patience_s=LOOK_PATIENCE_S):
+                raise InfrastructureError(
+                    f"another process changes the stack {name} just now", advice="Wait for it to end, then try again."
+                )
+            yield
+
+    def _stack(self, name: str) -> Path:
+        if not name or name in {".", ".."} or "/" in name or "\0" in name:
+            raise InvariantBroken(f"{name!r} cannot name a directory")
+        return self._stacks / name
 
     def processes(self) -> Path:
         """Where attempts that are plain processes keep their records; made where it is missing.

@@ -19,6 +19,7 @@ ONLY_IN = {
     "rich": ["cli", "listeners"],
     "psutil": ["host.py", "drivers/process"],
     "pydantic": ["config"],
+    "yaml": ["plan/stackfile.py"],
     "msgspec": ["journal", "listeners", "cli/output.py"],
 }
 

@@ -161,6 +161,7 @@ def test_a_field_without_meaning_here_is_left_out_with_a_warning() -> None:
         ({"a": {"image": "i", "environment": {"LD_PRELOAD": "x"}}}, ".a.environment.LD_PRELOAD", "another variable"),
         ({"a": {"image": "i", "environment": ["HOME"]}}, ".a.environment.HOME", "nothing is passed on"),
         ({"a": {"image": "i", "ports": ["1-2:1-2"]}}, ".a.ports[0]", "no range"),
+        ({"a": {"image": "i", "ports": [":0:6379"]}}, ".a.ports[0]", "a port"),
         ({"a": {"image": "i", "ports": ["x:1"]}}, ".a.ports[0]", "a port"),
         ({"a": {"image": "i", "ports": [{"target": 1, "to": 2}]}}, ".a.ports[0].to", "one of target"),
         ({"a": {"image": "i", "ports": ["1.2.3:1:1"]}}, ".a.ports[0]", "a port"),

@@ -24,6 +24,7 @@ from wavepool.cli import (
     runs,
     show,
     spawn,
+    stack,
 )
 from wavepool.errors import WavepoolError, first_of_ours
 from wavepool.listeners.lines import swallow_rest
@@ -52,6 +53,7 @@ for verb in (
     cleanup,
     doctor,
     chaos,
+    stack,
 ):
     verb.register(app)
 

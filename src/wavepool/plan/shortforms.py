@@ -173,7 +173,7 @@ def _port(path: str, given: object) -> Port:
     text, _, protocol = str(given).partition("/")
     address, bracket, rest = text.rpartition("]:") if text.startswith("[") else ("", "", text)
     parts = [address + "]", *rest.split(":")] if bracket else rest.split(":")
-    if not 1 <= len(parts) <= 3 or "-" in text:
+    if not 1 <= len(parts) <= 3 or "-" in text or not all(parts):
         raise PlanError(path, given, _PORT_EXPECTED)
     target, published, host = [*reversed(parts), "", ""][:3]
     return _made_port(path, given, target, published or "0", host.strip("[]"), protocol or "tcp")

@@ -93,15 +93,7 @@ class Companions:
 
     async def dismiss(self, handle: Handle, grace_s: float) -> tuple[Dismissed, ...]:
         """See `SupportsSidecars.dismiss`."""
-        found = [record for each in await self.beside(handle.name) if (record := await self._record(each["Id"]))]
-        by_level: dict[int, list[dict[str, Any]]] = {}
-        for record in found:
-            by_level.setdefault(_level(record), []).append(record)
-        for level in sorted(by_level, reverse=True):
-            async with anyio.create_task_group() as group:
-                for record in by_level[level]:
-                    if record["State"]["Running"]:
-                        group.start_soon(self._stop, record, grace_s)
+        found = await self.stop_all(await self.beside(handle.name), grace_s)
         return tuple(_dismissed(handle, record) for record in sorted(found, key=_level))
 
     async def beside(self, container: str) -> list[dict[str, Any]]:
@@ -117,11 +109,33 @@ class Companions:
             raise DriverUnavailable(f"the containers cannot be listed: {refused.words}") from refused
         return [each for each in found or [] if wanted.items() <= (each.get("Labels") or {}).items()]
 
-    async def stop(self, container_id: str, grace_s: float) -> None:
-        """Stop one container, as `dismiss` does. Raises Unknown, DriverUnavailable."""
-        record = await self._record(container_id)
-        if record is not None and record["State"]["Running"]:
-            await self._stop(record, grace_s)
+    async def stop_all(self, summaries: Sequence[Mapping[str, Any]], grace_s: float) -> list[dict[str, Any]]:
+        """Stop these containers, those that others depend on last; their records from before.
+
+        Raises:
+            Unknown: one could not be stopped for sure; the others were.
+            DriverUnavailable: the engine cannot be reached.
+        """
+        found = [record for each in summaries if (record := await self.record(each["Id"]))]
+        by_level: dict[int, list[dict[str, Any]]] = {}
+        for record in found:
+            by_level.setdefault(_level(record), []).append(record)
+        failures: list[Unknown | DriverUnavailable] = []
+
+        async def stop(record: Mapping[str, Any]) -> None:
+            try:
+                await self._stop(record, grace_s)
+            except (Unknown, DriverUnavailable) as error:
+                failures.append(error)
+
+        for level in sorted(by_level, reverse=True):
+            async with anyio.create_task_group() as group:
+                for record in by_level[level]:
+                    if record["State"]["Running"]:
+                        group.start_soon(stop, record)
+        if failures:
+            raise failures[0]
+        return found
 
     # -- up --
 
@@ -175,7 +189,7 @@ class Companions:
         pause_s, most_s = LOOK_S
         while True:
             _check_wanted(spec, unwanted)
-            found = await self._record(container_id)
+            found = await self.record(container_id)
             if found is None:
                 gone = SidecarTrouble(name=spec.sidecar.name, reason="its container was removed by someone else")
                 raise _failed(spec, gone, transient=True)
@@ -213,7 +227,8 @@ class Companions:
         except Refused as refused:
             raise Unknown(f"{spec.name}: {refused.message}") from refused
 
-    async def _record(self, container_id: str) -> dict[str, Any] | None:
+    async def record(self, container_id: str) -> dict[str, Any] | None:
+        """The engine's record of a container, None where it is gone. Raises Unknown, DriverUnavailable."""
         try:
             return await inspect(self._api, container_id)
         except Refused as refused:

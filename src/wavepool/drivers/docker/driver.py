@@ -27,8 +27,12 @@ from wavepool.drivers.base import (
     PullProgress,
     Removed,
     Scope,
+    ServiceState,
+    StackChange,
+    StackSpec,
     SupportsKeeping,
     SupportsSidecars,
+    SupportsStacks,
     Synced,
     Usage,
 )
@@ -44,6 +48,7 @@ from wavepool.drivers.docker.own_networks import OwnNetworks
 from wavepool.drivers.docker.removal import Remover
 from wavepool.drivers.docker.sightings import DRIVER_NAME, OwnActs
 from wavepool.drivers.docker.spec import create_body, user_of
+from wavepool.drivers.docker.stacks import Stacks
 from wavepool.drivers.docker.starting import Starter
 from wavepool.drivers.docker.sweep import Sweeper
 from wavepool.drivers.docker.trouble import Refused
@@ -55,7 +60,7 @@ PATIENCE_S = 60.0
 START_DEADLINE_S = 120.0
 
 
-class DockerDriver(Driver, SupportsKeeping, SupportsSidecars):
+class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
     """Attempts in containers of one Docker engine.
 
     Args:
@@ -85,6 +90,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars):
         self._companions = Companions(self._api, self._own)
         self._own_networks = OwnNetworks(self._api)
         self._remover = Remover(self._api, self._own, self._networks, self._secrets, self._companions)
+        self._stacks = Stacks(self._companions, self._own_networks, self._networks, self._remover)
         self._names: dict[str, _Turn] = {}
         self._never_start: set[str] = set()
         self._info: dict[str, Any] | None = None
@@ -144,6 +150,15 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars):
 
     async def dismiss(self, handle: Handle, grace_s: float) -> tuple[Dismissed, ...]:
         return await self._companions.dismiss(handle, grace_s)
+
+    async def stack_up(self, spec: StackSpec, grace_s: float) -> StackChange:
+        return await self._stacks.up(spec, grace_s, host_gateway=await self._knows_gateway())
+
+    async def stack_state(self, owner: str, name: str) -> tuple[ServiceState, ...]:
+        return await self._stacks.state(owner, name)
+
+    async def stack_down(self, owner: str, name: str, grace_s: float) -> Removed:
+        return await self._stacks.down(owner, name, grace_s)
 
     async def remove(self, target: Scope | Handle) -> Removed:
         removed = await self._remover.remove(target)

@@ -150,6 +150,10 @@ class Remover:
         attempts = await self._remove_each([each for each in targets if not each.role])
         return _sum(attempts, await self._remove_each([each for each in targets if each.role]))
 
+    async def remove_containers(self, summaries: Sequence[Mapping[str, Any]]) -> Removed:
+        """Remove the containers of these summaries, whatever their state. Raises DriverUnavailable."""
+        return await self._remove_each([_target(each) for each in summaries])
+
     async def _remove_each(self, targets: Sequence[Target]) -> Removed:
         problems: dict[str, str] = {}
         limit = anyio.Semaphore(AT_ONCE)
