@@ -111,7 +111,13 @@ def test_a_stack_is_what_its_file_says_until_it_is_taken_down(stacks: Stacks) ->
     states = {service["name"]: (service["state"], service["ready"]) for service in sick.result["services"]}
     assert (sick.exit_code, states) == (1, {"redis": ("exited", False), "beside": ("running", True)})
     assert stacks.up("--name", "dev")["started"] == ["redis"]
+    assert stacks.call("down", "--name", "dev").result["errors"] == []
+    assert (stacks.containers("dev"), stacks.networks()) == ({}, [])
 
+
+@pytest.mark.slow
+def test_two_stacks_stand_side_by_side_and_their_data_stays(stacks: Stacks) -> None:
+    stacks.up("--name", "dev")
     other = stacks.up("--name", "other")
     assert other["created"] == ["redis", "beside"]
     assert port_of(other) != port_of(stacks.call("ps", "--name", "dev").result)
@@ -151,6 +157,7 @@ def test_a_service_that_is_not_ready_is_told_and_stays(stacks: Stacks) -> None:
     assert stacks.call("down", "--name", "dev").exit_code == 0
 
 
+@pytest.mark.slow
 def test_what_is_interrupted_stays_and_is_gone_on_with(stacks: Stacks) -> None:
     stacks.file.write_text(FILE.replace("redis-cli, ping", "test, -e, /data/go") % (stacks.bridge, "x"))
     words = ("stack", "up", str(stacks.file), "--name", "dev", "--state-dir", str(stacks.world.state))
