@@ -318,6 +318,8 @@ class World:
         found += [f"secret {path}" for path in Path("/dev/shm").glob("wavepool-*/*") if path.name in names]
         if self.driver != "process" and self.owner():
             found += [f"container {name}" for name in self.containers()]
+            labelled = ("--filter", f"label={labels.OWNER}={self.owner()}")
+            found += [f"image {name}" for name in docker("image", "ls", "-q", *labelled).split()]
             existing = docker("network", "ls", "--format", "{{.Name}}").split()
             ours = {*self.networks(), *(name for name in existing if name == self.network)}
             found += [f"network {name}" for name in ours if not _is_stuck(name)]
