@@ -34,7 +34,17 @@ def acts(entries: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     return sorted((entry["action"], entry["kind"], entry["name"]) for entry in entries)
 
 
-def test_a_dead_run_is_left_for_a_resume_then_reaped_and_its_journal_says_so(world: World) -> None:
+@pytest.mark.docker
+def test_a_dead_run_is_left_for_a_resume_then_reaped_and_its_journal_says_so(docker_world: World) -> None:
+    left_then_reaped(docker_world)
+
+
+@pytest.mark.slow
+def test_the_same_without_containers(process_world: World) -> None:
+    left_then_reaped(process_world)
+
+
+def left_then_reaped(world: World) -> None:
     run = start(world)
     alive = recover(world, "--grace", "0s")
     assert [each["state"] for each in alive.result["runs"]] == ["live"]
@@ -61,6 +71,7 @@ def test_a_dead_run_is_left_for_a_resume_then_reaped_and_its_journal_says_so(wor
     assert sorted(world.marks("executed")) == ["at-work", "done", "next"], "nothing ran twice"
 
 
+@pytest.mark.slow
 def test_the_policy_says_whether_what_was_reaped_is_tried_again(process_world: World) -> None:
     start(process_world, "dead", "--retries", "2").kill()
     assert recover(process_world, "--grace", "0s").exit_code == 0
@@ -115,6 +126,7 @@ def test_without_a_journal_or_a_directory_the_containers_still_go(docker_world: 
     assert "working" in (world.state / "runs" / "dead" / "logs" / "at-work.1.log").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 def test_spawned_ones_stay_until_their_lifetime_ends(docker_world: World) -> None:
     world = docker_world
@@ -153,9 +165,3 @@ def test_a_daemon_that_is_away_is_an_error_and_the_rest_is_told(process_world: W
     assert "cannot connect to the Docker daemon" in found.stderr
     assert [(each["state"], each["fate"]) for each in found.result["runs"]] == [("unfinished", "reap")]
     assert world.left_behind() == [], "what ran as processes needs no Docker"
-
-
-def test_a_bad_grace_is_refused(process_world: World) -> None:
-    refused = process_world.command("recover", "--grace", "soon").finish()
-    assert refused.exit_code == 2
-    assert "--grace" in refused.stderr

@@ -6,13 +6,18 @@ twice, the budget must hold, and nothing may be left.
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wavepool.drivers.memory import MemoryWorld
 from wavepool.model import Isolation, Node, Resources, Rules, Schedule
-from wavepool.testing.whole_runs import crash_everywhere
+from wavepool.plan import TierMap, parse_plan
+from wavepool.testing.kill_points import KillSwitch
+from wavepool.testing.whole_runs import SimulatedRun, crash_everywhere
 from wavepool.units import GIB
 
 
@@ -69,3 +74,34 @@ def test_the_same_on_other_networks(schedule: Schedule, isolation: Isolation, tm
     report = crash_everywhere(PLAN, rules(schedule, isolation), tmp_path)
     assert report.differences == []
     assert report.kills == len(report.points) > 100
+
+
+@pytest.mark.parametrize(("retries", "expected"), [(1, ("lost", 1)), (2, ("success", 2))])
+def test_one_that_ran_unseen_and_was_removed_by_a_stranger_is_lost_and_only_the_policy_repeats_it(
+    retries: int, expected: tuple[str, int], tmp_path: Path
+) -> None:
+    """The process dies after the start and before the fact; somebody removes the container; a resume may not guess."""
+    raw = {"waves": [{"wave_number": 1, "batches": [batch("unseen", "duration=5")]}]}
+    plan = parse_plan(json.dumps(raw).encode(), source="one", tiers=TierMap())
+    how = replace(rules(Schedule.BARRIER, Isolation.NONE), max_attempts=retries)
+    world = MemoryWorld(nodes=how.nodes)
+    run = SimulatedRun(plan=plan, rules=how, world=world, directory=tmp_path)
+    points = KillSwitch()
+    SimulatedRun(plan=plan, rules=how, world=MemoryWorld(nodes=how.nodes), directory=tmp_path / "counted").process(
+        points
+    )
+    assert run.process(KillSwitch(kill_at=points.points.index("after start unseen#1") + 1)) is None
+
+    (name,) = world.container_names()
+    container = world.named(name)
+    assert container is not None
+    world.destroy(container)
+    report = run.process()
+    assert report is not None
+    (entry,) = report.result()["waves"][0]["containers"]
+    assert (entry["verdict"], entry["attempts"]) == expected
+    assert all(times == 1 for times in world.executions.values())
+    if retries > 1:
+        assert entry["evidence"]["repeats_work"] is True
+    else:
+        assert "it may have run" in entry["evidence"]["reason"]

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -215,3 +216,31 @@ def test_run_ids_sort_by_time() -> None:
     later = new_run_id(datetime(2026, 11, 20, 23, 15, 31, tzinfo=UTC))
     assert re.fullmatch(r"20261120-231530-[0-9a-f]{4}", first)
     assert first < later
+
+
+def test_who_only_clears_up_leaves_the_last_sign_of_life_as_it_was(tmp_path: Path) -> None:
+    run = StateDir(tmp_path).run("run-a")
+    assert run.last_sign_of_life() is None
+    with run.lock():
+        pass
+    old = 1_700_000_000
+    os.utime(run.path / "lock", (old, old))
+    with run.lock(as_its_process=False):
+        assert run.is_live()
+        assert run.holder().startswith(str(os.getpid()))
+    sign = run.last_sign_of_life()
+    assert sign is not None
+    assert sign.timestamp() == old
+    with run.lock():
+        fresh = run.last_sign_of_life()
+        assert fresh is not None
+        assert fresh.timestamp() > old
+
+
+def test_a_process_that_holds_a_run_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beats = threading.Semaphore(0)
+    monkeypatch.setattr("wavepool.statedir.BEAT_S", 0.001)
+    monkeypatch.setattr("wavepool.statedir.os.utime", lambda *_, **__: beats.release())
+    with StateDir(tmp_path).run("run-a").lock():
+        assert beats.acquire(timeout=30)
+        assert beats.acquire(timeout=30)

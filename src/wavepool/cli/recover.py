@@ -9,7 +9,6 @@ from typing import Annotated
 import anyio
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from wavepool.cli import options
@@ -58,7 +57,7 @@ def recover(
     1 something could not be removed, 3 the Docker daemon is away.
     """
     settings = settings_of(state_dir=state_dir, driver=driver)
-    terms = Terms(grace_s=_grace_s(grace), adopt=resume)
+    terms = Terms(grace_s=parse_grace(grace), adopt=resume)
     only = None if run_id is None else parse_run_id(run_id)
     report, interrupted = anyio.run(_recover, settings, terms, only, dry_run)
     for name, why in report.recovery.away:
@@ -70,7 +69,8 @@ def recover(
     raise typer.Exit(INTERRUPTED if interrupted else report.exit_code)
 
 
-def _grace_s(text: str) -> float:
+def parse_grace(text: str) -> float:
+    """Seconds of a grace; unlike a duration it may be 0. Raises SettingError."""
     if text.strip().lower() in ("0", "0s", "0m"):
         return 0.0
     try:
@@ -143,28 +143,32 @@ async def _perform(reaper: Reaper, recovery: Recovery, *, adopts: bool) -> bool:
 
 
 def _print(report: RecoveryReport) -> None:
-    console = Console()
+    """Lines that are never broken, as a column of causes in the width of a terminal is a column of single words."""
+    console = Console(soft_wrap=True, highlight=False)
     for run in report.recovery.runs:
         console.print(Text(f"run {printable(run.run.id)}: {printable(run.why)}", style="bold"))
-        console.print(_table(report, run.findings, run.why))
+        _print_findings(console, report, run.findings, run.why)
     if report.recovery.loose:
         console.print(Text("of no run:", style="bold"))
-        console.print(_table(report, report.recovery.loose, ""))
+        _print_findings(console, report, report.recovery.loose, "")
     console.print(Text(report.summary() + "."))
 
 
-def _table(report: RecoveryReport, findings: Sequence[Finding], known: str) -> Table:
-    """What is there, and what is done about it; why only where that is not the `known` reason of the whole run."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for last in (False, False, False, False, True):
-        table.add_column(overflow="fold", no_wrap=not last)
-    for finding in findings:
-        did = Text(_acts(report, finding))
-        if finding.why != known:
-            did.append(f" ({printable(finding.why)})", style="italic")
-        state = " ".join(part for part in (finding.condition, _age(report, finding)) if part)
-        table.add_row("", Text(finding.what), Text(printable(finding.name)), Text(state), did)
-    return table
+def _print_findings(console: Console, report: RecoveryReport, findings: Sequence[Finding], known: str) -> None:
+    """What is there, and what is done about it; of its cause what the `known` one of the whole run does not say."""
+    cells = [(each.what, printable(each.name), _state(report, each)) for each in findings]
+    widths = [max(len(row[column]) for row in cells) for column in range(3)]
+    for finding, row in zip(findings, cells, strict=True):
+        line = Text("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+        line.append(f"  {_acts(report, finding)}")
+        more = finding.why.removeprefix(known).lstrip("; ")
+        if more:
+            line.append(f" ({printable(more)})", style="italic")
+        console.print(line)
+
+
+def _state(report: RecoveryReport, finding: Finding) -> str:
+    return " ".join(part for part in (finding.condition, _age(report, finding)) if part)
 
 
 def _age(report: RecoveryReport, finding: Finding) -> str:

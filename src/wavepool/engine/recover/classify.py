@@ -177,7 +177,7 @@ class _RunCase:
         if self._run.state is RunState.LIVE or not (self._goes or self._is_all_spawned()):
             return _of_network(held, self._why)
         if others:
-            return _of_network(held, f"{_count(len(others), 'container')} that stay or are not ours use it")
+            return _of_network(held, f"in use by {_count(len(others), 'container')} that will stay")
         return _of_network(held, f"{self._why}; nothing uses it then", _REMOVE)
 
     def _is_all_spawned(self) -> bool:
@@ -239,7 +239,7 @@ def _loose_network(held: HeldNetwork, snapshot: Snapshot, going: set[str], *, wa
         return _of_network(held, "a live run uses it")
     others = held.users - going
     if others:
-        return _of_network(held, f"{_count(len(others), 'container')} that stay or are not ours use it")
+        return _of_network(held, f"in use by {_count(len(others), 'container')} that will stay")
     if waiting:
         return _of_network(held, "a run that can be gone on with may need it")
     return _of_network(held, "nothing uses it then, and no live run holds it", _REMOVE)
@@ -290,7 +290,7 @@ def _age_s(at: datetime, since: datetime | None) -> float:
 
 
 def _words(seconds: float) -> str:
-    return format_duration(max(0.0, seconds))
+    return format_duration(seconds) if seconds > 0 else "0s"
 
 
 def _count(number: int, noun: str) -> str:

@@ -170,10 +170,12 @@ class Reaper:
         """Containers together, then what they used; slots last, as the marks in them tell what was started."""
         before = len(self.reaped.problems)
         limiter = anyio.CapacityLimiter(AT_ONCE)
-        async with anyio.create_task_group() as group:
-            for finding in run.findings:
-                if isinstance(finding.held, HeldContainer) and finding.acts:
-                    group.start_soon(self._container, finding, ledger, files, limiter)
+        containers = [each for each in run.findings if isinstance(each.held, HeldContainer) and each.acts]
+        for is_attempt in (True, False):  # what stands beside an attempt serves it to its end
+            async with anyio.create_task_group() as group:
+                for finding in containers:
+                    if (_attempt_of(finding.held) is not None) is is_attempt:
+                        group.start_soon(self._container, finding, ledger, files, limiter)
         failed = len(self.reaped.problems) > before
         await self._things(run, files, (ThingKind.NETWORK, ThingKind.SECRETS))
         if failed:
@@ -293,8 +295,10 @@ class Reaper:
         self._tell(f"{sentence}: left alone")
 
 
-def _attempt_of(held: HeldContainer) -> AttemptId | None:
+def _attempt_of(held: object) -> AttemptId | None:
     """None for what is no attempt of a run."""
+    if not isinstance(held, HeldContainer):
+        return None
     number = held.labels.get(labels.ATTEMPT, "")
     if labels.ROLE in held.labels or not number.isdigit() or labels.TASK not in held.labels:
         return None
