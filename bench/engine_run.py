@@ -16,6 +16,7 @@ from wavepool.core.facts import AttemptStarted, Stamped
 from wavepool.engine.listener import Listener
 from wavepool.model import Rules
 from wavepool.plan import TierMap, parse_plan
+from wavepool.plan.limits import DEFAULT_WATCHDOG
 from wavepool.wiring import Hooks, RunRequest, run_plan
 
 DEADLINE_S = 180.0
@@ -64,7 +65,7 @@ class EngineRun(Listener):
         raw = json.dumps({"waves": [{"wave_number": 1, "batches": batches}]}).encode()
         request = RunRequest(
             plan=parse_plan(raw, source="bench", tiers=TierMap()),
-            rules=Rules(nodes=()),
+            rules=Rules(nodes=(), watchdog=DEFAULT_WATCHDOG),
             surroundings=self._ground.surroundings(),
             driver="docker",
             run_id=self._ground.run_id("run"),

@@ -38,7 +38,7 @@ def test_the_watchdog_stops_or_warns_and_says_why(world: World, done: Any) -> No
     evidence = {name: entry["evidence"] for name, entry in entries.items()}
     rules = {
         "many-processes": ("pids", 15),
-        "much-memory": ("memory", 0.4 * 48 * MIB),
+        "much-memory": ("memory", round(0.4 * 48 * MIB)),
         "waits-for-ever": ("no_progress", 2),
         "too-old": ("lifetime", 2),
     }

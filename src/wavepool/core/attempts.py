@@ -175,16 +175,12 @@ def _verdict(attempt: AttemptState, entry: TaskState, ending: Ending, log: LogRe
         evidence = _naming_command(evidence, log.failed_command, len(entry.task.commands))
     if attempt.stop_reason is not None:
         kind = VerdictKind(attempt.stop_reason.value)
-        sentence = _STOPPED[attempt.stop_reason]
-        if attempt.finding is not None:
-            finding = attempt.finding
-            sentence = f"the watchdog stopped it: {measured(finding)}. {advice(finding.rule).rstrip('.')}"
+        sentence, finding, what_to_do = _STOPPED[attempt.stop_reason], attempt.finding, ""
+        if finding is not None:
+            sentence, what_to_do = f"the watchdog stopped it: {measured(finding)}", f". {advice(finding.rule)}"
             evidence = replace(evidence, rule=finding.rule, reading=finding.reading, threshold=finding.threshold)
-        evidence = replace(
-            evidence,
-            stop_reason=attempt.stop_reason,
-            reason=f"{sentence}; {evidence.reason}" if evidence.reason else sentence,
-        )
+        seen = f"; {evidence.reason.rstrip('.')}" if evidence.reason else ""
+        evidence = replace(evidence, stop_reason=attempt.stop_reason, reason=f"{sentence}{seen}{what_to_do}")
     if entry.may_repeat:
         evidence = replace(evidence, repeats_work=True)
     exit_code = TIMEOUT_EXIT_CODE if kind is VerdictKind.TIMEOUT else evidence.exit_code

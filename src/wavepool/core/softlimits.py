@@ -38,14 +38,14 @@ def rules_of(task: Task, common: Watchdog) -> Watchdog:
 
 def memory_threshold_bytes(bound: Bound, limits: Limits) -> float:
     """Where the working set crosses: a threshold of up to 1 is a part of the limit."""
-    return bound.threshold * limits.memory_bytes if bound.threshold <= 1 else bound.threshold
+    return round(bound.threshold * limits.memory_bytes) if bound.threshold <= 1 else bound.threshold
 
 
 def pids_threshold(bound: Bound, limits: Limits) -> float | None:
     """Where the count crosses, None where a part is asked for of a limit that is not there."""
     if bound.threshold > 1:
         return bound.threshold
-    return None if limits.pids is None else bound.threshold * limits.pids
+    return None if limits.pids is None else round(bound.threshold * limits.pids)
 
 
 def crossings(rules: Watchdog, limits: Limits, reading: Reading) -> Iterator[Crossing]:
