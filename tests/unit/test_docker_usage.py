@@ -11,7 +11,7 @@ import pytest
 from wavepool.drivers.base import Usage
 from wavepool.drivers.docker.births import Births
 from wavepool.drivers.docker.stats import usage_from_stats
-from wavepool.drivers.docker.usage import CgroupReader, OomCounter, cgroup_version, path_of_process
+from wavepool.drivers.docker.usage import REUSED, CgroupReader, OomCounter, cgroup_version, path_of_process
 
 ID = "ab" * 32
 
@@ -168,3 +168,17 @@ def test_stats_of_the_engine_say_the_same() -> None:
     assert (reading.memory_bytes, reading.memory_limit_bytes) == (WANTED.memory_bytes, WANTED.memory_limit_bytes)
     assert (reading.pids, reading.cpu_s) == (7, 1.5)
     assert usage_from_stats({"memory_stats": {}}) is None
+
+
+def test_where_nothing_ran_one_file_is_read(tmp_path: Path) -> None:
+    """An idle container's reading holds, for a while: then all of it is read again, for what reclaim took."""
+    build(tmp_path, V1, f"docker/{ID}")
+    reader = CgroupReader.find(ID, root=tmp_path)
+    assert reader is not None
+    assert reader.read() == WANTED
+    (tmp_path / f"pids/docker/{ID}/pids.current").write_text("9\n")
+    assert [reader.read().pids for _ in range(REUSED + 1)] == [7] * REUSED + [9]
+    (tmp_path / f"pids/docker/{ID}/pids.current").write_text("11\n")
+    (tmp_path / f"cpuacct/docker/{ID}/cpuacct.usage").write_text("1500000001\n")
+    assert reader.read().pids == 11, "something ran: nothing of the last reading is taken for granted"
+    reader.close()

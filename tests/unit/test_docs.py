@@ -176,7 +176,7 @@ def names_in(path: str) -> frozenset[str]:
 
 
 def references() -> list[tuple[str, str]]:
-    text = (DOCS / "from-the-seeds.md").read_text()
+    text = "".join((DOCS / page).read_text() for page in ("from-the-seeds.md", "verdicts.md"))
     return sorted(set(re.findall(r"`([\w/]+\.py)::(\w+)`", text)))
 
 
@@ -193,8 +193,12 @@ def test_every_row_names_a_test(heading: str) -> None:
         assert ".py::" in row[-1], row[0]
 
 
-def test_all_fourteen_rows_are_there() -> None:
-    assert [row[0] for row in rows("from-the-seeds.md", "row")] == [str(number) for number in range(1, 15)]
+def test_all_rows_are_there_in_their_order() -> None:
+    """Rows 1 to 14 of seeds 000 and 001, and of seed 003 those that are done."""
+    told = [int(row[0]) for row in rows("from-the-seeds.md", "row")]
+    assert told[:14] == list(range(1, 15))
+    assert told[14:] == sorted(set(told[14:]) & {23, 24, 25, 26})
+    assert {23, 24} <= set(told)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
