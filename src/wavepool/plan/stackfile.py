@@ -86,7 +86,7 @@ def _load(raw: bytes, source: str) -> object:
         node = loader.get_single_node()
         _count(node)
         return None if node is None else loader.construct_document(node)
-    except (yaml.YAMLError, UnicodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # also what is no Unicode, and a number of too many digits
         raise PlanError(source, _where(error), f"valid YAML ({_what(error)})") from None
     except RecursionError:
         raise PlanError(source, "YAML nested too deeply", "a Compose file of a few levels") from None
@@ -130,6 +130,14 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """``010`` is ten; the library's own takes it for eight."""
+        text = str(node.value).lower()
+        return int(text, 0) if text.startswith(("0o", "0x")) else int(text, 10)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 for _tag, _pattern, _first in (

@@ -1,0 +1,223 @@
+"""Sidecars through the driver: adopted, never started twice, whatever is cut off; removed with their task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import IPv4Network
+from typing import Any
+
+import anyio
+import pytest
+
+from conftest import DockerWorld, Proxy
+from wavepool import labels
+from wavepool.drivers.base import AttemptSpec, OwnNetwork, Scope
+from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.docker.subnets import candidates
+from wavepool.engine.companions import CompanionBuilder, data_owner
+from wavepool.errors import NotStarted, Unknown
+from wavepool.inputs.subnets import parse_subnet_pool
+from wavepool.model import AttemptId, Handle, Healthcheck, Limits, Sidecar, Task, Volume
+
+pytestmark = [pytest.mark.docker, pytest.mark.anyio]
+
+POOL = "10.214.0.0/20"
+ONCE = "echo started >> /data/starts; exec sleep 600"
+
+
+def beside(world: DockerWorld, spec: AttemptSpec, *sidecars: Sidecar, pool: str = POOL) -> AttemptSpec:
+    """`spec` with these sidecars, as the engine would ask for it."""
+    task = Task(id=spec.attempt.task_id, key="k", wave=spec.wave, tier=1, limits=spec.limits)
+    marks = labels.beside_labels(
+        owner=spec.owner, run_id=spec.run_id, task=task, attempt=spec.attempt.number, container=spec.name
+    )
+    builder = CompanionBuilder(
+        data=world.root / "data" / spec.name,
+        base=world.workspace,
+        shares_base=False,
+        owner=data_owner(world.workspace),
+        labels={**marks, labels.ROLE: "sidecar"},
+        prefix=spec.name,
+    )
+    made = builder.build(sidecars)
+    builder.make_directories(made)
+    return replace(
+        spec,
+        sidecars=made,
+        labels={**spec.labels, labels.SIDECARS: str(len(made))},
+        own_network=OwnNetwork(
+            name=labels.task_network_name(spec.name), labels={**marks, labels.SCOPE: "task"}, subnet_pool=pool
+        ),
+    )
+
+
+def sidecar(world: DockerWorld, name: str = "db", script: str = ONCE, **fields: Any) -> Sidecar:
+    limits = Limits(memory_bytes=16 << 20, pids=32)
+    return Sidecar(name=name, image=world.image, limits=limits, command=("sh", "-c", script), **fields)
+
+
+def starts(world: DockerWorld, spec: AttemptSpec, name: str = "db") -> list[str]:
+    return (world.root / "data" / spec.name / name / "starts").read_text().split()
+
+
+@asynccontextmanager
+async def started(driver: DockerDriver, spec: AttemptSpec) -> AsyncIterator[Handle]:
+    """Started, however often the start must be asked for."""
+    while True:
+        try:
+            handle = await driver.start(spec)
+            break
+        except Unknown:
+            continue
+    try:
+        yield handle
+    finally:
+        removed = await driver.remove(handle)
+        assert removed.errors == ()
+
+
+async def ids(world: DockerWorld, kind: str, spec: AttemptSpec) -> list[str]:
+    words = ("ps", "-aq", "--no-trunc") if kind == "containers" else ("network", "ls", "-q", "--no-trunc")
+    return sorted((await world.docker(*words, "--filter", f"label={labels.BESIDE}={spec.name}")).split())
+
+
+@pytest.mark.parametrize(
+    "cut", [b"/networks/create", b"/containers/create?name=cfn", b"/start"], ids=lambda cut: cut.decode()
+)
+async def test_a_start_that_is_cut_off_anywhere_starts_everything_once(
+    world: DockerWorld, proxy: Proxy, cut: bytes
+) -> None:
+    spec = beside(world, world.sh("echo ran >> ran; exec sleep 600"), sidecar(world), sidecar(world, "app"))
+    proxy.cut_answers_to = [cut] * 2
+    async with world.driver(host=proxy.host) as driver, started(driver, spec) as handle:
+        assert (starts(world, spec), starts(world, spec, "app")) == (["started"], ["started"])
+        before = await ids(world, "containers", spec)
+        async with world.driver() as another:  # what a restarted process would make
+            assert (await another.start(spec)).id == handle.id
+        assert (await ids(world, "containers", spec), len(before)) == (before, 2)
+    assert starts(world, spec) == ["started"]
+    assert world.executions(spec, "ran") == 1
+    assert (await ids(world, "containers", spec), await ids(world, "networks", spec)) == ([], [])
+
+
+async def test_what_an_orchestrator_left_half_way_is_adopted_or_refused(world: DockerWorld) -> None:
+    """Sidecars run, and the task's own container was never made; then one of them ends before anybody comes back."""
+    spec = beside(world, world.sh("exec sleep 600"), sidecar(world))
+    half = replace(spec, image="wavepool-no-such-image:x")
+    async with world.driver() as driver:
+        with pytest.raises(NotStarted):
+            await driver.start(half)
+        (left,) = await ids(world, "containers", spec)
+        async with started(driver, spec):
+            assert await ids(world, "containers", spec) == [left]
+            assert starts(world, spec) == ["started"]
+        other = beside(world, world.sh("exec sleep 600"), sidecar(world))
+        with pytest.raises(NotStarted):
+            await driver.start(replace(other, image=half.image))
+        (ended,) = await ids(world, "containers", other)
+        await world.docker("kill", ended)
+        with pytest.raises(NotStarted, match=r"sidecar db .* ended with exit code 137") as caught:
+            await driver.start(other)
+        assert caught.value.transient
+        assert [trouble.name for trouble in caught.value.sidecars] == ["db"]
+        changed = beside(world, world.sh("true", attempt=other.attempt, name=other.name), sidecar(world, script="true"))
+        with pytest.raises(NotStarted, match=labels.SPEC_HASH):
+            await driver.start(changed)
+        removed = await driver.remove(Scope(owner=world.owner))
+        assert (removed.errors, len(removed.containers), len(removed.networks)) == ((), 1, 1)
+
+
+async def test_sidecars_wait_for_each_other_and_are_dismissed_the_other_way_round(world: DockerWorld) -> None:
+    """Each says when it begins and when it ends, in one file that both write."""
+    tells = "echo {0} up >> /workspace/order; trap 'echo {0} down >> /workspace/order; exit 0' TERM; sleep 600 & wait"
+    (world.workspace / "order").touch(mode=0o666)
+    (world.workspace / "order").chmod(0o666)
+    shared = {"volumes": (_workspace(world),)}
+    first = sidecar(world, "first", tells.format("first"), **shared)
+    second = sidecar(world, "second", tells.format("second"), depends_on=("first",), **shared)
+    spec = beside(world, world.sh("exec true"), first, second)
+    async with world.driver() as driver, started(driver, spec) as handle:
+        dismissed = await driver.dismiss(handle, 20)
+        assert [(each.name, each.ran) for each in dismissed] == [("first", True), ("second", True)]
+        again = await driver.dismiss(handle, 20)
+        assert [(each.ran, each.exit_code, each.finished_at is None) for each in again] == [(False, 0, False)] * 2
+    assert (world.workspace / "order").read_text().splitlines() == [
+        "first up",
+        "second up",
+        "second down",
+        "first down",
+    ]
+
+
+def _workspace(world: DockerWorld) -> Volume:
+    return Volume(source=str(world.workspace), target="/workspace")
+
+
+async def test_a_subnet_that_somebody_has_is_passed_over(world: DockerWorld) -> None:
+    spec = beside(world, world.sh("exec sleep 600"), sidecar(world), pool="10.214.32.0/26")
+    assert spec.own_network is not None
+    taken = next(candidates(parse_subnet_pool("10.214.32.0/26"), spec.own_network.name, 2, []))
+    mark = f"{labels.OWNER}={world.owner}"
+    await world.docker("network", "create", "--label", mark, "--subnet", str(taken), f"cfn-taken-{world.owner}")
+    async with world.driver() as driver, started(driver, spec):
+        found = json.loads(await world.docker("network", "inspect", spec.own_network.name))
+        mine = IPv4Network(found[0]["IPAM"]["Config"][0]["Subnet"])
+        assert mine != taken
+        assert mine.subnet_of(IPv4Network("10.214.32.0/26"))
+    async with world.driver() as driver:
+        full = beside(world, world.sh("true"), sidecar(world), pool=str(taken))
+        with pytest.raises(NotStarted, match="no subnet") as caught:
+            await driver.start(full)
+        assert caught.value.transient
+        assert "subnet_pool" in caught.value.advice
+
+
+async def test_a_stop_ends_the_wait_for_a_sidecar(world: DockerWorld) -> None:
+    never = sidecar(world, healthcheck=Healthcheck(test=("CMD", "false"), interval_s=1, retries=1000))
+    spec = beside(world, world.sh("echo ran >> ran"), never)
+    handle = Handle(driver="docker", id="", name=spec.name, attempt=AttemptId(*spec.attempt))
+    async with world.driver() as driver:
+
+        async def stop() -> None:
+            while True:
+                if await ids(world, "containers", spec):
+                    break
+                await anyio.sleep(0.05)
+            await driver.stop(handle, 1)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(stop)
+            with pytest.raises(NotStarted, match="stopped before it was ready"):
+                await driver.start(spec)
+        removed = await driver.remove(handle)
+        assert (removed.errors, len(removed.containers), len(removed.networks)) == ((), 1, 1)
+    assert world.executions(spec, "ran") == 0
+
+
+@pytest.mark.slow
+async def test_a_hundred_tasks_have_a_network_each_at_once(world: DockerWorld, record_property: Any) -> None:
+    """A stock engine has addresses for about thirty; two drivers share the work, as two orchestrators would."""
+    world.patience_s = 600.0
+    specs = [
+        replace(beside(world, world.sh("true"), sidecar(world), pool="10.214.64.0/19"), sidecars=()) for _ in range(100)
+    ]
+    limit = anyio.Semaphore(4)
+    async with world.driver() as one, world.driver() as two:
+
+        async def make(driver: DockerDriver, spec: AttemptSpec) -> None:
+            async with limit:
+                await driver.start(spec)
+
+        with anyio.fail_after(540):
+            async with anyio.create_task_group() as group:
+                for index, spec in enumerate(specs):
+                    group.start_soon(make, (one, two)[index % 2], spec)
+            mark = f"label={labels.OWNER}={world.owner}"
+            networks = (await world.docker("network", "ls", "-q", "--filter", mark)).split()
+            assert len(networks) == 100
+            removed = await one.remove(Scope(owner=world.owner))
+    assert (len(removed.containers), len(removed.networks)) == (100, 100)
+    record_property("proof", "100 tasks had a network of their own at once, made by two drivers on one stock engine")
