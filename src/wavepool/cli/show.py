@@ -17,7 +17,7 @@ from wavepool.engine.chronicle import AttemptStory, Chronicle, TaskStory
 from wavepool.engine.history import RunHistory, RunSummary, find_run, summary_of
 from wavepool.engine.report import RunReport
 from wavepool.errors import InfrastructureError, InputError
-from wavepool.listeners.wording import stamp
+from wavepool.listeners.wording import count, stamp
 from wavepool.statedir import StateDir
 from wavepool.units import format_duration, format_size
 
@@ -95,10 +95,11 @@ def _print_run(history: RunHistory, summary: RunSummary, result: Mapping[str, An
     for problem in result.get("left_behind", ()):
         say(f"left behind: {problem}")
     for wave in result["waves"]:
-        metrics = wave["metrics"]
+        metrics = dict(wave["metrics"])
+        metrics["pending"] -= metrics["running"]  # which have no verdict yet either
         counts = ", ".join(f"{metrics[name]} {name}" for name in _COUNTED if metrics[name])
         took = "" if wave["duration_s"] is None else f", {format_duration(wave['duration_s'])}"
-        say(f"wave {wave['wave_number']}: {metrics['total']} tasks: {counts}{took}")
+        say(f"wave {wave['wave_number']}: {count(metrics['total'], 'task')}: {counts}{took}")
     say()
     print_columns(HEADINGS, map(_row, chronicle.tasks.values()), right=("wave", "attempts", "exit", "took"))
 
