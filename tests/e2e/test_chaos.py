@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -9,8 +11,12 @@ import pytest
 from wavepool_cli import TEST_IMAGE, World
 
 from wavepool.testing.chaos.catalogue import catalogue
-from wavepool.testing.chaos.scenario import QUICK, Scenario
-from wavepool.testing.chaos.session import Place, Played, play
+from wavepool.testing.chaos.scenario import FULL, QUICK, Scenario
+from wavepool.testing.chaos.session import Place, Played, choose, play
+
+RecordProperty = Callable[[str, object], None]
+SMALL = ("kill", "steps", "fork-bomb", "lines", "two-orchestrators", "wall-clock")
+"""Of each family one or two; the slow test has them all."""
 
 AT_ONCE = 3
 """Most of a scenario is waiting, so that several take hardly longer than one."""
@@ -32,11 +38,27 @@ async def test_a_small_dose_of_every_scenario(place: Place) -> None:
             done.append(await play(scenario, 1, place, QUICK))
 
     async with anyio.create_task_group() as group:
-        for scenario in catalogue():
-            if not scenario.own_ground:
-                group.start_soon(one, scenario)
+        for scenario in choose(SMALL):
+            group.start_soon(one, scenario)
     assert [(each.scenario, each.checks) for each in done if not each.ok] == []
     assert sum(each.figures["kills"] for each in done) > 0
+
+
+@pytest.mark.anyio
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [scenario.name for scenario in catalogue() if scenario.name != "kill"])
+async def test_a_full_dose_of_each_scenario(name: str, place: Place, record_property: RecordProperty) -> None:
+    """`kill` has its own two hundred; `steps` takes every point that there is."""
+    [scenario] = choose([name])
+    done = await play(scenario, 1, place, replace(FULL, steps=None))
+    held = sum(check.ok for check in done.checks)
+    faults = f"{len(done.injected)} faults" if len(done.injected) > 3 else "; ".join(done.injected)
+    said = done.skipped or f"{faults}: {held} of {len(done.checks)} checks hold"
+    record_property("proof", f"chaos {name}, {done.took_s:.0f} s: {said}")
+    if done.skipped:
+        pytest.skip(done.skipped)
+    assert done.ok, [check for check in done.checks if not check.ok]
 
 
 def test_it_says_what_it_did_and_how_to_do_exactly_that_again(process_world: World) -> None:

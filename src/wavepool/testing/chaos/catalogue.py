@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wavepool.testing.chaos.damage import damage
 from wavepool.testing.chaos.hosts import hosts
 from wavepool.testing.chaos.journals import journals
 from wavepool.testing.chaos.kills import kills
@@ -11,4 +12,4 @@ from wavepool.testing.chaos.tasks import tasks
 
 def catalogue() -> Registry:
     """In the order in which they run."""
-    return Registry().include(kills, tasks, journals, hosts)
+    return Registry().include(kills, tasks, journals, damage, hosts)

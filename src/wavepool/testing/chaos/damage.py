@@ -64,7 +64,7 @@ async def _refused_or_right(round_: Round) -> None:
 
 
 async def _recover(round_: Round) -> None:
-    command = await round_.ground.command("recover", "--state-dir", str(round_.ground.state.path), "--grace", "0")
+    command = await round_.ground.command("recover", "--state-dir", str(round_.ground.state.path), "--grace", "0s")
     code = await command.finish(DEADLINE_S)
     round_.check("recover clears what it left", code == 0, f"exit code {code}: {command.last_words()}")
 
