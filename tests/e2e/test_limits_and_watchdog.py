@@ -183,3 +183,36 @@ def test_a_soft_limit_that_is_not_below_its_hard_one_starts_nothing(
     assert done.exit_code == 2
     assert words in done.stderr
     assert not (process_world.workspace / "ran").exists()
+
+
+# -- over a crash of the orchestrator --
+
+AFTER_A_CRASH = plan_of(
+    wave(
+        1,
+        batch("old", "touch here.old; while :; do sleep 0.2; done", lifetime="3s"),
+        batch(
+            "crowd",
+            "touch here.crowd; while [ ! -e go ]; do sleep 0.05; done;"
+            " i=0; while [ $i -lt 20 ]; do sleep 60 & i=$((i+1)); done; wait",
+            watchdog={"pids": 15},
+        ),
+    )
+)
+
+
+def test_the_watchdog_goes_on_after_the_orchestrator_was_killed(world: World) -> None:
+    """The lifetime was over while nobody watched: the resume stops it at once, and counts from its own start."""
+    run = world.start(AFTER_A_CRASH, "--run-id", "killed", "--json")
+    run.wait_for("AttemptStarted", count=2)
+    for name in ("old", "crowd"):
+        world.wait_for_file(f"here.{name}")
+    run.kill()
+    world.touch("go")
+    done = world.run(AFTER_A_CRASH, "--run-id", "killed", env={"WAVEPOOL_GRACE": "1"})
+    assert done.verdicts() == {"old": "watchdog", "crowd": "watchdog"}
+    entries = done.entries()
+    assert entries["old"]["evidence"]["rule"] == "lifetime"
+    assert 3 <= entries["old"]["evidence"]["reading"] < 60
+    assert entries["crowd"]["evidence"]["rule"] == "pids"
+    assert [entry["attempts"] for entry in entries.values()] == [1, 1]

@@ -92,6 +92,8 @@ def _described(step: Planned, tasks: dict[str, Task], names: SpecBuilder) -> dic
                 "memory_limit": format_size(task.limits.memory_bytes),
                 "command": task.command,
             }
+            if task.commands:
+                described["commands"] = task.commands
     elif isinstance(step.action, actions.PrepareWave | actions.ReleaseWave):
         described |= {"wave_number": step.action.wave, "network": names.network(step.action.wave)}
     return described | {"cause": cause_of(step.cause), "memory_held": human_size(step.memory_held_bytes)}

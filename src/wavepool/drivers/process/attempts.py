@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
 from wavepool.drivers.base import Observation, Phase, Scope, Usage
 from wavepool.drivers.process.cgroups import Cgroups, kill_members, remove_groups
 from wavepool.drivers.process.liveness import ProcessIdentity, boot_id, kill_marked
 from wavepool.drivers.process.records import ExitRecord, Mark, Record, Records
 from wavepool.drivers.process.slot import SecretStore
+from wavepool.drivers.process.usage import Readings
 from wavepool.drivers.process.verdict import ending_of
 from wavepool.model import Ending, Evidence, VerdictKind
 
@@ -31,8 +30,8 @@ class Attempts:
 
     def __init__(self, *, records: Records, cgroups: Cgroups | None, secrets: SecretStore) -> None:
         self._records = records
-        self._cgroups = cgroups
         self._secrets = secrets
+        self._readings = Readings(records, cgroups)
 
     def observe(self, name: str, scope: Scope | None = None) -> Observation | None:
         """Its state now; None if it does not exist, or not in `scope`. One that lost its supervisor is settled."""
@@ -82,14 +81,7 @@ class Attempts:
 
     def usage(self, names: Iterable[str]) -> dict[str, Usage]:
         """A reading of each that runs."""
-        readings = {}
-        for name in names:
-            record = self._records.read(name)
-            if record is not None and self._records.exit(name) is None:
-                reading = self._reading(record)
-                if reading is not None and reading.pids > 0:
-                    readings[name] = reading
-        return readings
+        return self._readings.read(names)
 
     def clear(self, record: Record) -> str | None:
         """Delete all that is left of one that has ended; what is still there, as a sentence, or None."""
@@ -115,12 +107,6 @@ class Attempts:
             record.name, ExitRecord(lost=reason, started_at=started_at, finished_at=time.time())
         )
 
-    def _reading(self, record: Record) -> Usage | None:
-        if record.cgroups:
-            return None if self._cgroups is None else self._cgroups.usage(record.name, record.memory_bytes)
-        supervisor = self.supervisor(record.name)
-        return None if supervisor is None else _usage_below(supervisor, record.memory_bytes)
-
 
 def removed_while_running(last: Observation) -> Observation:
     """What a watch says of an attempt that vanished with its record before it had ended."""
@@ -133,26 +119,4 @@ def removed_while_running(last: Observation) -> Observation:
         started_at=last.started_at,
         ending=Ending(kind=VerdictKind.LOST, evidence=evidence, started_at=last.started_at),
         labels=last.labels,
-    )
-
-
-def _usage_below(supervisor: ProcessIdentity, limit_bytes: int) -> Usage | None:
-    """The sum over all descendants; shared pages are counted in each."""
-    if not supervisor.is_alive():
-        return None
-    memory_bytes, pids, cpu_s = 0, 0, 0.0
-    try:
-        tasks = psutil.Process(supervisor.pid).children(recursive=True)
-    except psutil.Error:
-        return None
-    for task in tasks:
-        try:
-            with task.oneshot():
-                memory_bytes += task.memory_info().rss
-                cpu_s += sum(task.cpu_times()[:4])
-                pids += task.num_threads()
-        except psutil.Error:
-            continue
-    return Usage(
-        memory_bytes=memory_bytes, memory_limit_bytes=limit_bytes, memory_peak_bytes=None, pids=pids, cpu_s=cpu_s
     )

@@ -66,6 +66,10 @@ class Cgroups(ABC):
     def usage(self, name: str, limit_bytes: int) -> Usage | None:
         """A reading; None where the group does not exist."""
 
+    @abstractmethod
+    def cpu_s(self, name: str) -> float | None:
+        """The CPU time that an attempt has used, alone; None where it cannot be read."""
+
     def directories(self, name: str) -> tuple[Path, ...]:
         """The groups of an attempt, in each hierarchy."""
         return tuple(parent / name for parent in self.parents())
@@ -133,6 +137,10 @@ class CgroupsV1(Cgroups):
             cpu_s=(cpu_ns or 0) / 1e9,
             oom_kills=_keyed(memory / "memory.oom_control").get("oom_kill"),
         )
+
+    def cpu_s(self, name: str) -> float | None:
+        used_ns = _number(self._at("cpuacct", name) / "cpuacct.usage") if "cpuacct" in self._mounts else None
+        return None if used_ns is None else used_ns / 1e9
 
     def _at(self, controller: str, name: str) -> Path:
         return self._mounts[controller] / GROUP / name
@@ -205,6 +213,10 @@ class CgroupsV2(Cgroups):
             cpu_s=_keyed(directory / "cpu.stat").get("usage_usec", 0) / 1e6,
             oom_kills=_keyed(directory / "memory.events").get("oom_kill"),
         )
+
+    def cpu_s(self, name: str) -> float | None:
+        used_us = _keyed(self._parent / name / "cpu.stat").get("usage_usec")
+        return None if used_us is None else used_us / 1e6
 
 
 def kill_writes(directories: Sequence[Path]) -> tuple[tuple[str, str], ...]:
