@@ -307,6 +307,6 @@ def _start_error(words: str, *, transient: bool, sidecars: tuple[SidecarTrouble,
     reason = " ".join(f"it could not be started: {words}".split())
     return Ending(
         kind=VerdictKind.START_ERROR,
-        evidence=Evidence(reason=reason, daemon_error=words, sidecars=sidecars),
+        evidence=Evidence(reason=reason, daemon_error=None if sidecars else words, sidecars=sidecars),
         transient=transient,
     )

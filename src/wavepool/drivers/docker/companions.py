@@ -36,6 +36,7 @@ START_S = 120.0
 STOP_MARGIN_S = 30.0
 TAIL_LINES = 10
 TAIL_BYTES = 2000
+LAST_LINE_CHARACTERS = 200
 
 Unwanted = Callable[[], bool]
 
@@ -207,7 +208,7 @@ class Companions:
 
     async def _tail(self, container_id: str) -> str:
         """The last lines of its output, whichever stream; empty where they cannot be read."""
-        params = {"stdout": "1", "stderr": "1", "tail": str(TAIL_LINES)}
+        params = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(TAIL_LINES)}
         frames = FrameDecoder()
         text = b""
         with anyio.move_on_after(5.0):
@@ -266,8 +267,8 @@ def _check_ours(spec: SidecarSpec, found: Mapping[str, Any]) -> None:
 
 
 def _failed(spec: SidecarSpec, trouble: SidecarTrouble, *, transient: bool) -> NotStarted:
-    lines = trouble.last_lines.strip()
-    said = f" Its last lines: {lines}" if lines else ""
+    lines = trouble.last_lines.strip().splitlines()
+    said = f" It said last: {lines[-1].strip()[:LAST_LINE_CHARACTERS]}" if lines else ""
     return NotStarted(
         f"sidecar {spec.sidecar.name} ({spec.sidecar.image}) did not become ready: {trouble.reason}.{said}",
         transient=transient,
