@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.sweep import Sweeper
 from wavepool.drivers.docker.usage import CgroupReader
 from wavepool.model import Limits, Mount, VerdictKind
 from wavepool.testing.observing import output, run_to_end, wait_ended, wait_for_output
@@ -35,6 +37,13 @@ async def test_limits_reach_the_kernel(world: DockerWorld) -> None:
             assert reading.oom_kills == 0
             assert reader.read().memory_limit_bytes == 24 << 20
             reader.close()
+        api = DockerApi()  # as of a remote daemon, whose control groups are not here
+        sweeper = Sweeper(api)
+        (by_api,) = (await sweeper.sweep([handle], by_files=False)).values()
+        await api.close()
+        assert (by_api.memory_limit_bytes, by_api.pids) == (24 << 20, reading.pids)
+        assert 0 < by_api.memory_bytes < 24 << 20
+        assert by_api.cpu_s > 0
         config = (await world.inspect(spec.name))["HostConfig"]
     assert config["Memory"] == config["MemorySwap"] == config["MemoryReservation"] == 24 << 20
     assert (config["NanoCpus"], config["PidsLimit"]) == (500_000_000, 50)
