@@ -41,13 +41,14 @@ _log = structlog.get_logger(__name__)
 class _Watched:
     """What is remembered of one attempt. `quiet_since_s` is on the boot clock."""
 
-    __slots__ = ("asking", "cpu_s", "limits", "peak_bytes", "quiet_since_s", "read_at_s", "rules", "told")
+    __slots__ = ("asking", "cpu_s", "limits", "peak_bytes", "quiet_since_s", "read_at_s", "rules", "told", "usage")
 
     def __init__(self, rules: Watchdog, limits: Limits, warned: tuple[WatchdogRule, ...], now_s: float) -> None:
         self.rules = rules
         self.limits = limits
         self.told = set(warned)
         """Rules that were told of, until their reading is calm again."""
+        self.usage: Usage | None = None
         self.cpu_s = 0.0
         self.peak_bytes = 0
         self.read_at_s = self.quiet_since_s = now_s
@@ -152,6 +153,9 @@ class WatchdogLoop:
             task = self._state.tasks[attempt.id.task_id].task
             rules = rules_of(task, self._state.rules.watchdog)
             watched = self._watched[attempt.id] = _Watched(rules, task.limits, attempt.warned, now_s)
+        elif watched.usage is usage and watched.rules.no_progress_s is None:
+            return  # the driver says that nothing changed, and no clock of ours runs
+        watched.usage = usage
         for crossing in watched.news(watched.take(usage, now_s)):
             if crossing.finding.rule is not WatchdogRule.NO_PROGRESS:
                 await self._report(attempt.id, watched, crossing)

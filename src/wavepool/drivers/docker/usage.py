@@ -18,9 +18,9 @@ from wavepool.drivers.base import Usage
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 _READ_BYTES = 8192
 """Larger than any of these files: memory.stat of v2 has about 1.5 KiB."""
-REUSED = 9
+REUSED = 29
 """Where nothing ran in a cgroup, nothing of it has changed but what others took from it (reclaim): all of it is read
-again at every tenth reading only. One file is read of an idle container, not six."""
+again at every thirtieth reading only. One file is read of an idle container, not six."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

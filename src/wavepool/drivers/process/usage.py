@@ -13,7 +13,7 @@ from wavepool.drivers.base import Usage
 from wavepool.drivers.process.cgroups import Cgroups
 from wavepool.drivers.process.records import Record, Records
 
-REUSED = 9
+REUSED = 29
 """Where no CPU time was used nothing has changed: a reading holds so many times before all of it is read again."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
