@@ -170,7 +170,7 @@ def test_stats_of_the_engine_say_the_same() -> None:
     assert usage_from_stats({"memory_stats": {}}) is None
 
 
-def test_where_nothing_ran_one_file_is_read(tmp_path: Path) -> None:
+def test_where_nothing_much_ran_one_file_is_read(tmp_path: Path) -> None:
     """An idle container's reading holds, for a while: then all of it is read again, for what reclaim took."""
     build(tmp_path, V1, f"docker/{ID}")
     reader = CgroupReader.find(ID, root=tmp_path)
@@ -179,6 +179,8 @@ def test_where_nothing_ran_one_file_is_read(tmp_path: Path) -> None:
     (tmp_path / f"pids/docker/{ID}/pids.current").write_text("9\n")
     assert [reader.read().pids for _ in range(REUSED + 1)] == [7] * REUSED + [9]
     (tmp_path / f"pids/docker/{ID}/pids.current").write_text("11\n")
-    (tmp_path / f"cpuacct/docker/{ID}/cpuacct.usage").write_text("1500000001\n")
+    (tmp_path / f"cpuacct/docker/{ID}/cpuacct.usage").write_text("1500999999\n")
+    assert reader.read().pids == 9
+    (tmp_path / f"cpuacct/docker/{ID}/cpuacct.usage").write_text("1501001000\n")
     assert reader.read().pids == 11, "something ran: nothing of the last reading is taken for granted"
     reader.close()

@@ -30,6 +30,8 @@ LOG_DEADLINE_S = 2.0
 """How long an attempt that used no CPU is listened to before it counts as silent."""
 IDLE_CPU = 0.001
 """Less CPU time than this part of a core counts as none: runtimes tick while they wait."""
+LATE_S = 30.0
+"""Beyond this, CPU time that comes after a quiet time is no average over it."""
 GAP_S = 10.0
 """A longer time between two sweeps was a sleep of this machine or of this process: nobody was watched in it."""
 ASKED_AT_ONCE = 8
@@ -41,7 +43,18 @@ _log = structlog.get_logger(__name__)
 class _Watched:
     """What is remembered of one attempt. `quiet_since_s` is on the boot clock."""
 
-    __slots__ = ("asking", "cpu_s", "limits", "peak_bytes", "quiet_since_s", "read_at_s", "rules", "told", "usage")
+    __slots__ = (
+        "asking",
+        "cpu_at_s",
+        "cpu_s",
+        "limits",
+        "peak_bytes",
+        "quiet_since_s",
+        "read_at_s",
+        "rules",
+        "told",
+        "usage",
+    )
 
     def __init__(self, rules: Watchdog, limits: Limits, warned: tuple[WatchdogRule, ...], now_s: float) -> None:
         self.rules = rules
@@ -51,17 +64,21 @@ class _Watched:
         self.usage: Usage | None = None
         self.cpu_s = 0.0
         self.peak_bytes = 0
-        self.read_at_s = self.quiet_since_s = now_s
+        self.read_at_s = self.quiet_since_s = self.cpu_at_s = now_s
         self.asking = False
 
     def take(self, usage: Usage, now_s: float) -> Reading:
         """Take in one reading; what it means for the rules."""
         passed_s = now_s - self.read_at_s
-        if usage.cpu_s - self.cpu_s > IDLE_CPU * passed_s:
-            self.quiet_since_s = now_s
-        elif passed_s > GAP_S:
+        if passed_s > GAP_S:
             self.quiet_since_s += passed_s - INTERVAL_S
-        self.cpu_s, self.read_at_s = usage.cpu_s, now_s
+        used_s = usage.cpu_s - self.cpu_s
+        if used_s:
+            # Drivers may tell of little CPU time late: it is held against the time since they last told of any.
+            if used_s > IDLE_CPU * min(now_s - self.cpu_at_s, LATE_S):
+                self.quiet_since_s = now_s
+            self.cpu_s, self.cpu_at_s = usage.cpu_s, now_s
+        self.read_at_s = now_s
         self.peak_bytes = max(self.peak_bytes, usage.memory_peak_bytes or usage.memory_bytes)
         return Reading(memory_bytes=usage.memory_bytes, pids=usage.pids, quiet_s=now_s - self.quiet_since_s)
 

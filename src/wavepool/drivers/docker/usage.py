@@ -18,9 +18,10 @@ from wavepool.drivers.base import Usage
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 _READ_BYTES = 8192
 """Larger than any of these files: memory.stat of v2 has about 1.5 KiB."""
-REUSED = 29
-"""Where nothing ran in a cgroup, nothing of it has changed but what others took from it (reclaim): all of it is read
-again at every thirtieth reading only. One file is read of an idle container, not six."""
+REUSED, IDLE_CPU_S = 29, 0.001
+"""Where less CPU time than this was used since the last whole reading, nothing of consequence can have changed (a fork
+takes about a tenth of it; init in an idle container wakes each second for 40 µs): that reading holds, for at most so
+many times. So one file is read of an idle container, not six."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,6 @@ class CgroupReader:
         self._root = root
         self._path = path
         self._last: Usage | None = None
-        self._last_cpu = b""
         self._reused = 0
         try:
             for name in ("memory", "memory_stat", "pids", "cpu"):
@@ -162,29 +162,31 @@ class CgroupReader:
         return None
 
     def read(self) -> Usage:
-        """One reading. Where no CPU time was used since the last one, that one holds, for at most `REUSED` times.
+        """One reading; where nothing much has run since the last whole one, that very object.
 
         Raises:
             OSError: the container has ended and its cgroup is gone.
         """
-        cpu = self._raw("cpu")
-        if self._last is not None and cpu == self._last_cpu and self._reused < REUSED:
+        layout = self._layout
+        raw = self._raw("cpu")
+        cpu_s = ((_value(raw, layout.cpu_key) if layout.cpu_key else int(raw)) or 0) / layout.cpu_per_s
+        last = self._last
+        if last is not None and cpu_s - last.cpu_s < IDLE_CPU_S and self._reused < REUSED:
             self._reused += 1
-            return self._last
-        self._last, self._last_cpu, self._reused = self._read(cpu), cpu, 0
+            return last
+        self._last, self._reused = self._read(cpu_s), 0
         return self._last
 
-    def _read(self, cpu_raw: bytes) -> Usage:
+    def _read(self, cpu_s: float) -> Usage:
         layout = self._layout
         memory = self._number("memory")
         inactive = _value(self._raw("memory_stat"), layout.inactive_key) or 0
-        cpu = _value(cpu_raw, layout.cpu_key) if layout.cpu_key else int(cpu_raw)
         return Usage(
             memory_bytes=max(0, memory - inactive),
             memory_limit_bytes=self._limit,
             memory_peak_bytes=self._number("memory_peak") if "memory_peak" in self._files else None,
             pids=self._number("pids"),
-            cpu_s=(cpu or 0) / layout.cpu_per_s,
+            cpu_s=cpu_s,
             oom_kills=_value(self._raw("oom"), _OOM_KEY) if "oom" in self._files else None,
         )
 

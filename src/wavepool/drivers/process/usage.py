@@ -13,8 +13,9 @@ from wavepool.drivers.base import Usage
 from wavepool.drivers.process.cgroups import Cgroups
 from wavepool.drivers.process.records import Record, Records
 
-REUSED = 29
-"""Where no CPU time was used nothing has changed: a reading holds so many times before all of it is read again."""
+REUSED, IDLE_CPU_S = 29, 0.001
+"""Where less CPU time was used since the last whole reading nothing of consequence has changed: that one holds, for at
+most so many times."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -73,7 +74,9 @@ class Readings:
         if self._cgroups is None:
             return None
         name, last = seen.record.name, seen.usage
-        if last is not None and seen.reused < REUSED and self._cgroups.cpu_s(name) == last.cpu_s:
+        cpu_s = self._cgroups.cpu_s(name)
+        quiet = last is not None and cpu_s is not None and cpu_s - last.cpu_s < IDLE_CPU_S
+        if quiet and seen.reused < REUSED:
             seen.reused += 1
             return last
         seen.usage, seen.reused = self._cgroups.usage(name, seen.record.memory_bytes), 0
