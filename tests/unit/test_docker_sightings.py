@@ -59,11 +59,20 @@ def test_a_flood_of_kills_is_bounded_and_keeps_the_last_sigkill() -> None:
     assert 9 in found.kills
 
 
-def test_a_die_event_that_is_replayed_proves_that_the_daemon_was_there() -> None:
+def test_a_die_event_after_a_gap_proves_nothing() -> None:
+    """A daemon that starts after a crash ends what it finds running, and tells it."""
     found = sighted()
     found.in_gap = True
-    found.apply("die", {"exitCode": "1"}, NOW)
-    assert not found.witnessed(OwnActs()).daemon_was_away
+    found.apply("die", {"exitCode": "0"}, NOW)
+    assert found.witnessed(OwnActs()).daemon_was_away
+
+
+def test_memory_kills_that_are_told_twice_or_out_of_order_count_once() -> None:
+    found = sighted()
+    for second in (2, 1, 2, 1):
+        found.apply("oom", {}, NOW + timedelta(seconds=second))
+    seen = found.witnessed(OwnActs())
+    assert (seen.oom_kills, seen.oom_at) == (2, NOW + timedelta(seconds=2))
 
 
 def test_own_acts_are_remembered() -> None:

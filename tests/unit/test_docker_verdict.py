@@ -141,11 +141,30 @@ def test_being_removed_is_lost(status: str) -> None:
     assert found.kind is VerdictKind.LOST
 
 
-def test_a_bad_exit_while_the_daemon_was_away_is_lost_a_good_one_is_not() -> None:
+def test_what_ended_with_its_daemon_is_lost_whatever_its_exit_code() -> None:
+    """A task may answer the SIGTERM of a stopping daemon with 0."""
     away = Witnessed(daemon_was_away=True)
     assert weigh(143, away).kind is VerdictKind.LOST
-    assert weigh(0, away).kind is VerdictKind.SUCCESS
+    assert weigh(0, away).kind is VerdictKind.LOST
     assert weigh(143, replace(away, stopped_by_us=True)).kind is VerdictKind.FAILED
+
+
+@pytest.mark.parametrize(
+    ("code", "began_after_death_s", "kind"),
+    [
+        (143, 10, VerdictKind.LOST),
+        (137, -0.001, VerdictKind.LOST),
+        (255, 10, VerdictKind.LOST),
+        (0, 10, VerdictKind.SUCCESS),
+        (1, 10, VerdictKind.FAILED),
+        (143, 3600, VerdictKind.FAILED),
+        (143, -3600, VerdictKind.FAILED),
+    ],
+)
+def test_one_that_nobody_watched_and_that_fell_about_when_its_daemon_began(
+    code: int, began_after_death_s: float, kind: VerdictKind
+) -> None:
+    assert weigh(code, Witnessed(daemon_began=DEATH + timedelta(seconds=began_after_death_s))).kind is kind
 
 
 def test_a_start_noted_after_the_end_is_put_right() -> None:

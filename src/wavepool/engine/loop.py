@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -25,8 +26,11 @@ from wavepool.engine.listener import Listener, tell
 from wavepool.engine.perform import Performer
 from wavepool.engine.recovery import Replayed, first_actions, still_wanted
 from wavepool.engine.watchdog import WatchdogLoop
-from wavepool.errors import InvariantBroken
+from wavepool.errors import DriverUnavailable, InvariantBroken
 from wavepool.journal.base import Journal
+
+UNDER_WAY_NAMED = 10
+"""Of the tasks that were under way when the driver failed, in what the user is told."""
 
 INBOX_SIZE = 4096
 """Events that wait to be decided. At the bound, whoever brings another one waits."""
@@ -69,6 +73,7 @@ class Engine:
             state=state, driver=driver, clock=clock, tell=self._send.send, clock_offset_s=clock_offset_s
         )
         self._interrupts: list[events.Interrupted] = []
+        self._failure: DriverUnavailable | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -197,6 +202,8 @@ class Engine:
                 decided.append(fact)
         if decided:
             await self._commit(decided, group)
+        if self._failure is not None and any(isinstance(event, events.DriverFailed) for event in batch):
+            raise self._failure
 
     async def _commit(self, decided: Sequence[Fact], group: TaskGroup) -> None:
         now = self._clock.now()
@@ -227,6 +234,20 @@ class Engine:
                 return event
 
     async def _watch(self) -> None:
+        try:
+            await self._hear_the_driver()
+        except DriverUnavailable as error:  # told to the run first: its journal and its screens are to say why it ends
+            error.add_note(self._under_way())
+            self._failure = error
+            await self._send.send(events.DriverFailed(cause=error.message))
+
+    def _under_way(self) -> str:
+        live = self.state.live
+        named = ", ".join(repr(attempt.task_id) for attempt in islice(live, UNDER_WAY_NAMED))
+        more = f" and {len(live) - UNDER_WAY_NAMED} more" if len(live) > UNDER_WAY_NAMED else ""
+        return f"Under way when it went: {named}{more}." if live else "Nothing was under way when it went."
+
+    async def _hear_the_driver(self) -> None:
         run = self.state.run
         first = True
         async with self._driver.watch(Scope(owner=run.owner, run_id=run.run_id, detached=False)) as stream:

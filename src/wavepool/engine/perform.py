@@ -45,6 +45,12 @@ from wavepool.units import human_size
 TRIES = 5
 """How often a call is repeated whose outcome is unknown, or that found no daemon, before it is given up."""
 
+OUTAGE_S = 180.0
+"""How long a call waits for a daemon that is not there: longer than a watch does, which ends the run by then."""
+
+OUTAGE_PAUSE_S = 2.0
+"""Between two looks for it, at most."""
+
 FIRST_PAUSE_S = 0.5
 """Before the first repeat; doubled for each further one."""
 
@@ -129,7 +135,7 @@ class Performer:
             except (Unknown, DriverUnavailable) as error:
                 problem = str(error)
                 _log.warning("start not known", attempt=str(attempt), problem=problem)
-                await anyio.sleep(pause_s)
+                await self._pause(pause_s)
                 if not self._still_to_start(attempt):
                     break
             except InfrastructureError as error:
@@ -142,6 +148,18 @@ class Performer:
         return events.Ended(
             attempt=attempt, handle=self._handle(attempt), ending=Ending(kind=VerdictKind.LOST, evidence=evidence)
         )
+
+    async def _pause(self, pause_s: float) -> None:
+        """Before a call is repeated: so long, and then until a daemon is there (at most `OUTAGE_S`)."""
+        await anyio.sleep(pause_s)
+        with anyio.move_on_after(OUTAGE_S):
+            while True:
+                try:
+                    await self._driver.probe()
+                except InfrastructureError:
+                    await anyio.sleep(OUTAGE_PAUSE_S)
+                else:
+                    return
 
     def _still_to_start(self, attempt: AttemptId) -> bool:
         """False once the watch has seen it (it may be gone again: it must not run twice), or a stop is wanted."""
@@ -159,7 +177,7 @@ class Performer:
             except (Unknown, DriverUnavailable) as error:
                 problem = str(error)
                 _log.warning("stop not known", attempt=str(action.attempt), problem=problem)
-                await anyio.sleep(pause_s)
+                await self._pause(pause_s)
             else:
                 return None
         evidence = Evidence(reason=f"it could not be stopped: {problem}")
@@ -195,7 +213,7 @@ class Performer:
                 return LogRecord(problem="nothing was left of it to read logs from")
             except InfrastructureError as error:
                 problem = str(error)
-                await anyio.sleep(pause_s)
+                await self._pause(pause_s)
             except OSError as error:
                 return LogRecord(problem=f"logs could not be written: {error}", truncated=True)
         return LogRecord(problem=f"logs could not be read: {problem}", truncated=True)
@@ -214,7 +232,7 @@ class Performer:
                     problem = "; ".join(removed.errors) or None
                 if problem is None:
                     break
-                await anyio.sleep(pause_s)
+                await self._pause(pause_s)
         task = self._state.tasks[action.attempt.task_id].task
         self._files.drop_slot(task.key, action.attempt.number)
         return events.Cleared(attempt=action.attempt, problem=problem, kept=kept, not_kept=not_kept)
@@ -236,7 +254,7 @@ class Performer:
                 return None, str(error)
             except InfrastructureError as error:
                 problem = str(error)
-                await anyio.sleep(pause_s)
+                await self._pause(pause_s)
         return None, problem
 
     def _handle(self, attempt: AttemptId) -> Handle:

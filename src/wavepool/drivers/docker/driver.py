@@ -45,6 +45,7 @@ from wavepool.drivers.docker.keeping import Keeper
 from wavepool.drivers.docker.logs import reading_logs
 from wavepool.drivers.docker.networks import Networks
 from wavepool.drivers.docker.own_networks import OwnNetworks
+from wavepool.drivers.docker.reconciling import EVERY_S
 from wavepool.drivers.docker.removal import Remover
 from wavepool.drivers.docker.sightings import DRIVER_NAME, OwnActs
 from wavepool.drivers.docker.spec import create_body, user_of
@@ -67,6 +68,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
         host: the engine's address; None for DOCKER_HOST, the current context, or the usual sockets.
         secrets_dir: host directory on a tmpfs for secrets; None for ``/dev/shm/wavepool-<uid>``.
         patience_s: how long a watch bears an engine that is away.
+        reconcile_s: how often a watch lists what there is, in case an event was lost.
         start_deadline_s: bound of one start, its retries included; sidecars have their own.
     """
 
@@ -78,10 +80,12 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
         host: str | None = None,
         secrets_dir: Path | None = None,
         patience_s: float = PATIENCE_S,
+        reconcile_s: float = EVERY_S,
         start_deadline_s: float = START_DEADLINE_S,
     ) -> None:
         self._api = DockerApi(host)
         self._patience_s = patience_s
+        self._reconcile_s = reconcile_s
         self._own = OwnActs()
         self._secrets = SecretStore(secrets_dir or default_secrets_dir())
         self._images = Images(self._api)
@@ -133,7 +137,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
         return Handle(driver=self.name, id=container_id, name=spec.name, attempt=spec.attempt)
 
     def watch(self, scope: Scope) -> AbstractAsyncContextManager[AsyncIterator[Observation | Synced]]:
-        return watching(self._api, scope, self._own, patience_s=self._patience_s)
+        return watching(self._api, scope, self._own, patience_s=self._patience_s, reconcile_s=self._reconcile_s)
 
     def logs(
         self, handle: Handle, since: datetime | None = None, *, follow: bool = True

@@ -17,6 +17,9 @@ from wavepool.model import AttemptId
 
 DRIVER_NAME = "docker"
 KILLS_KEPT = 8
+OOM_EVENTS_KEPT = 256
+ORDER = {None: -1, Phase.CREATED: 0, Phase.RUNNING: 1, Phase.EXITED: 2, Phase.GONE: 3}
+"""Phases only go forward."""
 REMEMBERED = 20_000
 """Own acts beyond this many are forgotten, the oldest first; then a stop of ours may be reported as another's."""
 
@@ -58,7 +61,8 @@ class Sighting:
         complete: True where its start was seen as an event, and no event can have been missed since.
         died: exit code and time of its die event.
         told: the last phase that was reported.
-        in_gap: it was running when the connection was lost, and has not been seen running since.
+        in_gap: it had not ended when a daemon that ends its containers was lost, and was not seen running since.
+        daemon_began: for one that is only known from a listing: when such a daemon was started.
     """
 
     handle: Handle
@@ -71,12 +75,13 @@ class Sighting:
     died: tuple[int, datetime] | None = None
     oom_at: datetime | None = None
     oom_kills: int = 0
-    oom_events: int = 0
+    oom_times: set[datetime] = field(default_factory=set)
     own_limit: bool | None = None
     oom_elsewhere: bool = False
     kills: list[int] = field(default_factory=list)
     told: Phase | None = None
     in_gap: bool = False
+    daemon_began: datetime | None = None
 
     def apply(self, action: str, attributes: Mapping[str, str], at: datetime) -> bool:
         """Take in an event; True where it may have changed the state."""
@@ -85,13 +90,13 @@ class Sighting:
                 self.phase, self.started_at, self.complete = Phase.RUNNING, at, True
             case "die":
                 self.phase, self.died = Phase.EXITED, (int(attributes.get("exitCode", "0")), at)
-                self.in_gap = False  # the daemon saw it end and remembers: it was never away
             case "destroy":
                 self.phase = Phase.GONE
             case "oom":
-                self.oom_at = at
-                self.oom_events += 1
-                self.oom_kills = max(self.oom_kills, self.oom_events)
+                self.oom_at = max(self.oom_at or at, at)
+                if len(self.oom_times) < OOM_EVENTS_KEPT:
+                    self.oom_times.add(at)  # one that is told twice counts once
+                self.oom_kills = max(self.oom_kills, len(self.oom_times))
                 return False
             case "kill":
                 self._note_kill(attributes.get("signal", ""))
@@ -112,6 +117,7 @@ class Sighting:
             kills=tuple(self.kills),
             stopped_by_us=own.stopped(self.handle.id),
             daemon_was_away=self.in_gap,
+            daemon_began=self.daemon_began,
         )
 
     def note_kernel(self, tally: Tally | None) -> None:

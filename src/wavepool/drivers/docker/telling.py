@@ -13,14 +13,12 @@ from wavepool.drivers.base import Observation, Phase, Synced
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.kernel_log import KernelLog
-from wavepool.drivers.docker.sightings import OwnActs, Sighting
+from wavepool.drivers.docker.sightings import ORDER, OwnActs, Sighting
 from wavepool.drivers.docker.verdict import KILLED, Final, ending, lost, read_final
 from wavepool.model import Ending
 
 LATE_OOM_S = 0.1
 """On a busy host the event of a memory kill may come after that of the death it caused."""
-
-_ORDER = {None: -1, Phase.CREATED: 0, Phase.RUNNING: 1, Phase.EXITED: 2, Phase.GONE: 3}
 
 Told = Observation | Synced
 
@@ -95,7 +93,7 @@ class Teller:
 
     async def _send(self, sighting: Sighting, phase: Phase, ended: Ending | None, *, repeat: bool = False) -> None:
         """Phases only go forward: what replayed events would tell again, or backwards, is not told."""
-        before, after = _ORDER[sighting.told], _ORDER[phase]
+        before, after = ORDER[sighting.told], ORDER[phase]
         if after < before or (after == before and not repeat):
             return
         await self._out.send(

@@ -16,6 +16,11 @@ from wavepool.drivers.docker.trouble import find_trouble
 from wavepool.model import Ending, Evidence, VerdictKind
 
 KILLED = 128 + signal.SIGKILL
+TERMINATED = 128 + signal.SIGTERM
+UNKNOWN_CODE = 255
+"""The engine's own where it could not learn the exit code."""
+DAEMON_AWAY = timedelta(minutes=2)
+"""Between the end of what a stopping daemon ends and its next start."""
 OOM_TO_DEATH = timedelta(seconds=1)
 """An OOM kill of the main process is followed by its death at once; measured 30 ms on API 1.41."""
 
@@ -52,7 +57,8 @@ class Witnessed:
         oom_elsewhere: the engine's mark is about a kill in another container below the same parent group.
         kills: numbers of the signals that were sent through the API, by anyone.
         stopped_by_us: we asked the engine to stop or kill it.
-        daemon_was_away: it ended while the daemon could not be reached.
+        daemon_was_away: it ended in a gap, by a daemon that may have ended it.
+        daemon_began: when the daemon was started that lists it, where nothing more is known; None: it was all along.
     """
 
     complete: bool = False
@@ -63,6 +69,7 @@ class Witnessed:
     kills: tuple[int, ...] = ()
     stopped_by_us: bool = False
     daemon_was_away: bool = False
+    daemon_began: datetime | None = None
 
 
 def ending(final: Final, seen: Witnessed) -> Ending | None:
@@ -73,12 +80,17 @@ def ending(final: Final, seen: Witnessed) -> Ending | None:
         return _start_error(final) if final.error else None
     if final.status != "exited":
         return None
-    if seen.daemon_was_away and final.exit_code != 0 and not seen.stopped_by_us:
-        return lost("it ended while the Docker daemon was away: its exit code may be the daemon's doing", final)
+    if seen.daemon_was_away and not seen.stopped_by_us:
+        return lost(
+            "it ended while the Docker daemon was restarted, which ends what runs: that it had completed is not proven",
+            final,
+        )
     if final.exit_code == 0:
         return _result(VerdictKind.SUCCESS, final, _with_child_oom("", final, seen))
     if _is_oom(final, seen):
         return _result(VerdictKind.OOM, final, _oom_evidence(final, seen))
+    if _fell_with_daemon(final, seen):
+        return lost("it ended by a signal about when the Docker daemon was restarted, which ends what runs", final)
     return _result(VerdictKind.FAILED, final, _with_child_oom(_failure(final), final, seen))
 
 
@@ -146,6 +158,14 @@ def _is_oom(final: Final, seen: Witnessed) -> bool:
 def _is_marked(final: Final, seen: Witnessed) -> bool:
     """Something in this container was killed for memory."""
     return seen.oom_at is not None or (bool(final.oom_flag) and not seen.oom_elsewhere)
+
+
+def _fell_with_daemon(final: Final, seen: Witnessed) -> bool:
+    """For one that nobody watched: it ran when the daemon went, and ended as one does that is told to end."""
+    if seen.daemon_began is None or final.started_at is None or final.finished_at is None or seen.stopped_by_us:
+        return False
+    around = final.started_at < seen.daemon_began < final.finished_at + DAEMON_AWAY
+    return around and final.exit_code in (KILLED, TERMINATED, UNKNOWN_CODE)
 
 
 def _oom_long_before(final: Final, seen: Witnessed) -> bool:

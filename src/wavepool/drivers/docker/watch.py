@@ -23,6 +23,8 @@ from wavepool.drivers.docker.api import ByteStream, DockerApi
 from wavepool.drivers.docker.births import YOUNG_S, Births
 from wavepool.drivers.docker.containers import list_containers
 from wavepool.drivers.docker.kernel_log import KernelLog
+from wavepool.drivers.docker.lifetime import DaemonLifetime
+from wavepool.drivers.docker.reconciling import EVERY_S, Reconciler
 from wavepool.drivers.docker.sightings import (
     OwnActs,
     Sighting,
@@ -65,11 +67,11 @@ class ObservationStream:
 
 @asynccontextmanager
 async def watching(
-    api: DockerApi, scope: Scope, own: OwnActs, *, patience_s: float
+    api: DockerApi, scope: Scope, own: OwnActs, *, patience_s: float, reconcile_s: float = EVERY_S
 ) -> AsyncIterator[ObservationStream]:
     """Run a `Watcher` for as long as the context is open; errors of the body come out as they are."""
     send, receive = anyio.create_memory_object_stream[Told](BUFFER)
-    watcher = Watcher(api, scope, own, send, patience_s=patience_s)
+    watcher = Watcher(api, scope, own, send, patience_s=patience_s, reconcile_s=reconcile_s)
     failure: Exception | None = None
     with send, receive:
         async with anyio.create_task_group() as group:
@@ -99,6 +101,7 @@ class Watcher:
         out: MemoryObjectSendStream[Told],
         *,
         patience_s: float,
+        reconcile_s: float = EVERY_S,
     ) -> None:
         self.failure: DriverUnavailable | None = None
         self._api = api
@@ -114,6 +117,9 @@ class Watcher:
         self._since = time.time() - REPLAY_S
         self._births = Births(self._note_oom)
         self._listed = False
+        self._lifetime = DaemonLifetime(api)
+        self._unproven = False
+        self._reconciler = Reconciler(api, scope, self._known, self._note_changed, every_s=reconcile_s)
 
     async def run(self) -> None:
         """Watch until cancelled, or until the daemon stayed away for longer than the patience."""
@@ -138,14 +144,22 @@ class Watcher:
                     self.failure = _gave_up(error, self._patience_s)
                     return
             delay_s = 0.02 if self._listed else min(delay_s * 2, BACKOFF_MAX_S)
-            self._expect_gap(daemon_away=not self._listed)
+            self._expect_gap()
             await anyio.sleep(min(delay_s, self._patience_s))
 
-    def _expect_gap(self, *, daemon_away: bool) -> None:
+    def _expect_gap(self) -> None:
+        """What had not ended may end now, unseen, and by the daemon."""
         for sighting in self._known.values():
             sighting.complete = False
-            if daemon_away and sighting.phase is Phase.RUNNING:
+            if sighting.phase in (Phase.CREATED, Phase.RUNNING):
                 sighting.in_gap = True
+
+    async def _close_gap(self) -> None:
+        """See whether it is the daemon that was there before, or one that kept its containers."""
+        self._unproven = not await self._lifetime.unbroken()
+        if not self._unproven:
+            for sighting in self._known.values():
+                sighting.in_gap = False
 
     async def _connected(self) -> None:
         """One connection: subscribe, list, tell, until it is cut.
@@ -156,9 +170,11 @@ class Watcher:
         filters = {"type": ["container"], "label": scope_filter(self._scope)}
         params = {"filters": json.dumps(filters), "since": f"{self._since:.6f}"}
         cut: list[Exception] = []
-        async with self._api.stream("GET", "events", params) as stream, anyio.create_task_group() as group:
-            group.start_soon(self._until_cut, group, cut, self._read, stream)
-            group.start_soon(self._until_cut, group, cut, self._list_then_tell, group, cut)
+        async with self._api.stream("GET", "events", params) as stream:
+            await self._close_gap()  # before anything of the gap is told
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._until_cut, group, cut, self._read, stream)
+                group.start_soon(self._until_cut, group, cut, self._list_then_tell, group, cut)
         raise cut[0] if cut else DriverUnavailable("the Docker daemon ended its event stream")
 
     async def _until_cut(self, group: TaskGroup, cut: list[Exception], work: Any, *arguments: Any) -> None:
@@ -200,8 +216,11 @@ class Watcher:
             return
         self._watch_over(container_id, str(event["Action"]), age_s=time.time() - int(event["timeNano"]) / 1e9)
         if sighting.apply(str(event["Action"]), attributes, event_time(event)):
-            self._changed[container_id] = None
-            self._wake.set()
+            self._note_changed(container_id)
+
+    def _note_changed(self, container_id: str) -> None:
+        self._changed[container_id] = None
+        self._wake.set()
 
     def _watch_over(self, container_id: str, action: str, *, age_s: float) -> None:
         """Look closely at a container in its first moments, where its cgroup is on this host."""
@@ -226,14 +245,13 @@ class Watcher:
         self._listed = True
         for _ in range(TELLERS):
             group.start_soon(self._until_cut, group, cut, self._tell_changes)
+        group.start_soon(self._until_cut, group, cut, self._reconciler.run)
 
     async def _list(self, group: TaskGroup, cut: list[Exception]) -> frozenset[Any]:
         """Tell the state of each container that is there, and GONE for each that was and is not."""
         found: list[Sighting] = []
         for summary in await list_containers(self._api, self._scope):
-            sighting = self._known.get(summary["Id"]) or sight(
-                summary["Id"], container_name(summary), summary.get("Labels") or {}
-            )
+            sighting = self._known.get(summary["Id"]) or self._sight_listed(summary)
             if sighting is not None:
                 self._known[summary["Id"]] = sighting
                 found.append(sighting)
@@ -246,6 +264,12 @@ class Watcher:
         for container_id in [known for known in self._known if known not in ids]:
             await self._teller.tell(self._known[container_id])
         return frozenset((each.run_id, each.handle.attempt) for each in found if each.phase is not Phase.GONE)
+
+    def _sight_listed(self, summary: dict[str, Any]) -> Sighting | None:
+        sighting = sight(summary["Id"], container_name(summary), summary.get("Labels") or {})
+        if sighting is not None:
+            sighting.in_gap, sighting.daemon_began = self._unproven, self._lifetime.began
+        return sighting
 
     def _mark_absent(self, listed: set[str]) -> None:
         """What was told and is not listed is gone; what came and went before the listing was never there for anyone.
