@@ -88,6 +88,23 @@ class DockerApi:
             advice="See `journalctl -u docker` for what it is busy with; `sudo systemctl restart docker` if it hangs.",
         )
 
+    async def takes_calls(self) -> bool:
+        """Whether the daemon takes new connections. One that stops takes none, yet serves those that it has."""
+        with anyio.move_on_after(READ_DEADLINE_S):
+            try:
+                client = self._connect(1)
+            except DriverUnavailable:
+                return False
+            try:
+                async with client.session.get(f"{client.docker_host}/_ping"):
+                    return True
+            except _CUT:
+                return False
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await client.close()
+        return False
+
     async def change(
         self,
         method: str,

@@ -7,18 +7,41 @@ anew at each start, and left alone only where running containers were kept (API 
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import datetime
 
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.verdict import parse_time
 
+EVENTS_KEPT = 256
+"""By a daemon, in memory: the newest ones (API 1.41)."""
+
+
+async def was_restarted_since(api: DockerApi, container_id: str) -> bool:
+    """True where a daemon has certainly been started since it made a container: it does not remember that it did.
+
+    Raises:
+        DriverUnavailable: it cannot be reached.
+    """
+    params = {"since": "0", "until": f"{time.time():.6f}"}
+    try:
+        async with api.stream("GET", "events", params) as stream:
+            raw = b"".join([piece async for piece in stream])
+    except Refused:
+        return False
+    events = [json.loads(line) for line in raw.splitlines() if line.strip()]
+    if len(events) >= EVENTS_KEPT // 2:
+        return False  # it may have forgotten
+    return not any(each.get("Action") == "create" and each["Actor"]["ID"] == container_id for each in events)
+
 
 class DaemonLifetime:
     """Remembers one daemon from look to look.
 
     Attributes:
-        began: when it was started, as far as its containers can tell: None where it keeps them, or cannot be known.
+        began: when it was last started and ended what it found, or kept nothing; None where that cannot be known.
     """
 
     def __init__(self, api: DockerApi) -> None:
@@ -36,9 +59,8 @@ class DaemonLifetime:
         self._bridge, made = await self._look()
         if self._bridge and self._bridge == before:
             return True
-        keeps = await self._keeps_containers()
-        self.began = None if keeps else made
-        return first or keeps
+        self.began = made
+        return first or await self._keeps_containers()
 
     async def _look(self) -> tuple[str, datetime | None]:
         """(id of the default bridge, when it was made); an empty id where there is none, which proves nothing."""

@@ -62,7 +62,7 @@ class Sighting:
         died: exit code and time of its die event.
         told: the last phase that was reported.
         in_gap: it had not ended when a daemon that ends its containers was lost, and was not seen running since.
-        daemon_began: for one that is only known from a listing: when such a daemon was started.
+        daemon_began: when the daemon was started that told of it after a gap, or in a first listing.
     """
 
     handle: Handle

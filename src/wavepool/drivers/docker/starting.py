@@ -18,11 +18,13 @@ from wavepool.drivers.base import AttemptSpec
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.guard import check_shell
+from wavepool.drivers.docker.lifetime import was_restarted_since
 from wavepool.drivers.docker.networks import Networks
-from wavepool.drivers.docker.trouble import Refused, not_started
+from wavepool.drivers.docker.trouble import Refused, is_wreck, not_started
 from wavepool.drivers.docker.verdict import read_final
+from wavepool.drivers.docker.wrecks import clear_unborn
 from wavepool.drivers.start_mark import make_mark, vanished
-from wavepool.errors import DriverUnavailable, NotStarted, PrepareError, Unknown
+from wavepool.errors import DriverUnavailable, MayHaveRun, NotStarted, PrepareError, Unknown, WavepoolError
 
 LOOK_AGAIN_S = 0.1
 
@@ -85,7 +87,7 @@ class Starter:
                 cut = error  # a second create clashes with the first, if that was heard
             except Refused as refused:
                 if refused.status != 409:
-                    raise _refused(spec, refused) from refused
+                    raise await self._why_not(spec, "", refused) from refused
             except DriverUnavailable as error:
                 if cut is None:
                     raise  # nothing was asked of it
@@ -137,11 +139,21 @@ class Starter:
                 await self._api.change("POST", f"containers/{container_id}/start")
         except Refused as refused:
             if not await self._has_started(spec):
-                raise _refused(spec, refused) from refused
+                raise await self._why_not(spec, container_id, refused) from refused
         except Unknown as cut:
-            await self._settle(spec, cut, give_up)
+            await self._settle(spec, container_id, cut, give_up)
         except DriverUnavailable as error:
             raise _in_between(spec, error) from error
+
+    async def _why_not(self, spec: AttemptSpec, container_id: str, refused: Refused) -> WavepoolError:
+        """What the refusal of a start means."""
+        if not await self._api.takes_calls():  # it stops, and refuses what it would do as soon as it is back
+            return Unknown(f"{spec.name}: the Docker daemon stops: {refused.words}")
+        if not is_wreck(refused.words):
+            return _refused(spec, refused)
+        if clear_unborn(container_id):
+            return NotStarted(f"{spec.name}: its start was cut in two by a restart of the daemon", transient=True)
+        return MayHaveRun(f"{spec.name}: its start was cut in two by a restart of the daemon, and it may have run")
 
     async def _network_is_back(self, spec: AttemptSpec, refused: Refused) -> bool:
         """True where the refusal was about its network, and that is mended: it vanished, or others made it too."""
@@ -159,8 +171,12 @@ class Starter:
         found = await self._look(spec)
         return found is not None and read_final(found["State"]).started_at is not None
 
-    async def _settle(self, spec: AttemptSpec, cut: Unknown, give_up: float) -> None:
-        """After a start that was cut off: wait for what becomes of it. It is not sent again: it may come yet."""
+    async def _settle(self, spec: AttemptSpec, container_id: str, cut: Unknown, give_up: float) -> None:
+        """After a start that was cut off: wait for what becomes of it. It is not sent again while it may come yet."""
+        try:
+            lost = await was_restarted_since(self._api, container_id)
+        except DriverUnavailable as error:
+            raise _in_between(spec, error) from error
         while time.monotonic() < give_up:
             found = await self._look(spec)
             if found is None:
@@ -170,6 +186,8 @@ class Starter:
                 return
             if final.error:
                 raise _refused(spec, Refused(500, final.error))
+            if lost:
+                break
             await anyio.sleep(LOOK_AGAIN_S)
         raise cut
 

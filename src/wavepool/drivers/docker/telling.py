@@ -46,6 +46,7 @@ class Teller:
             await self._tell_gone(sighting)
         elif sighting.phase is Phase.EXITED:
             self._hear_the_kernel(sighting)
+            await self._ask_who_killed(sighting)
             ended = _ending_by_events(sighting, self._own)
             if ended is None:
                 await self.tell_inspected(sighting)
@@ -53,6 +54,11 @@ class Teller:
                 await self._send(sighting, Phase.EXITED, ended)
         else:
             await self._send(sighting, sighting.phase, None)
+
+    async def _ask_who_killed(self, sighting: Sighting) -> None:
+        """A daemon that stops ends its containers as a user would, and tells it, before it cuts the stream."""
+        if sighting.kills and not sighting.in_gap and not self._own.stopped(sighting.handle.id):
+            sighting.in_gap = not await self._api.takes_calls()
 
     async def _tell_gone(self, sighting: Sighting) -> None:
         ours = self._own.removed(sighting.handle.id)

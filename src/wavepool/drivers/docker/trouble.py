@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted
 
+_CUT_START = re.compile(r"\btask \w+: already exists", re.IGNORECASE)
+
 
 class Refused(InfrastructureError):
     """The daemon answered with an error status. Does not leave the driver.
@@ -104,12 +106,18 @@ _TROUBLES = (
         transient=True,
     ),
     _trouble(
-        r"resource busy|temporarily unavailable|too many open files|deadline exceeded|timed? ?out|connection refused"
+        r"failed to update store"  # it stops
+        r"|resource busy|temporarily unavailable|too many open files|deadline exceeded|timed? ?out|connection refused"
         r"|ttrpc: closed|transport is closing|is locked|name .*is reserved",
         "The daemon was busy; it is tried again. If it stays so, see `journalctl -u docker`.",
         transient=True,
     ),
 )
+
+
+def is_wreck(words: str) -> bool:
+    """Whether a start was refused because a restart of the daemon had cut an earlier one in two (see `wrecks`)."""
+    return _CUT_START.search(words) is not None
 
 
 def find_trouble(words: str) -> Trouble | None:

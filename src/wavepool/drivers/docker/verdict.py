@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from wavepool.drivers.docker.trouble import find_trouble
+from wavepool.drivers.docker.trouble import find_trouble, is_wreck
 from wavepool.model import Ending, Evidence, VerdictKind
 
 KILLED = 128 + signal.SIGKILL
@@ -58,7 +58,7 @@ class Witnessed:
         kills: numbers of the signals that were sent through the API, by anyone.
         stopped_by_us: we asked the engine to stop or kill it.
         daemon_was_away: it ended in a gap, by a daemon that may have ended it.
-        daemon_began: when the daemon was started that lists it, where nothing more is known; None: it was all along.
+        daemon_began: when a daemon was started that may have ended it; None where it was seen all along.
     """
 
     complete: bool = False
@@ -137,6 +137,8 @@ def _result(kind: VerdictKind, final: Final, evidence: Evidence) -> Ending:
 
 
 def _start_error(final: Final) -> Ending:
+    if is_wreck(final.error):
+        return lost("its start was cut in two by a restart of the Docker daemon, and it may have run", final)
     trouble = find_trouble(final.error)
     evidence = Evidence(
         reason=f"the container could not be started: {final.error}",
@@ -161,7 +163,10 @@ def _is_marked(final: Final, seen: Witnessed) -> bool:
 
 
 def _fell_with_daemon(final: Final, seen: Witnessed) -> bool:
-    """For one that nobody watched: it ran when the daemon went, and ended as one does that is told to end."""
+    """It ran when the daemon went, and ended as one does that is told to end.
+
+    A daemon with live-restore tells its containers to end too, where it saw none running as it began to stop.
+    """
     if seen.daemon_began is None or final.started_at is None or final.finished_at is None or seen.stopped_by_us:
         return False
     around = final.started_at < seen.daemon_began < final.finished_at + DAEMON_AWAY

@@ -157,9 +157,9 @@ class Watcher:
     async def _close_gap(self) -> None:
         """See whether it is the daemon that was there before, or one that kept its containers."""
         self._unproven = not await self._lifetime.unbroken()
-        if not self._unproven:
-            for sighting in self._known.values():
-                sighting.in_gap = False
+        for sighting in self._known.values():
+            sighting.in_gap = sighting.in_gap and self._unproven
+            sighting.daemon_began = self._lifetime.began
 
     async def _connected(self) -> None:
         """One connection: subscribe, list, tell, until it is cut.
