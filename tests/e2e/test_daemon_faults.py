@@ -135,3 +135,26 @@ def test_seeded_faults_everywhere(tmp_path: Path, seed: int, record_property: Ca
         hits = sum(fault.hits for fault in faults)
     right_verdicts(world, done)
     record_property("proof", f"{hits} faults of calls and events, seed {seed}: 13 tasks right, 0 doubled, 0 left")
+
+
+@pytest.mark.slow
+def test_a_daemon_that_stays_away_and_a_resume_after_its_return(tmp_path: Path) -> None:
+    """The run ends and says how to go on; what had been under way has its true result."""
+    with through(tmp_path) as (world, proxy, call):
+        tasks = [marking(f"t{n}", "[ -e go ]") for n in range(2)]
+        plan = plan_of(wave(1, *tasks), wave(2, marking("later", 0)))
+        run = world.start(plan, "--json", "--run-id", "away", env={"DOCKER_HOST": proxy.host})
+        run.wait_for("AttemptStarted", count=2)
+        call(proxy.down)
+        done = run.finish(2 * DEADLINE_S)
+        assert done.exit_code == 3
+        assert "stayed away for 60 s" in done.stderr
+        assert "Under way when it went: 't0', 't1'." in done.stderr
+        assert "wavepool resume away" in done.stderr
+        assert [fact["infrastructure"] for fact in done.lines if fact.get("kind") == "RunStopped"] == [True]
+        world.touch("go")
+        call(proxy.up)
+        state = ("--state-dir", str(world.state))
+        gone_on = world.command("resume", "away", "--json", *state, env={"DOCKER_HOST": proxy.host}).finish()
+        assert gone_on.exit_code == 0
+        assert {fact["kind"] for fact in check(world, gone_on)} == {"success"}
