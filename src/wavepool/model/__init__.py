@@ -1,0 +1,62 @@
+"""The values that every part speaks about: tasks, limits, attempts, verdicts, runs; one file for each.
+
+All are frozen. Times are aware UTC datetimes, durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from wavepool.model.attempts import ATTEMPT_TRANSITIONS, HANDLE_VERSION, AttemptId, AttemptPhase, Handle
+from wavepool.model.runs import LOG_LIMIT_BYTES, Isolation, Node, Rules, Schedule, Surroundings
+from wavepool.model.sidecars import SIDECAR_CAPABILITIES, Healthcheck, Port, Sidecar, Volume
+from wavepool.model.tasks import Limits, Mount, Resources, SecretSource, Task, Wave
+from wavepool.model.verdicts import (
+    DEFAULT_RETRY_ON,
+    TIMEOUT_EXIT_CODE,
+    Ending,
+    Evidence,
+    LogRecord,
+    SidecarTrouble,
+    StopReason,
+    Verdict,
+    VerdictKind,
+)
+from wavepool.model.watchdog import Act, Bound, Finding, Watchdog, WatchdogRule
+
+__all__ = [
+    "ATTEMPT_TRANSITIONS",
+    "DEFAULT_RETRY_ON",
+    "HANDLE_VERSION",
+    "LOG_LIMIT_BYTES",
+    "SIDECAR_CAPABILITIES",
+    "TIMEOUT_EXIT_CODE",
+    "Act",
+    "AttemptId",
+    "AttemptPhase",
+    "Bound",
+    "Ending",
+    "Evidence",
+    "Finding",
+    "Handle",
+    "Healthcheck",
+    "Isolation",
+    "Limits",
+    "LogRecord",
+    "Mount",
+    "Node",
+    "Port",
+    "Resources",
+    "Rules",
+    "Schedule",
+    "SecretSource",
+    "Sidecar",
+    "SidecarTrouble",
+    "StopReason",
+    "Surroundings",
+    "Task",
+    "Verdict",
+    "VerdictKind",
+    "Volume",
+    "Watchdog",
+    "WatchdogRule",
+    "Wave",
+]

@@ -1,0 +1,122 @@
+"""The unit of work, and the limits it runs under."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from wavepool.model.sidecars import Sidecar
+from wavepool.model.watchdog import Watchdog
+
+
+class Resources(NamedTuple):
+    """What an attempt holds of a node while it may be running.
+
+    `memory_bytes` at least 0. `milli_cpus` is thousandths of a core; 0 reserves none.
+    """
+
+    memory_bytes: int
+    milli_cpus: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Hard limits of one attempt, enforced by the kernel.
+
+    `memory_bytes` also bounds swap (memory plus swap is the same number). `cpus` in cores, None for all.
+    `pids` counts processes and threads, None for no limit. `lifetime_s` counts from its start; no kernel knows such a
+    limit: the run stops it then. None for no limit.
+    """
+
+    memory_bytes: int
+    cpus: float | None = None
+    pids: int | None = None
+    lifetime_s: float | None = None
+
+    def held(self) -> Resources:
+        """What the budget sets aside for it."""
+        return Resources(self.memory_bytes, round((self.cpus or 0) * 1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A directory or file of the host, seen inside at `target` (absolute). Read-only unless told."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSource:
+    """Where a secret's value is read when it is needed; the value itself is never kept.
+
+    `kind` is ``env`` (then `source` is a variable's name) or ``file`` (a path). Inside it is the file
+    ``/run/secrets/<name>``.
+    """
+
+    name: str
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """The unit of work, made from one batch of a plan.
+
+    Attributes:
+        id: as in the plan, any text of 1 to 256 characters; never used raw in a path or a name.
+        key: derived from the id, unique in the run, safe in paths and names: ``[a-z0-9][a-z0-9_.-]{0,47}``.
+        wave: the number of the wave it belongs to.
+        tier: 1 to 4.
+        limits: the hard limits.
+        command: argv; None runs the image's own entrypoint.
+        commands: instead of `command`: several, each an argv, run in turn; the first failure ends the task. Between
+            two of them whatever the last one left running is killed.
+        watchdog: soft limits of this task; None for those of the run.
+        image: None for the run's image.
+        prompt: byte-exact (surrogateescape is not used; the plan is UTF-8).
+        files: as in the plan.
+        env: variables of this task, over those of the run.
+        timeout_s: bound of one attempt; None for the run's.
+        depends_on: ids of tasks that must succeed first.
+        sidecars: containers beside each attempt, names unique.
+        extra: fields of the batch that we do not know, kept as they were.
+    """
+
+    id: str
+    key: str
+    wave: int
+    tier: int
+    limits: Limits
+    command: tuple[str, ...] | None = None
+    image: str | None = None
+    prompt: str = ""
+    files: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float | None = None
+    depends_on: tuple[str, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict)
+    commands: tuple[tuple[str, ...], ...] = ()
+    watchdog: Watchdog | None = None
+
+    def held(self) -> Resources:
+        """What the budget sets aside for one attempt, its sidecars included."""
+        own = self.limits.held()
+        if not self.sidecars:
+            return own
+        beside = [sidecar.limits.held() for sidecar in self.sidecars]
+        return Resources(
+            own.memory_bytes + sum(each.memory_bytes for each in beside),
+            own.milli_cpus + sum(each.milli_cpus for each in beside),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """One wave of a plan: its number and how many of its tasks may run at once (None: as many as fit)."""
+
+    number: int
+    parallelism: int | None = None
