@@ -239,8 +239,8 @@ def test_who_only_clears_up_leaves_the_last_sign_of_life_as_it_was(tmp_path: Pat
 
 def test_a_process_that_holds_a_run_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beats = threading.Semaphore(0)
-    monkeypatch.setattr("wavepool.statedir.BEAT_S", 0.001)
-    monkeypatch.setattr("wavepool.statedir.os.utime", lambda *_, **__: beats.release())
+    monkeypatch.setattr("wavepool.statedir.rundir.BEAT_S", 0.001)
+    monkeypatch.setattr("wavepool.statedir.rundir.os.utime", lambda *_, **__: beats.release())
     with StateDir(tmp_path).run("run-a").lock():
         assert beats.acquire(timeout=30)
         assert beats.acquire(timeout=30)

@@ -1,0 +1,43 @@
+"""Where Wavepool keeps what must outlive it: who owns the containers, and each run's journal, logs and slots.
+
+::
+
+    <state>/                 0700 where we make it
+    ├── owner                0600: 16 hex digits, made once; containers and networks carry it as a label
+    ├── processes/           records of attempts that are plain processes
+    ├── stacks/<name>/       a development stack: lock, and data/ with what its services wrote
+    ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
+    ├── removed/             directories of runs that are being deleted, or were until a crash
+    └── runs/<run id>/
+        ├── lock             held (flock) as long as a process works on the run; names that process for people
+        ├── journal.db       journal.db-tip beside it says how many facts it must hold
+        ├── control.sock     0600: looks and cancels, served by the process that works on the run
+        ├── detached.log     what a process that was started with --detach had to say
+        ├── results.json
+        ├── logs/            output of attempts
+        ├── slots/           <task key>.<attempt number>/, one for each attempt
+        ├── data/            <task key>.<attempt number>/<sidecar>/: what sidecars wrote; kept with the run
+        └── artifacts/
+
+Locks are flock(2): the kernel drops them with their process, however it dies. Lock files are never deleted, as a
+lock on a deleted file guards nothing; but for a run's, with its run and by whoever holds it: who had waited for it
+sees that its file is not there any more, and begins anew.
+"""
+
+from __future__ import annotations
+
+from wavepool.statedir.files import size_of
+from wavepool.statedir.rundir import BEAT_S, LOCK_TRIES, LOOK_PATIENCE_S, RunDir, new_run_id
+from wavepool.statedir.state import REMOVAL_PATIENCE_S, SPAWN_RECORD, StateDir
+
+__all__ = [
+    "BEAT_S",
+    "LOCK_TRIES",
+    "LOOK_PATIENCE_S",
+    "REMOVAL_PATIENCE_S",
+    "SPAWN_RECORD",
+    "RunDir",
+    "StateDir",
+    "new_run_id",
+    "size_of",
+]
