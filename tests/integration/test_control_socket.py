@@ -23,7 +23,7 @@ from wavepool.engine.clock import SystemClock
 from wavepool.engine.control import ConnectionCut, Control, ControlServer, NobodyHolds, open_control
 from wavepool.engine.control import server as serving
 from wavepool.engine.order import Order
-from wavepool.engine.recovery import take_up
+from wavepool.engine.replay import take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
 from wavepool.journal.sqlite import SqliteJournal

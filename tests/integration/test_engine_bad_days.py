@@ -36,7 +36,7 @@ from wavepool.drivers.memory import Fault, MemoryDriver, MemoryWorld
 from wavepool.engine.listener import Listener
 from wavepool.engine.order import Order
 from wavepool.engine.perform import TRIES
-from wavepool.engine.recovery import take_up
+from wavepool.engine.replay import take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
 from wavepool.errors import DriverUnavailable, JournalError, PlanError, SettingError

@@ -21,7 +21,7 @@ from wavepool.core.facts import (
     TaskSettled,
     TaskSkipped,
 )
-from wavepool.engine.history import Standing, UnknownRun, open_history, summaries
+from wavepool.engine.history.runs import Standing, UnknownRun, open_history, summaries
 from wavepool.errors import JournalError
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import (

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from wavepool.drivers.memory import Fault, MemoryWorld
-from wavepool.engine.chronicle import Chronicle
-from wavepool.engine.history import RunHistory
+from wavepool.engine.history.chronicle import Chronicle
+from wavepool.engine.history.runs import RunHistory
 from wavepool.model import Node, Resources, Rules
 from wavepool.plan import TierMap, parse_plan
 from wavepool.testing.faults import FaultPlan

@@ -14,8 +14,8 @@ from wavepool.cli.prune import parse_retention
 from wavepool.core.facts import Fact, Outcome, RunFinished, RunOpened, Stamped
 from wavepool.drivers.base import Driver, Kept
 from wavepool.drivers.memory import Fault, MemoryDriver, MemoryWorld
-from wavepool.engine.history import RunSummary, Standing, summaries
-from wavepool.engine.prune import Decided, Pruned, Pruner, Retention, decide
+from wavepool.engine.history.prune import Decided, Pruned, Pruner, Retention, decide
+from wavepool.engine.history.runs import RunSummary, Standing, summaries
 from wavepool.errors import RunLocked, SettingError
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import AttemptId, Rules, Surroundings

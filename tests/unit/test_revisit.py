@@ -21,8 +21,8 @@ from wavepool.core.facts import (
     TasksAdded,
 )
 from wavepool.drivers.docker.inside import kept_argv, running_argv
-from wavepool.engine.history import RunHistory
-from wavepool.engine.revisit import NothingKept, Revisit, revisit
+from wavepool.engine.history.revisit import NothingKept, Revisit, revisit
+from wavepool.engine.history.runs import RunHistory
 from wavepool.errors import NotStarted
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import (

@@ -18,7 +18,7 @@ from wavepool.cli.steps import INTERRUPTED, until_interrupted
 from wavepool.cli.summary import print_summary
 from wavepool.core.facts import Stamped
 from wavepool.engine.control import ConnectionCut, Following, NobodyHolds, open_control
-from wavepool.engine.history import RunHistory
+from wavepool.engine.history.runs import RunHistory
 from wavepool.engine.listener import tell
 from wavepool.statedir import RunDir, StateDir
 from wavepool.wiring import known_run

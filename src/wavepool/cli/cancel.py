@@ -15,7 +15,7 @@ from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
 from wavepool.engine.control import NobodyHolds, open_control
-from wavepool.engine.history import RunHistory, Standing
+from wavepool.engine.history.runs import RunHistory, Standing
 from wavepool.engine.report import RunReport
 from wavepool.statedir import RunDir, StateDir
 from wavepool.wiring import GoingOn, Hooks, end_run, known_run

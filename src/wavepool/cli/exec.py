@@ -14,8 +14,8 @@ import typer
 from wavepool.cli import options
 from wavepool.cli.output import progress_line
 from wavepool.cli.settings import settings_of
-from wavepool.engine.history import find_run
-from wavepool.engine.revisit import Revisit, revisit
+from wavepool.engine.history.revisit import Revisit, revisit
+from wavepool.engine.history.runs import find_run
 from wavepool.errors import InfrastructureError
 from wavepool.statedir import StateDir
 from wavepool.wiring import commands_into

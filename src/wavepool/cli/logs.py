@@ -17,8 +17,8 @@ from wavepool.cli.output import progress_line
 from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import INTERRUPTED
 from wavepool.drivers.base import Driver
-from wavepool.engine.history import find_run
-from wavepool.engine.output import LiveChronicle, OutputTeller
+from wavepool.engine.history.output import LiveChronicle, OutputTeller
+from wavepool.engine.history.runs import find_run
 from wavepool.errors import InputError, SettingError
 from wavepool.listeners.lines import swallow_rest
 from wavepool.statedir import StateDir

@@ -15,7 +15,7 @@ from wavepool.cli.output import print_result, progress_line
 from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import peek_owner
 from wavepool.drivers.base import Kept
-from wavepool.engine.prune import KEEP_LAST, OLDER_THAN_S, Decided, Pruned, Pruner, Retention
+from wavepool.engine.history.prune import KEEP_LAST, OLDER_THAN_S, Decided, Pruned, Pruner, Retention
 from wavepool.errors import InputError, SettingError
 from wavepool.statedir import StateDir
 from wavepool.units import parse_duration, parse_size

@@ -12,7 +12,7 @@ from wavepool.cli import options
 from wavepool.cli.columns import disk_size, print_columns
 from wavepool.cli.output import print_result
 from wavepool.cli.settings import settings_of
-from wavepool.engine.history import RunHistory, RunSummary, Standing, summaries
+from wavepool.engine.history.runs import RunHistory, RunSummary, Standing, summaries
 from wavepool.engine.report import stamp
 from wavepool.errors import SettingError
 from wavepool.listeners.wording import stamp as short_stamp

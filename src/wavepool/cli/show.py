@@ -13,8 +13,8 @@ from wavepool.cli.columns import disk_size, print_columns, say
 from wavepool.cli.output import print_result
 from wavepool.cli.runs import summary_json
 from wavepool.cli.settings import settings_of
-from wavepool.engine.chronicle import AttemptStory, Chronicle, TaskStory
-from wavepool.engine.history import RunHistory, RunSummary, find_run, summary_of
+from wavepool.engine.history.chronicle import AttemptStory, Chronicle, TaskStory
+from wavepool.engine.history.runs import RunHistory, RunSummary, find_run, summary_of
 from wavepool.engine.report import RunReport
 from wavepool.errors import InfrastructureError, InputError
 from wavepool.listeners.wording import count, stamp

@@ -24,7 +24,7 @@ from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
 from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener, tell
 from wavepool.engine.perform import Performer
-from wavepool.engine.recovery import Replayed, first_actions, still_wanted
+from wavepool.engine.replay import Replayed, first_actions, still_wanted
 from wavepool.engine.watchdog import WatchdogLoop
 from wavepool.errors import DriverUnavailable, InvariantBroken
 from wavepool.journal.base import Journal

@@ -9,7 +9,7 @@ from wavepool.core import events
 from wavepool.core.facts import RunOpened, TasksAdded
 from wavepool.drivers.base import DriverFacts
 from wavepool.engine.clock import Clock
-from wavepool.engine.recovery import Replayed
+from wavepool.engine.replay import Replayed
 from wavepool.errors import DriverUnavailable, SettingError
 from wavepool.model import Rules, SecretSource, Surroundings
 from wavepool.plan import Plan

@@ -21,8 +21,8 @@ from wavepool.engine.listener import Listener
 from wavepool.engine.loop import Engine
 from wavepool.engine.order import Order, check_same_run, opened_run
 from wavepool.engine.perform import Performer
-from wavepool.engine.recovery import Replayed
 from wavepool.engine.release import release_run
+from wavepool.engine.replay import Replayed
 from wavepool.engine.report import RunReport
 from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.spec import SpecBuilder

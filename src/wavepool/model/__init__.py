@@ -6,9 +6,10 @@ All are frozen. Times are aware UTC datetimes, durations are seconds, sizes are 
 from __future__ import annotations
 
 from wavepool.model.attempts import ATTEMPT_TRANSITIONS, HANDLE_VERSION, AttemptId, AttemptPhase, Handle
+from wavepool.model.limits import Limits, Resources
 from wavepool.model.runs import LOG_LIMIT_BYTES, Isolation, Node, Rules, Schedule, Surroundings
 from wavepool.model.sidecars import SIDECAR_CAPABILITIES, Healthcheck, Port, Sidecar, Volume
-from wavepool.model.tasks import Limits, Mount, Resources, SecretSource, Task, Wave
+from wavepool.model.tasks import Mount, SecretSource, Task, Wave
 from wavepool.model.verdicts import (
     DEFAULT_RETRY_ON,
     TIMEOUT_EXIT_CODE,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from wavepool.model.tasks import Mount, Resources, SecretSource
+from wavepool.model.limits import Resources
+from wavepool.model.tasks import Mount, SecretSource
 from wavepool.model.verdicts import DEFAULT_RETRY_ON, VerdictKind
 from wavepool.model.watchdog import Watchdog
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wavepool.model.tasks import Limits
+from wavepool.model.limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

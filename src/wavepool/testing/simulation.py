@@ -20,7 +20,7 @@ from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact, Outcome, Stamped
 from wavepool.core.reopening import failed_tasks
 from wavepool.core.state import RunState, TaskStatus
-from wavepool.engine.recovery import Replayed, first_actions, replay, still_wanted
+from wavepool.engine.replay import Replayed, first_actions, replay, still_wanted
 from wavepool.errors import InvariantBroken
 from wavepool.model import Surroundings, VerdictKind
 from wavepool.testing.fingerprint import fingerprint

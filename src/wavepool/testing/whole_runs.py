@@ -21,7 +21,7 @@ from wavepool.core.facts import Outcome
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
 from wavepool.engine.clock import Clock
 from wavepool.engine.order import Order
-from wavepool.engine.recovery import take_up
+from wavepool.engine.replay import take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
 from wavepool.journal.base import Journal

@@ -12,7 +12,7 @@ from wavepool.core import facts
 from wavepool.core.facts import Outcome
 from wavepool.core.gates.parallelism import Parallelism
 from wavepool.core.timers import TimerKey, TimerKind, Timers
-from wavepool.engine.recovery import replay
+from wavepool.engine.replay import replay
 from wavepool.model import Isolation, Limits, Node, Resources, Rules, Schedule, Task, VerdictKind, Wave
 from wavepool.testing import simulation
 from wavepool.testing.fingerprint import fingerprint

@@ -19,7 +19,7 @@ from wavepool.core.state import RunState
 from wavepool.drivers.base import Observation, Phase
 from wavepool.drivers.start_mark import is_marked
 from wavepool.engine.clock import Clock
-from wavepool.engine.recovery import Replayed
+from wavepool.engine.replay import Replayed
 from wavepool.journal.base import Journal
 from wavepool.model import AttemptId, AttemptPhase, Ending, Evidence, LogRecord, VerdictKind
 from wavepool.statedir import RunDir

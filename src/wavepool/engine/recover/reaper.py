@@ -20,7 +20,7 @@ from wavepool.engine.perform import save_chunks
 from wavepool.engine.recover.findings import Action, Fate, Finding, Recovery, RunFindings, ThingKind
 from wavepool.engine.recover.ledger import Ledger, attempts_of
 from wavepool.engine.recover.runs import RunState, look_at
-from wavepool.engine.recovery import take_up
+from wavepool.engine.replay import take_up
 from wavepool.errors import (
     DriverUnavailable,
     InfrastructureError,

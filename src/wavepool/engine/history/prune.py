@@ -16,7 +16,7 @@ from functools import partial
 from anyio import to_thread
 
 from wavepool.drivers.base import Driver, Kept, Scope, SupportsKeeping, Synced
-from wavepool.engine.history import RunHistory, RunSummary, Standing, summaries, summary_of
+from wavepool.engine.history.runs import RunHistory, RunSummary, Standing, summaries, summary_of
 from wavepool.errors import DriverUnavailable, InfrastructureError, RunLocked
 from wavepool.statedir import StateDir
 from wavepool.units import format_duration, human_size

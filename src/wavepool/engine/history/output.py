@@ -12,8 +12,8 @@ import anyio
 from anyio import to_thread
 
 from wavepool.drivers.base import Driver
-from wavepool.engine.chronicle import AttemptStory, Chronicle, TaskStory
-from wavepool.engine.history import RunHistory
+from wavepool.engine.history.chronicle import AttemptStory, Chronicle, TaskStory
+from wavepool.engine.history.runs import RunHistory
 from wavepool.errors import DriverUnavailable, InfrastructureError, InputError, NoSuchAttempt
 from wavepool.model import AttemptPhase, LogRecord
 

@@ -1,0 +1,30 @@
+"""The one place that names implementations: which driver, which journal, which clock, and how they fit together."""
+
+from __future__ import annotations
+
+from wavepool.wiring.beside import RecoveryTools, commands_into, journal_of, open_recovery
+from wavepool.wiring.engines import check_keeping, driver_named, open_driver, open_engine, process_driver, with_budget
+from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
+from wavepool.wiring.runs import RUNS_NAMED, end_run, known_run, resume_run, retry_run, run_plan
+
+__all__ = [
+    "RUNS_NAMED",
+    "GoingOn",
+    "Hooks",
+    "RecoveryTools",
+    "RunRequest",
+    "check_keeping",
+    "commands_into",
+    "driver_named",
+    "end_run",
+    "journal_of",
+    "known_run",
+    "open_driver",
+    "open_engine",
+    "open_recovery",
+    "process_driver",
+    "resume_run",
+    "retry_run",
+    "run_plan",
+    "with_budget",
+]

@@ -1,0 +1,150 @@
+"""Which driver serves a run, and what it can hold."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from wavepool.budget import budget_nodes
+from wavepool.core.facts import RunOpened
+from wavepool.drivers.base import Driver, DriverFacts, SupportsKeeping
+from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.docker.records import DockerRecords
+from wavepool.drivers.process import ProcessDriver
+from wavepool.errors import DriverUnavailable, SettingError
+from wavepool.host import read_memory
+from wavepool.model import Rules
+from wavepool.plan import Plan, check_capacity
+from wavepool.statedir import StateDir
+from wavepool.wiring.requests import RunRequest
+
+
+@asynccontextmanager
+async def open_engine() -> AsyncIterator[tuple[Driver, DockerRecords]]:
+    """The Docker driver, and read-only looks at the same engine; both closed at the end."""
+    async with DockerDriver() as driver, DockerRecords() as records:
+        yield driver, records
+
+
+def process_driver(directory: Path) -> Driver:
+    """A driver for plain processes that keeps its records in `directory`; the caller opens and closes it."""
+    return ProcessDriver(base_dir=directory)
+
+
+async def open_driver(
+    stack: AsyncExitStack, request: RunRequest, state_dir: StateDir, notice: Callable[[str], None]
+) -> tuple[Driver, DriverFacts]:
+    """The driver that was asked for, open and probed; for ``auto`` Docker, else processes if the plan can do without.
+
+    Raises:
+        DriverUnavailable: as the driver says; for ``auto`` where a batch needs its image.
+    """
+    if request.driver == "process":
+        _refuse_sidecars(request.plan)
+        return await _open(stack, process_driver(state_dir.processes()))
+    try:
+        return await _open(stack, DockerDriver())
+    except DriverUnavailable as error:
+        if request.driver == "docker":
+            raise
+        _refuse_fallback(request.plan, error)
+        notice(f"{error.message.rstrip('.')}. Falling back to plain processes: no isolation, images are not used.")
+    return await _open(stack, process_driver(state_dir.processes()))
+
+
+async def journaled_driver(stack: AsyncExitStack, run: RunOpened, state_dir: StateDir) -> tuple[Driver, DriverFacts]:
+    """The driver that the run began on; another one cannot go on with it."""
+    try:
+        return await _open(stack, driver_named(run.driver, state_dir))
+    except DriverUnavailable as error:
+        error.add_note(f"Run {run.run_id} was started on the {run.driver} driver, and goes on there alone.")
+        raise
+
+
+def driver_named(name: str, state_dir: StateDir) -> Driver:
+    """A driver by the name that journals know it by; the caller opens and closes it.
+
+    Raises:
+        DriverUnavailable: this release has none of that name.
+    """
+    if name == "docker":
+        return DockerDriver()
+    if name == "process":
+        return process_driver(state_dir.processes())
+    raise DriverUnavailable(
+        f"there is no driver called {name!r}",
+        advice="The run was started by another release of Wavepool: use that one.",
+    )
+
+
+async def _open(stack: AsyncExitStack, driver: Driver) -> tuple[Driver, DriverFacts]:
+    async with AsyncExitStack() as attempt:
+        await attempt.enter_async_context(driver)
+        found = await driver.probe()
+        await stack.enter_async_context(attempt.pop_all())
+    return driver, found
+
+
+def check_keeping(rules: Rules, driver: Driver) -> None:
+    """See that what a run is to keep can be kept.
+
+    Raises:
+        SettingError: its attempts have no file system of their own.
+    """
+    if rules.keep_failed and not isinstance(driver, SupportsKeeping):
+        raise SettingError(
+            "--keep-failed",
+            True,
+            f"a driver whose attempts have a file system of their own, and {driver.name} has none",
+            advice="Leave it out: what a plain process leaves is in the workspace. Or run with --driver docker.",
+        )
+
+
+def _refuse_sidecars(plan: Plan) -> None:
+    for path, task in plan.paths():
+        if task.sidecars:
+            names = ", ".join(each.name for each in task.sidecars)
+            raise DriverUnavailable(
+                f"{path} has sidecars ({names}), and plain processes have none.",
+                advice="Use --driver docker, or take the sidecars out of the plan.",
+            )
+
+
+def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:
+    """A batch without a command would have been done by its image: there is nothing to fall back to. Nor beside it."""
+    for path, task in plan.paths():
+        if task.sidecars:
+            raise DriverUnavailable(
+                f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has sidecars, which need Docker.",
+                advice=error.advice,
+            ) from error
+        if task.command is None and not task.commands:
+            raise DriverUnavailable(
+                f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has no command, its image has.",
+                advice=error.advice,
+            ) from error
+
+
+def with_budget(request: RunRequest, found: DriverFacts, *, resumed: bool = False) -> Rules:
+    """The rules with the budget as their nodes.
+
+    A run that is resumed keeps the budget that it began with; what is free now is less by what it left running.
+
+    Raises:
+        SettingError: the budget is not one, or above what the host has.
+        PlanError: a batch is above the host or the budget.
+    """
+    check_capacity(request.plan, found.nodes)
+    nodes = budget_nodes(request.budget, found.nodes, _available_bytes(found))
+    if not resumed:
+        check_capacity(request.plan, nodes)
+    return replace(request.rules, nodes=nodes)
+
+
+def _available_bytes(found: DriverFacts) -> int:
+    """A remote engine does not say what is free, so all of it counts."""
+    if found.remote:
+        return sum(node.capacity.memory_bytes for node in found.nodes)
+    return read_memory().available_bytes
