@@ -7,6 +7,11 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import settings
+
+# A deadline of an example would make every property a timed test, and machines are shared.
+settings.register_profile("wavepool", deadline=None)
+settings.load_profile("wavepool")
 
 TEST_IMAGE = os.environ.get("WAVEPOOL_TEST_IMAGE", "wavepool-test:latest")
 DOCKER_DEADLINE_S = 20
