@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     )
     from wavepool.errors import WavepoolError
     from wavepool.plan import Plan, TierMap, parse_plan
-    from wavepool.wiring import Hooks, RunRequest, run_plan
+    from wavepool.wiring import GoingOn, Hooks, RunRequest, end_run, resume_run, retry_run, run_plan
 
 __all__ = [
+    "GoingOn",
     "Hooks",
     "Plan",
     "RunRequest",
@@ -32,9 +33,12 @@ __all__ = [
     "check_docker_access",
     "container_manifest",
     "container_status",
+    "end_run",
     "exit_code",
     "parse_memory",
     "parse_plan",
+    "resume_run",
+    "retry_run",
     "run_plan",
     "save_logs",
     "wait_for_containers",
@@ -43,7 +47,9 @@ __all__ = [
 _HOME_OF = {
     "WavepoolError": "wavepool.errors",
     **dict.fromkeys(("Plan", "TierMap", "parse_plan"), "wavepool.plan"),
-    **dict.fromkeys(("Hooks", "RunRequest", "run_plan"), "wavepool.wiring"),
+    **dict.fromkeys(
+        ("GoingOn", "Hooks", "RunRequest", "end_run", "resume_run", "retry_run", "run_plan"), "wavepool.wiring"
+    ),
 }
 
 

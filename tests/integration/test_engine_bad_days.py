@@ -288,6 +288,18 @@ def test_what_a_run_left_running_when_its_engine_went_away_is_adopted(tmp_path: 
     assert report.result()["stopped_because"] is None
 
 
+def test_a_listener_that_breaks_while_a_run_is_taken_up_ends_nothing_and_the_others_hear_all(tmp_path: Path) -> None:
+    day = BadDay(directory=tmp_path, plan=plan_of([batch("a", "duration=10"), batch("b", "duration=50")], [batch("c")]))
+    assert day.process(ctrl_c_at(StartIntended)).outcome is Outcome.INTERRUPTED
+
+    def breaks(_: Stamped) -> None:
+        raise ZeroDivisionError("a broken screen")
+
+    heard = Heard()
+    assert day.process(Heard(breaks), heard).outcome is Outcome.SUCCESS
+    assert heard.facts == list(SqliteJournal(StateDir(tmp_path).run(RUN_ID).journal).replay())
+
+
 def _all_notes(error: BaseException) -> str:
     inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     return "\n".join([*getattr(error, "__notes__", ()), *(_all_notes(one) for one in inner)])

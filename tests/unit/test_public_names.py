@@ -9,6 +9,7 @@ import wavepool
 from wavepool.errors import InfrastructureError, first_of_ours
 
 PUBLIC = [
+    "GoingOn",
     "Hooks",
     "Plan",
     "RunRequest",
@@ -17,9 +18,12 @@ PUBLIC = [
     "check_docker_access",
     "container_manifest",
     "container_status",
+    "end_run",
     "exit_code",
     "parse_memory",
     "parse_plan",
+    "resume_run",
+    "retry_run",
     "run_plan",
     "save_logs",
     "wait_for_containers",
