@@ -119,30 +119,35 @@ class Session:
         engine = self._engine(begun.state, specs)
         interrupt = Interrupt(engine)
         with engine:
-            async with self._served(begun.state, interrupt):
+            async with self._served(begun.state, interrupt), self._signalled(interrupt):
                 report = await self._run(begun, engine, specs, interrupt)
                 if self.control is not None:
                     await self.control.finish(report.result)
         return report
 
     async def _run(self, begun: Begun, engine: Engine, specs: SpecBuilder, interrupt: Interrupt) -> RunReport:
-        async with anyio.create_task_group() as group:
-            if self.signals:  # to the very end: a SIGTERM during the release must not leave the half of it
-                group.start_soon(forward_interrupts, interrupt)
-            try:
-                began = await self._work(begun, engine, specs, interrupt)
-            except anyio.get_cancelled_exc_class():
-                if engine.state.outcome is not None:  # else what runs was not stopped: a resume adopts it
-                    await self._release(specs)
-                raise
-            left = await self._release(specs)
-            group.cancel_scope.cancel()
+        try:
+            began = await self._work(begun, engine, specs, interrupt)
+        except anyio.get_cancelled_exc_class():
+            if engine.state.outcome is not None:  # else what runs was not stopped: a resume adopts it
+                await self._release(specs)
+            raise
+        left = await self._release(specs)
         await self.journal.sync()
         report = RunReport.of(self.journal.replay())
         report.left_behind = left  # whatever an attempt left, the release has tried again
         if not began:
             report.outcome = Outcome.INTERRUPTED
         return report
+
+    @asynccontextmanager
+    async def _signalled(self, interrupt: Interrupt) -> AsyncIterator[None]:
+        """Signals interrupt the run, to the very end: a SIGTERM during the release must not leave the half of it."""
+        async with anyio.create_task_group() as group:
+            if self.signals:
+                group.start_soon(forward_interrupts, interrupt)
+            yield
+            group.cancel_scope.cancel()
 
     @asynccontextmanager
     async def _served(self, state: RunState, interrupt: Interrupt) -> AsyncIterator[None]:
