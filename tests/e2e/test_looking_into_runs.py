@@ -129,7 +129,9 @@ def test_what_failed_is_kept_entered_and_pruned(docker_world: World) -> None:
     settings = json.loads(docker("inspect", label))[0]["HostConfig"]
     assert (settings["Memory"], settings["MemorySwap"], settings["CapDrop"]) == (16 << 20, 16 << 20, ["ALL"])
     world.touch("go.held")
-    result = run.finish().lines[-1]
+    ended = run.finish()
+    assert "kept: wavepool exec kept bad\n" in ended.stderr
+    result = ended.lines[-1]
     entries = {entry["batch_id"]: entry for entry in result["waves"][0]["containers"]}
     assert entries["bad"]["kept"] not in (None, kept[("bad", 1)])  # the last attempt's
     world.touch("go.bad")  # the end of the run has left the shell alone

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from wavepool.core.events import Now
-from wavepool.core.facts import Stamped
+from wavepool.core.facts import AttemptRemoved, Stamped
 from wavepool.engine.clock import Clock
 from wavepool.listeners.lines import BOUND
 from wavepool.listeners.plain import SKIPS_SHOWN, PlainListener
@@ -164,3 +165,15 @@ def test_any_encoding_takes_any_line(encoding: str) -> None:
     with PlainListener(stream, 5.0, HandClock()) as listener:
         listener.notice("été 😀 \ud800")
     assert raw.getvalue().endswith(b"\\ud800\n")
+
+
+def test_what_could_not_be_kept_or_removed_is_told() -> None:
+    facts = tuple(
+        stamped._replace(fact=replace(stamped.fact, problem="it resists", not_kept="no\nspace"))
+        if isinstance(stamped.fact, AttemptRemoved)
+        else stamped
+        for stamped in journal("one")
+    )
+    told = [line.partition(" ")[2] for line in lines(facts)]
+    assert "task one: left behind, it resists" in told
+    assert r"task one: not kept, no\nspace" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,11 @@ def _problems(result: Mapping[str, Any], run_dir: Path) -> Iterator[Text]:
         if entry["log"] is not None:
             line.append(f"  [{run_dir / entry['log']}]", style="dim")
         yield line
+        if entry["kept"] is not None:
+            look = shlex.join(("wavepool", "exec", run_dir.name, entry["batch_id"]))
+            yield Text(f"{'':>11}  kept: {printable(look)}", style="dim")
+        if entry["not_kept"] is not None:
+            yield Text(f"{'':>11}  not kept: {printable(entry['not_kept'])}", style="yellow")
     if len(troubled) > SHOWN:
         yield Text(f"… and {len(troubled) - SHOWN} more, in the results", style="dim")
     if result["stopped_because"]:

@@ -54,6 +54,9 @@ OUTAGE_PAUSE_S = 2.0
 FIRST_PAUSE_S = 0.5
 """Before the first repeat; doubled for each further one."""
 
+CONCURRENT_KEEPS = 4
+"""File systems that are kept at once. They may take minutes each, and must not hold up log reads and removals."""
+
 CONCURRENT_CALLS = 10
 """Log reads and removals under way at once: a daemon that is asked for more serves all of them later."""
 
@@ -82,6 +85,7 @@ class Performer:
         self._specs = specs
         self._files = files
         self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
+        self._keeping = anyio.CapacityLimiter(CONCURRENT_KEEPS)
         self._attendance = Attendance(state=state, driver=driver, specs=specs, files=files, save=self._save_logs)
         self._methods: Mapping[type, Callable[[Any], Awaitable[Event | None]]] = {
             actions.PrepareWave: self._prepare_wave,
@@ -220,8 +224,9 @@ class Performer:
 
     async def _remove(self, action: actions.RemoveAttempt) -> Event:
         problem: str | None = None
-        async with self._limiter:
+        async with self._keeping:
             kept, not_kept = await self._keep(action.attempt)
+        async with self._limiter:
             await self._attendance.dismiss_unread(action.attempt, self._handle(action.attempt))
             for pause_s in _pauses():
                 try:

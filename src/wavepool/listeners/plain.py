@@ -126,8 +126,11 @@ class PlainListener(Listener):
                 yield f"task {_named(fact.task_id)}: will be tried again after {printable(fact.because)}"
             case facts.TaskSkipped() as fact:
                 yield f"task {_named(fact.task_id)}: skipped, {printable(fact.cause)}"
-            case facts.AttemptRemoved(problem=str(problem)) as fact:
-                yield f"task {_named(fact.attempt.task_id)}: left behind, {printable(problem)}"
+            case facts.AttemptRemoved() as fact:
+                if fact.problem is not None:
+                    yield f"task {_named(fact.attempt.task_id)}: left behind, {printable(fact.problem)}"
+                if fact.not_kept is not None:
+                    yield f"task {_named(fact.attempt.task_id)}: not kept, {printable(fact.not_kept)}"
             case _:
                 yield from self._lines_of_run(stamped)
 
