@@ -8,6 +8,7 @@ import signal
 import subprocess
 from typing import Any
 
+import pytest
 from wavepool_cli import COMMAND, DEADLINE_S, Finished, Running, World, batch, docker, plan_of, wave
 
 UNTIL_GO = "while [ ! -e go.$BATCH_ID ]; do sleep 0.05; done"
@@ -27,7 +28,17 @@ def wait_for_output(running: Running, part: bytes) -> None:
     running._await(lambda: part in running._streams["stdout"], f"{part!r} on stdout")
 
 
-def test_a_run_is_looked_at_from_its_first_moment_to_its_last(world: World) -> None:
+@pytest.mark.docker
+def test_a_run_is_looked_at_from_its_first_moment_to_its_last(docker_world: World) -> None:
+    look_at_all_of_it(docker_world)
+
+
+@pytest.mark.slow
+def test_a_run_of_processes_is_looked_at_the_same_way(process_world: World) -> None:
+    look_at_all_of_it(process_world)
+
+
+def look_at_all_of_it(world: World) -> None:
     plan = plan_of(
         wave(1, batch("talks", f"{BYTES}; echo one >&2; {UNTIL_GO}; echo two; exit 3"), batch("quick", BYTES)),
         wave(2, batch("later", f"echo at last; {UNTIL_GO}")),
@@ -94,6 +105,7 @@ def images(world: World) -> list[str]:
 INSIDE = "cat /left; id -u; cat /run/secrets/TOKEN; grep -h . /proc/self/status | grep -E 'CapEff|NoNewPrivs'; exit 41"
 
 
+@pytest.mark.docker
 def test_what_failed_is_kept_entered_and_pruned(docker_world: World) -> None:
     world = docker_world
     plan = plan_of(
