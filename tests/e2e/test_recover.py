@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 import pytest
@@ -112,13 +111,12 @@ def test_without_a_journal_or_a_directory_the_containers_still_go(docker_world: 
     swept = recover(world, "--grace", "0s", "--dry-run").result
     assert [(each["state"], each["fate"]) for each in swept["runs"]] == [("damaged", "sweep")]
 
-    shutil.copytree(world.state / "runs" / "dead", world.root / "copy")
-    shutil.rmtree(world.state / "runs" / "dead")
+    (world.state / "runs" / "dead").rename(world.root / "away")
     missing = recover(world, "--grace", "0s", "--dry-run").result
     assert [(each["state"], each["fate"]) for each in missing["runs"]] == [("missing", "sweep")]
     assert recover(world).result["done"] == [], "its containers are young"
 
-    shutil.copytree(world.root / "copy", world.state / "runs" / "dead")
+    (world.root / "away").rename(world.state / "runs" / "dead")
     two = [world.command("recover", "--state-dir", str(world.state), "--grace", "0s", "--json") for _ in range(2)]
     assert [each.finish().exit_code for each in two] == [0, 0], [each.finish().stderr for each in two]
     assert world.left_behind() == []
