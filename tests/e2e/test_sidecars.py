@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,13 @@ REDIS = {
 }
 ADDRESS = "$WAVEPOOL_SIDECAR_REDIS_HOST $WAVEPOOL_SIDECAR_REDIS_PORT"
 ASK = f"printf '%s\\r\\n' PING \"SET from $BATCH_ID\" 'GET from' QUIT | nc {ADDRESS}"
+
+GREEDY = {
+    "image": REDIS_IMAGE,
+    "mem_limit": "16m",
+    "command": ["sh", "-c", "nc -l -p 7000; exec dd if=/dev/zero of=/dev/null bs=64M count=2"],
+}
+UNTIL_GONE = "until echo go | nc app 7000; do :; done; while nc app 9 2>&1 < /dev/null | grep -q refused; do :; done"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,7 +68,8 @@ def sidecars_of(world: World) -> list[str]:
 def test_every_end_of_a_task_is_the_end_of_its_sidecars(redis_world: World) -> None:
     """One run in which tasks succeed, fail, time out, and have sidecars that are never ready, or that end too early."""
     world = redis_world
-    ends = {"image": REDIS_IMAGE, "command": ["sh", "-c", "echo no such luck >&2; exit 7"]}
+    slow = {"test": "true", "interval": "60s"}
+    ends = {"image": REDIS_IMAGE, "command": ["sh", "-c", "echo no such luck >&2; exit 7"], "healthcheck": slow}
     never = {**REDIS, "healthcheck": {"test": "echo still down; exit 1", "interval": "1s", "retries": 1}}
     done = world.run(
         with_redis(
@@ -68,6 +77,7 @@ def test_every_end_of_a_task_is_the_end_of_its_sidecars(redis_world: World) -> N
             batch("fails", f"{ASK}; exit 3"),
             batch("too-slow", f"{ASK}; exec sleep 600", timeout="2s"),
             batch("outlives", "echo SHUTDOWN NOSAVE | nc redis 6379; while nc -z redis 6379; do :; done"),
+            batch("starves-it", UNTIL_GONE, sidecars={"redis": False, "app": GREEDY}),
             batch("never-ready", "echo ran >> ran", sidecars={"redis": never}),
             batch("ends-early", "echo ran >> ran", sidecars={"redis": False, "app": {**ends, "user": "1:1"}}),
             batch("alone", "nc -w 1 redis 6379 < /dev/null", sidecars=False),
@@ -80,6 +90,7 @@ def test_every_end_of_a_task_is_the_end_of_its_sidecars(redis_world: World) -> N
         "fails": "failed",
         "too-slow": "timeout",
         "outlives": "success",
+        "starves-it": "success",
         "never-ready": "start_error",
         "ends-early": "start_error",
         "alone": "failed",
@@ -92,6 +103,9 @@ def test_every_end_of_a_task_is_the_end_of_its_sidecars(redis_world: World) -> N
     (gone,) = entries["outlives"]["evidence"]["sidecars"]
     assert (gone["name"], gone["exit_code"]) == ("redis", 0)
     assert "while the task ran" in entries["outlives"]["evidence"]["reason"]
+    (starved,) = entries["starves-it"]["evidence"]["sidecars"]
+    assert (starved["name"], starved["exit_code"], starved["oom"]) == ("app", 137, True)
+    assert "mem_limit" in starved["reason"]
     (sick,) = entries["never-ready"]["evidence"]["sidecars"]
     assert (sick["name"], sick.get("exit_code")) == ("redis", None)
     assert "still down" in sick["reason"]
@@ -162,3 +176,38 @@ def test_without_isolation_there_is_no_way_out_but_to_the_sidecars(redis_world: 
     lines = [line.strip() for line in redis_world.log(entry).read_text().splitlines()]
     assert lines[:6] == ["+PONG", "+OK", "$6", "inside", "+OK", "0"]
     assert ["refused" in line for line in lines[6:]] == [False, True]
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_double_and_leave_nothing(redis_world: World, record_property: Any) -> None:
+    """The orchestrator dies again and again, sidecars or not; at the end each task ran once, beside its own Redis."""
+    world, rng = redis_world, random.Random(20_261_127)
+    tasks = [batch(f"t{number}", f"echo $BATCH_ID >> executed; {ASK}") for number in range(8)]
+    path = world.plan(with_redis(*tasks))
+    kills = 0
+    while True:
+        run = world.start(path, "--run-id", "killed", "--parallel", "3", "--keep-going", "--json")
+        if not run.wait_for_facts(rng.randint(1, 12)):
+            done = run.finish()
+            break
+        wait_s = rng.uniform(0.0, 1.5)
+        try:
+            run.process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            kills += 1
+            continue
+        done = run.finish()
+        break
+    entries = {entry["batch_id"]: entry for entry in done.lines[-1]["waves"][0]["containers"]}
+    assert {name: (entry["verdict"], entry["attempts"]) for name, entry in entries.items()} == {
+        f"t{number}": ("success", 1) for number in range(8)
+    }, done.stderr
+    assert sorted(world.marks("executed")) == [f"t{number}" for number in range(8)]
+    for task, entry in entries.items():
+        assert world.log(entry).read_text().split() == ["+PONG", "+OK", f"${len(task)}", task, "+OK"]
+        assert (data_of(world, task) / "dump.rdb").exists()
+    assert kills >= 3
+    record_property(
+        "proof", f"{kills} kills of a run with 8 tasks beside a Redis each: each ran once, nothing was left"
+    )

@@ -76,7 +76,8 @@ def stacks(docker_world: World) -> Iterator[Stacks]:
     made.write("one")
     yield made
     for name in ("dev", "other"):
-        made.call("down", "--name", name, "--volumes")
+        if made.containers(name):
+            made.call("down", "--name", name, "--volumes")
 
 
 def ask(port: int, words: str) -> str:
@@ -104,8 +105,6 @@ def test_a_stack_is_what_its_file_says_until_it_is_taken_down(stacks: Stacks) ->
     assert stacks.containers("dev")["redis"] == made["redis"]
     eventually(lambda: "two" in ask(port_of(changed), "GET from"), "what changed is made anew")
 
-    _a_run_beside_it_reaches_it_and_leaves_it_alone(stacks, changed)
-
     docker("kill", made["redis"])
     sick = stacks.call("ps", "--name", "dev")
     states = {service["name"]: (service["state"], service["ready"]) for service in sick.result["services"]}
@@ -117,7 +116,7 @@ def test_a_stack_is_what_its_file_says_until_it_is_taken_down(stacks: Stacks) ->
 
 @pytest.mark.slow
 def test_two_stacks_stand_side_by_side_and_their_data_stays(stacks: Stacks) -> None:
-    stacks.up("--name", "dev")
+    _a_run_beside_it_reaches_it_and_leaves_it_alone(stacks, stacks.up("--name", "dev"))
     other = stacks.up("--name", "other")
     assert other["created"] == ["redis", "beside"]
     assert port_of(other) != port_of(stacks.call("ps", "--name", "dev").result)
@@ -145,9 +144,9 @@ def _a_run_beside_it_reaches_it_and_leaves_it_alone(stacks: Stacks, result: dict
 
 
 def test_a_service_that_is_not_ready_is_told_and_stays(stacks: Stacks) -> None:
-    stacks.file.write_text(
-        json.dumps({"services": {"sick": {"image": REDIS_IMAGE, "command": ["sh", "-c", "echo no luck; exit 9"]}}})
-    )
+    slow = {"test": "true", "interval": "60s"}
+    sick = {"image": REDIS_IMAGE, "command": ["sh", "-c", "echo no luck; exit 9"], "healthcheck": slow}
+    stacks.file.write_text(json.dumps({"services": {"sick": sick}}))
     done = stacks.call("up", "--name", "dev")
     assert done.exit_code == 1
     assert "sick" in done.stderr

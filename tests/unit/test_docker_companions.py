@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from wavepool.drivers.base import SidecarSpec
 from wavepool.drivers.docker.companion_spec import companion_body, healthcheck_body
-from wavepool.drivers.docker.readiness import patience_s, read_readiness
+from wavepool.drivers.docker.readiness import has_settled, patience_s, read_readiness
 from wavepool.errors import NotStarted
 from wavepool.model import Healthcheck, Limits, Mount, Port, Sidecar
 from wavepool.units import MIB
@@ -125,6 +126,15 @@ def test_one_that_never_will_be_ready_says_why(
     assert readiness.trouble is not None
     assert words in readiness.trouble.reason
     assert (readiness.trouble.exit_code, readiness.trouble.oom, readiness.transient) == (code, oom, transient)
+
+
+def test_one_that_only_runs_is_believed_after_a_second() -> None:
+    began = datetime(2026, 11, 20, 10, tzinfo=UTC)
+    assert read_readiness("db", record(Health=health("healthy"))).tested
+    assert not read_readiness("db", record()).tested
+    assert not has_settled(record(), 0.9, began + timedelta(seconds=0.9))
+    assert has_settled(record(), 0.1, began + timedelta(seconds=1))
+    assert has_settled(record(), 1.0, began)
 
 
 def test_it_is_waited_for_as_long_as_its_test_may_take() -> None:

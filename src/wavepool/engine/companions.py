@@ -142,5 +142,7 @@ def address_variables(sidecars: Sequence[Sidecar]) -> dict[str, str]:
 
 
 def _ids(user: str) -> tuple[int, int] | None:
+    if user in ("root", "root:root"):
+        return 0, 0
     match = _IDS.fullmatch(user)
     return (int(match[1]), int(match[2] or match[1])) if match else None

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -21,7 +22,7 @@ from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.companion_spec import companion_body
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.frames import FrameDecoder
-from wavepool.drivers.docker.readiness import Readiness, late, patience_s, read_readiness
+from wavepool.drivers.docker.readiness import Readiness, has_settled, late, patience_s, read_readiness
 from wavepool.drivers.docker.sightings import DRIVER_NAME, OwnActs
 from wavepool.drivers.docker.trouble import Refused, not_started
 from wavepool.drivers.docker.verdict import read_final
@@ -196,7 +197,7 @@ class Companions:
                 raise _failed(spec, gone, transient=True)
             readiness = read_readiness(spec.sidecar.name, found)
             waited_s = time.monotonic() - began
-            if readiness.ready:
+            if readiness.ready and (readiness.tested or has_settled(found, waited_s, datetime.now(UTC))):
                 return
             if readiness.trouble is None and waited_s > patience_s(found):
                 readiness = Readiness(trouble=late(spec.sidecar.name, found, waited_s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from wavepool.drivers.docker.verdict import KILLED, read_final
@@ -11,6 +12,7 @@ from wavepool.model import SidecarTrouble
 
 MARGIN_S = 30.0
 """Over what the health check itself may take: a busy engine is late with its tests."""
+SETTLE_S = 1.0
 PLAIN_S = 60.0
 """For one without a health check to be seen running."""
 
@@ -24,9 +26,13 @@ _LAST_WORDS = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """`trouble` says why it never will be ready; `transient` that the same start may succeed later."""
+    """`trouble` says why it never will be ready; `transient` that the same start may succeed later.
+
+    `ready` without `tested`: nothing is known of it but that it runs.
+    """
 
     ready: bool = False
+    tested: bool = False
     trouble: SidecarTrouble | None = None
     transient: bool = False
 
@@ -46,7 +52,14 @@ def read_readiness(name: str, found: Mapping[str, Any]) -> Readiness:
     status = health.get("Status", "none")
     if status == "unhealthy":
         return Readiness(trouble=SidecarTrouble(name=name, reason=f"it is unhealthy{_last_test(health)}"))
-    return Readiness(ready=final.status == "running" and status in ("none", "", "healthy"))
+    running = final.status == "running"
+    return Readiness(ready=running and status in ("none", "", "healthy"), tested=status == "healthy")
+
+
+def has_settled(found: Mapping[str, Any], waited_s: float, now: datetime) -> bool:
+    """True where it has run for long enough to be believed: what is told wrongly mostly ends at once."""
+    started_at = read_final(found["State"]).started_at
+    return waited_s >= SETTLE_S or (started_at is not None and (now - started_at).total_seconds() >= SETTLE_S)
 
 
 def late(name: str, found: Mapping[str, Any], waited_s: float) -> SidecarTrouble:
