@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wavepool.drivers.docker.subnets import candidates, prefix_for, routed
@@ -20,7 +20,6 @@ vpn\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0
 """
 
 
-@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=4000))
 def test_a_subnet_has_room_for_its_containers_and_three_more(containers: int) -> None:
     prefix = prefix_for(containers)
@@ -28,7 +27,6 @@ def test_a_subnet_has_room_for_its_containers_and_three_more(containers: int) ->
     assert prefix == 28 or 2 ** (31 - prefix) < containers + 3
 
 
-@settings(deadline=None)
 @given(st.text(), st.integers(min_value=1, max_value=100))
 def test_every_subnet_of_a_pool_comes_once(name: str, containers: int) -> None:
     pool = (IPv4Network("10.213.0.0/22"),)
@@ -38,7 +36,6 @@ def test_every_subnet_of_a_pool_comes_once(name: str, containers: int) -> None:
     assert all(each.subnet_of(pool[0]) for each in found)
 
 
-@settings(deadline=None)
 @given(st.text(), st.sets(st.integers(min_value=0, max_value=1023), max_size=30))
 def test_what_is_taken_is_never_offered(name: str, places: set[int]) -> None:
     pool = (IPv4Network("10.213.0.0/18"),)
