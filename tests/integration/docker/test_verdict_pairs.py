@@ -81,15 +81,15 @@ async def test_a_kill_past_the_engine_is_no_oom(world: DockerWorld) -> None:
 
 async def test_a_stop_of_ours_beside_a_kill_by_another(world: DockerWorld) -> None:
     """Both may come: what we did is known, and stands."""
-    spec = world.sh("trap '' TERM; echo ready; while :; do sleep 0.05; done")
+    spec = world.sh("trap 'echo asked' TERM; echo ready; while :; do sleep 0.05; done")
     async with world.driver() as driver, driver.watch(scope_of(spec)) as states:
         handle = await driver.start(spec)
         await wait_for_output(driver, handle, b"ready\n")
         async with anyio.create_task_group() as group:
-            group.start_soon(driver.stop, handle, 0)
-            group.start_soon(world.docker, "kill", spec.name)
+            group.start_soon(driver.stop, handle, 60)
+            await wait_for_output(driver, handle, b"asked\n")
+            await world.docker("kill", spec.name)
             kind, evidence = await ending_of(states, spec)
-            group.cancel_scope.cancel()
     assert (kind, evidence.exit_code) == (VerdictKind.FAILED, 137)
     assert evidence.signal_sender == "wavepool"
 
