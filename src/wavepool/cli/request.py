@@ -147,6 +147,7 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
         run_id=None if raw.run_id is None else parse_run_id(raw.run_id),
         state_dir=settings.state_dir,
         signals=True,
+        reconcile_s=settings.poll_interval,
     )
 
 

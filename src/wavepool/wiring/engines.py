@@ -45,7 +45,7 @@ async def open_driver(
         _refuse_sidecars(request.plan)
         return await _open(stack, process_driver(state_dir.processes()))
     try:
-        return await _open(stack, DockerDriver())
+        return await _open(stack, DockerDriver(reconcile_s=request.reconcile_s))
     except DriverUnavailable as error:
         if request.driver == "docker":
             raise

@@ -28,6 +28,7 @@ class RunRequest:
         run_id: None for a new one. An existing run is gone on with.
         state_dir: where journals, logs and locks live.
         signals: the run owns SIGINT and SIGTERM (main thread only).
+        reconcile_s: how often the driver lists what there is, in case it was not told.
     """
 
     plan: Plan
@@ -39,6 +40,7 @@ class RunRequest:
     run_id: str | None = None
     state_dir: Path
     signals: bool = False
+    reconcile_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

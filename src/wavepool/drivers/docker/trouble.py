@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted
 
-_CUT_START = re.compile(r"\btask \w+: already exists", re.IGNORECASE)
+_CUT_START = re.compile(r"\btask \w+: already exists|client connection is closing", re.IGNORECASE)
+"""Words of a later start, and of the cut one itself where the daemon lived long enough to note why it failed."""
 
 
 class Refused(InfrastructureError):
