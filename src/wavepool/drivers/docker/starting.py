@@ -45,6 +45,7 @@ class Starter:
         self._api = api
         self._networks = networks
         self._deadline_s = deadline_s
+        self._cut: set[str] = set()  # containers whose start was cut off: what a second one is refused for may be that
 
     async def start(self, spec: AttemptSpec, body: dict[str, Any]) -> str:
         """The id of the container that runs this attempt, or has run it.
@@ -141,16 +142,20 @@ class Starter:
             if not await self._has_started(spec):
                 raise await self._why_not(spec, container_id, refused) from refused
         except Unknown as cut:
+            self._cut.add(container_id)
             await self._settle(spec, container_id, cut, give_up)
         except DriverUnavailable as error:
             raise _in_between(spec, error) from error
+        self._cut.discard(container_id)
 
     async def _why_not(self, spec: AttemptSpec, container_id: str, refused: Refused) -> WavepoolError:
         """What the refusal of a start means."""
         if not await self._api.takes_calls():  # it stops, and refuses what it would do as soon as it is back
             return Unknown(f"{spec.name}: the Docker daemon stops: {refused.words}")
-        if not is_wreck(refused.words):
-            return _refused(spec, refused)
+        error = _refused(spec, refused)
+        if not is_wreck(refused.words) and (container_id not in self._cut or error.program_exit_code is not None):
+            return error
+        self._cut.discard(container_id)
         if clear_unborn(container_id):
             return NotStarted(f"{spec.name}: its start was cut in two by a restart of the daemon", transient=True)
         return MayHaveRun(f"{spec.name}: its start was cut in two by a restart of the daemon, and it may have run")
