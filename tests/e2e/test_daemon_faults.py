@@ -40,12 +40,18 @@ def run_all(world: World, proxy: DaemonProxy, *options: str, tasks: int = 4) -> 
     batches = [marking(f"t{n}", 0.3) for n in range(tasks)]
     plan = plan_of(wave(1, *batches, batch("fails", 'echo "fails $(hostname)" >> ran; echo done; exit 3', memory="8m")))
     run = world.start(plan, "--json", *options, env={"DOCKER_HOST": proxy.host})
-    return run.finish(DEADLINE_S + 2 * CALL_DEADLINE_S)
+    return run.finish(DEADLINE_S + 6 * CALL_DEADLINE_S)
+
+
+NOT_KNOWN = "whether it started could not be known"
+"""Of an attempt whose start was hit five times in a row: rare, and `lost` is then the truth."""
 
 
 def right_verdicts(world: World, done: Finished) -> None:
     settled = check(world, done)
-    assert {fact["kind"] for fact in settled if fact["task"] != "fails"} <= {"success", "start_error"}
+    others = [fact for fact in settled if fact["task"] != "fails" and fact["kind"] not in ("success", "start_error")]
+    reasons = [(fact["kind"], fact["evidence"]["reason"]) for fact in others]
+    assert [each for each in reasons if each[0] != "lost" or NOT_KNOWN not in each[1]] == []
     assert [(fact["kind"], fact["exit_code"]) for fact in settled if fact["task"] == "fails"][-1] == ("failed", 3)
     assert done.exit_code == 1
 
@@ -105,22 +111,23 @@ def test_the_socket_goes_and_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [FaultKind.HANG, FaultKind.LOSE])
-@pytest.mark.parametrize("path", [CREATE, START, REMOVE, LOGS, "/containers/json", "/containers/[0-9a-f]{64}/json"])
-def test_a_call_that_hangs_ends_at_its_deadline(tmp_path: Path, kind: FaultKind, path: str) -> None:
-    fault = Fault(kind=kind, path=path, first=2, hold_s=3600)
+def test_calls_that_hang_end_at_their_deadlines(tmp_path: Path, kind: FaultKind) -> None:
+    """One of each kind never answers, heard by the daemon or not; the run goes on after 30 or 60 s for each."""
+    paths = (CREATE, START, REMOVE, LOGS, "/containers/json", "/containers/[0-9a-f]{64}/json")
+    faults = [Fault(kind=kind, path=path, first=2, hold_s=3600) for path in paths]
     began_s = time.monotonic()
-    with through(tmp_path, fault) as (world, proxy, _):
+    with through(tmp_path, *faults) as (world, proxy, _):
         done = run_all(world, proxy)
-        assert fault.hits == 1
+        assert [fault for fault in faults if fault.hits == 0] == []
     right_verdicts(world, done)
-    assert time.monotonic() - began_s < DEADLINE_S + CALL_DEADLINE_S
+    assert time.monotonic() - began_s < DEADLINE_S + len(faults) * CALL_DEADLINE_S
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_seeded_faults_everywhere(tmp_path: Path, seed: int, record_property: Callable[[str, object], None]) -> None:
     """Any call may be refused, lost or cut, any event dropped, doubled or reordered, with some chance."""
-    some = {"times": 1000, "chance": 0.08}
+    some = {"times": 1000, "chance": 0.04}
     faults = [
         Fault(kind=FaultKind.LOSE, path="containers/", **some),  # type: ignore[arg-type]
         Fault(kind=FaultKind.CUT, path="containers/", **some),  # type: ignore[arg-type]
