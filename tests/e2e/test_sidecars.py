@@ -30,7 +30,9 @@ GREEDY = {
     "mem_limit": "16m",
     "command": ["sh", "-c", "nc -l -p 7000; exec dd if=/dev/zero of=/dev/null bs=64M count=2"],
 }
-UNTIL_GONE = "until echo go | nc app 7000; do :; done; while nc app 9 2>&1 < /dev/null | grep -q refused; do :; done"
+UNTIL_GONE = (
+    "until echo go | nc app 7000; do :; done; while nc -w 1 app 9 2>&1 < /dev/null | grep -q refused; do :; done"
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +78,7 @@ def test_every_end_of_a_task_is_the_end_of_its_sidecars(redis_world: World) -> N
             batch("talks", ASK),
             batch("fails", f"{ASK}; exit 3"),
             batch("too-slow", f"{ASK}; exec sleep 600", timeout="2s"),
-            batch("outlives", "echo SHUTDOWN NOSAVE | nc redis 6379; while nc -z redis 6379; do :; done"),
+            batch("outlives", "echo SHUTDOWN NOSAVE | nc redis 6379; while nc -z -w 1 redis 6379; do :; done"),
             batch("starves-it", UNTIL_GONE, sidecars={"redis": False, "app": GREEDY}),
             batch("never-ready", "echo ran >> ran", sidecars={"redis": never}),
             batch("ends-early", "echo ran >> ran", sidecars={"redis": False, "app": {**ends, "user": "1:1"}}),
