@@ -62,8 +62,8 @@ class Starter:
             if spec.commands:
                 await check_shell(self._api, spec, found.id)
             await self._join(spec, found.id)
-            await self._mark(spec, found)
-            await self._launch(spec, found.id, give_up)
+            if await self._is_mine_to_start(spec, found):
+                await self._launch(spec, found.id, give_up)
         return found.id
 
     async def find(self, spec: AttemptSpec) -> Found | None:
@@ -121,14 +121,21 @@ class Starter:
         except DriverUnavailable as error:
             raise _in_between(spec, error) from error
 
-    async def _mark(self, spec: AttemptSpec, found: Found) -> None:
-        """Say in the slot that the start comes next: as late as can be, as what is marked and gone is lost."""
+    async def _is_mine_to_start(self, spec: AttemptSpec, found: Found) -> bool:
+        """Say in the slot that the start comes next: as late as can be, as what is marked and gone is lost.
+
+        False where another driver, which found the container that this call made, was faster.
+        """
         try:
             first = await anyio.to_thread.run_sync(make_mark, spec.slot)
         except OSError as error:
             raise NotStarted(f"{spec.name}: its slot cannot be written: {error}", transient=True) from error
-        if found.is_new and not first:
-            raise vanished(spec)  # another container of it was started, and removed since we looked
+        if first or not found.is_new:
+            return True
+        now = await self._look(spec)
+        if now is None or now["Id"] != found.id:
+            raise vanished(spec)  # the mark is that of another container, removed since we looked
+        return read_final(now["State"]).started_at is None
 
     async def _launch(self, spec: AttemptSpec, container_id: str, give_up: float) -> None:
         try:
