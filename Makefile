@@ -4,8 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# What people and CI may set: make test PYTEST_ARGS="-n auto --dist loadfile"
+# What people and CI may set: make test PYTEST_ARGS="-k budget -x" JOBS=0
 PYTEST_ARGS ?=
+# How many test files run side by side; 0 runs all in one process, as a debugger wants it.
+JOBS ?= 2
 BENCH_ARGS ?=
 
 # In CI a test that cannot reach Docker is a failure, not a skip.
@@ -31,7 +33,7 @@ demo: $(READY) ## run a real plan in waves, with live progress
 	@scripts/engine run scripts/demo
 
 test: $(READY) ## all tests but the long proofs (PYTEST_ARGS="..." passes options on)
-	scripts/engine run $(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+	scripts/engine run $(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 prove: $(READY) ## the long proofs
 	scripts/engine run $(BIN)/pytest -m slow $(PYTEST_ARGS)

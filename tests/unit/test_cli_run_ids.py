@@ -8,14 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from wavepool.cli import app
-from wavepool.errors import SettingError, WavepoolError
+from wavepool.errors import InputError, WavepoolError
 from wavepool.statedir import StateDir
 
 
 def refused(state: Path, *words: str) -> WavepoolError:
     """What `wavepool WORDS` says."""
     done = CliRunner().invoke(app, [*words, "--state-dir", str(state)])
-    assert isinstance(done.exception, SettingError), done.exception
+    assert isinstance(done.exception, InputError), done.exception
     assert done.exception.exit_code == 2
     return done.exception
 
@@ -28,8 +28,15 @@ def test_an_unknown_run(tmp_path: Path, words: tuple[str, ...]) -> None:
         files = StateDir(tmp_path).run(name)
         files.create()
         files.journal.touch()
-    assert str(refused(tmp_path, *words, "nix")).endswith("There are b, a.")
-    assert "1 to 63 lower case letters" in str(refused(tmp_path, *words, "../a"))
+    assert "There are b, a;" in str(refused(tmp_path, *words, "nix"))
+    assert "there is no run '../a'" in str(refused(tmp_path, *words, "../a"))
+
+
+@pytest.mark.parametrize("words", [("resume",), ("retry", "--failed"), ("attach",), ("cancel",)])
+def test_the_start_of_several_ids_is_not_enough(tmp_path: Path, words: tuple[str, ...]) -> None:
+    for name in ("night-1", "night-2"):
+        StateDir(tmp_path).run(name).create()
+    assert "is the start of 2 runs" in str(refused(tmp_path, *words, "night"))
 
 
 def test_a_retry_needs_to_be_told_what(tmp_path: Path) -> None:

@@ -18,10 +18,9 @@ from wavepool.cli.steps import INTERRUPTED, until_interrupted
 from wavepool.cli.summary import print_summary
 from wavepool.core.facts import Stamped
 from wavepool.engine.control import ConnectionCut, Following, NobodyHolds, open_control
-from wavepool.engine.history.runs import RunHistory
+from wavepool.engine.history.runs import RunHistory, find_run
 from wavepool.engine.listener import tell
 from wavepool.statedir import RunDir, StateDir
-from wavepool.wiring import known_run
 
 PIECE = 1000
 """Facts of an ended run that are read at a time."""
@@ -36,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def attach(
-    run_id: options.RunId,
+    run_id: options.Run,
     state_dir: options.StateDirectory = None,
     poll_interval: options.PollInterval = None,
     output: options.Output = None,
@@ -49,13 +48,13 @@ def attach(
     """
     settings = settings_of(state_dir=state_dir, poll_interval=poll_interval)
     check_output(output)
-    files = known_run(StateDir(settings.state_dir), run_id)
+    files = find_run(StateDir(settings.state_dir), run_id).files
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
         watching = _Watching(files, screen)
         if anyio.run(until_interrupted, watching.to_the_end):
             screen.notice(
-                f"detached: run {run_id} goes on. `wavepool attach {run_id}` shows it again, "
-                f"`wavepool cancel {run_id}` ends it."
+                f"detached: run {files.id} goes on. `wavepool attach {files.id}` shows it again, "
+                f"`wavepool cancel {files.id}` ends it."
             )
             raise typer.Exit(INTERRUPTED)
         result = watching.result

@@ -15,10 +15,10 @@ from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
 from wavepool.engine.control import NobodyHolds, open_control
-from wavepool.engine.history.runs import RunHistory, Standing
+from wavepool.engine.history.runs import RunHistory, Standing, find_run
 from wavepool.engine.report import RunReport
 from wavepool.statedir import RunDir, StateDir
-from wavepool.wiring import GoingOn, Hooks, end_run, known_run
+from wavepool.wiring import GoingOn, Hooks, end_run
 
 NOT_TAKEN = 1
 """Nothing was cancelled: nobody works on the run, or it did not take the cancel in time."""
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def cancel(
-    run_id: options.RunId,
+    run_id: options.Run,
     force: Annotated[
         bool, typer.Option("--force", help="Stop what runs; also what a dead process left running.")
     ] = False,
@@ -44,15 +44,15 @@ def cancel(
     1 nothing was cancelled, 2 bad input, 3 infrastructure.
     """
     settings = settings_of(state_dir=state_dir)
-    files = known_run(StateDir(settings.state_dir), run_id)
+    files = find_run(StateDir(settings.state_dir), run_id).files
     try:
         found = anyio.run(_cancel, files, force, wait)
     except NobodyHolds:
         found = _of_nobodys(files, settings, force=force)
     if json_result:
-        print_result({"run_id": run_id, "force": force, **found})
+        print_result({"run_id": files.id, "force": force, **found})
     else:
-        progress_line(_said(run_id, found, force=force))
+        progress_line(_said(files.id, found, force=force))
     raise typer.Exit(0 if found["taken"] else NOT_TAKEN)
 
 

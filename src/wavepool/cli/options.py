@@ -27,7 +27,6 @@ Pull = Annotated[str | None, typer.Option(help="Images: missing, always or never
 Parallel = Annotated[str | None, typer.Option(help="How many starts may be under way at once (5).")]
 PollInterval = Annotated[str | None, typer.Option(help="Seconds between progress lines.")]
 StateDirectory = Annotated[str | None, typer.Option("--state-dir", help="Where journals, logs, slots and locks live.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `wavepool run` printed it.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Go on in a process of its own; return when it holds the run.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Facts as JSON lines on stdout, the result last.")]
 Cache = Annotated[str | None, typer.Option(help="Keep each iteration's results and logs in here.")]

@@ -17,11 +17,12 @@ from wavepool.cli.output import check_directory, check_output
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
+from wavepool.engine.history.runs import find_run
 from wavepool.engine.report import RunReport
 from wavepool.errors import SettingError
 from wavepool.inputs import parse_secrets, read_secret
 from wavepool.statedir import RunDir, StateDir
-from wavepool.wiring import GoingOn, Hooks, known_run, resume_run, retry_run
+from wavepool.wiring import GoingOn, Hooks, resume_run, retry_run
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def resume(
-    run_id: options.RunId,
+    run_id: options.Run,
     secret: options.Secret = None,
     detach: options.Detach = False,
     state_dir: options.StateDirectory = None,
@@ -48,15 +49,16 @@ def resume(
     """
     settings = _settings(state_dir, poll_interval, cache, output)
 
-    async def work(how: GoingOn) -> RunReport:
-        return await resume_run(run_id, state_dir=settings.state_dir, how=how)
+    files = find_run(StateDir(settings.state_dir), run_id).files
 
-    files = known_run(StateDir(settings.state_dir), run_id)
+    async def work(how: GoingOn) -> RunReport:
+        return await resume_run(files.id, state_dir=settings.state_dir, how=how)
+
     _go_on(work, files, settings, secret or (), output, json_lines=json_lines, verbose=verbose, detach=detach)
 
 
 def retry(
-    run_id: options.RunId,
+    run_id: options.Run,
     tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks to try again.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that did not succeed, instead of TASKs.")] = False,
     secret: options.Secret = None,
@@ -77,10 +79,11 @@ def retry(
     if failed == bool(tasks):
         raise SettingError("--failed", "both" if failed else "nothing", "either --failed, or tasks by their ids")
 
-    async def work(how: GoingOn) -> RunReport:
-        return await retry_run(run_id, tasks or (), state_dir=settings.state_dir, how=how)
+    files = find_run(StateDir(settings.state_dir), run_id).files
 
-    files = known_run(StateDir(settings.state_dir), run_id)
+    async def work(how: GoingOn) -> RunReport:
+        return await retry_run(files.id, tasks or (), state_dir=settings.state_dir, how=how)
+
     _go_on(work, files, settings, secret or (), output, json_lines=json_lines, verbose=verbose, detach=detach)
 
 

@@ -113,7 +113,8 @@ def down(
         print_result(result)
     else:
         data = "its data too" if result["data_removed"] else "its data stays"
-        typer.echo(f"stack {opened.name}: {len(result['containers'])} containers are gone, {data}")
+        gone = len(result["containers"])
+        typer.echo(f"stack {opened.name}: {gone} container{'' if gone == 1 else 's'} removed, {data}")
     for error in result["errors"]:
         typer.echo(f"error: {error}", err=True)
     if result["errors"]:
