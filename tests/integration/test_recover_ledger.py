@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wavepool.engine.recovery import take_up
 
 from wavepool.core.facts import Outcome
 from wavepool.drivers.base import Observation, Scope, Synced
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
 from wavepool.engine.recover.ledger import Ledger, attempts_of
 from wavepool.engine.recover.runs import RunState, look_at
+from wavepool.engine.replay import take_up
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import Isolation, LogRecord, Node, Resources, Rules
 from wavepool.plan import TierMap, parse_plan
