@@ -29,7 +29,7 @@ class Listing:
 
 
 async def changes(listing: Listing, **phases: Phase) -> dict[str, Phase]:
-    """The phase of each that must be told after one listing; `phases` is what events have shown, and was told."""
+    """What each that must be told is taken for after one listing; `phases` is what events have shown, and was told."""
     known: dict[str, Sighting] = {}
     for container_id, phase in phases.items():
         found = sight(container_id, container_id, LABELS)
@@ -39,7 +39,7 @@ async def changes(listing: Listing, **phases: Phase) -> dict[str, Phase]:
     changed: list[str] = []
     reconciler = Reconciler(cast(DockerApi, listing), Scope(owner="o"), known, changed.append)
     await reconciler._once()
-    return {each: known[each].phase for each in changed}
+    return {each: Phase.GONE if known[each].unlisted else known[each].phase for each in changed}
 
 
 @pytest.mark.anyio

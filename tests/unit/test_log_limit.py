@@ -24,19 +24,19 @@ async def chunks(*pieces: bytes, gap_at: int | None = None) -> AsyncIterator[Log
 
 async def test_what_fits_is_kept_whole(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    assert await save_chunks(chunks(b"one", b"two"), path, limit_bytes=6) == (6, False)
+    assert await save_chunks(chunks(b"one", b"two"), path, limit_bytes=6) == (6, False, "")
     assert path.read_bytes() == b"onetwo"
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 async def test_what_comes_after_the_limit_is_read_and_left_out(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    assert await save_chunks(chunks(b"one", b"two", b"three"), path, limit_bytes=5) == (5, True)
+    assert await save_chunks(chunks(b"one", b"two", b"three"), path, limit_bytes=5) == (5, True, "")
     assert path.read_bytes() == b"onetw"
 
 
 async def test_a_gap_is_told_where_the_limit_is_not_reached(tmp_path: Path) -> None:
-    assert await save_chunks(chunks(b"one", b"two", gap_at=1), tmp_path / "log", limit_bytes=100) == (6, True)
+    assert await save_chunks(chunks(b"one", b"two", gap_at=1), tmp_path / "log", limit_bytes=100) == (6, True, "")
 
 
 def test_the_engine_keeps_the_limit_and_at_most_a_quarter_more() -> None:

@@ -210,12 +210,17 @@ class Synced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogChunk:
-    """A piece of output as the task wrote it. `stream` is ``stdout`` or ``stderr``; `data` is never empty."""
+    """A piece of output as the task wrote it.
+
+    `stream` is ``stdout`` or ``stderr``; `data` is never empty, but for a gap that nothing came after.
+    """
 
     stream: str
     data: bytes
     gap: bool = False
-    """True where output is missing before this chunk, or may be: a driver keeps only so much of it."""
+    """True where output is missing before this chunk, or may be."""
+    gap_reason: str = ""
+    """Why; empty where the driver keeps only so much of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

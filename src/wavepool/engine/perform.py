@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import structlog
@@ -210,9 +210,12 @@ class Performer:
         for pause_s in _pauses():
             try:
                 async with self._driver.logs(handle) as chunks:
-                    size_bytes, cut = await save_chunks(chunks, path, limit_bytes=most_bytes(limit_bytes))
-                problem = f"of its output only {human_size(limit_bytes)} are kept (log_limit)" if cut else None
-                return LogRecord(path=f"logs/{path.name}", size_bytes=size_bytes, truncated=cut, problem=problem)
+                    saved = await save_chunks(chunks, path, limit_bytes=most_bytes(limit_bytes))
+                limited = f"of its output only {human_size(limit_bytes)} are kept (log_limit)"
+                problem = (saved.gap_reason or limited) if saved.gap else None
+                return LogRecord(
+                    path=f"logs/{path.name}", size_bytes=saved.size_bytes, truncated=saved.gap, problem=problem
+                )
             except NoSuchAttempt:
                 return LogRecord(problem="nothing was left of it to read logs from")
             except InfrastructureError as error:
@@ -274,10 +277,16 @@ def most_bytes(log_limit_bytes: int) -> int:
     return log_limit_bytes + log_limit_bytes // 4 + LOG_SLACK_BYTES
 
 
-async def save_chunks(
-    chunks: AsyncIterator[LogChunk], path: Path, *, limit_bytes: int | None = None
-) -> tuple[int, bool]:
-    """Write the output to `path` (mode 0600) and to the disk; (bytes written, whether any of it is missing).
+class Saved(NamedTuple):
+    """What was written, whether any of the output is or may be missing, and why (empty: too much of it)."""
+
+    size_bytes: int
+    gap: bool
+    gap_reason: str = ""
+
+
+async def save_chunks(chunks: AsyncIterator[LogChunk], path: Path, *, limit_bytes: int | None = None) -> Saved:
+    """Write the output to `path` (mode 0600) and to the disk.
 
     Args:
         limit_bytes: what comes after so much is left out; None for no limit.
@@ -287,10 +296,10 @@ async def save_chunks(
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    size_bytes, gap = 0, False
+    size_bytes, gap, reason = 0, False, ""
     try:
         async for chunk in chunks:
-            gap = gap or chunk.gap
+            gap, reason = gap or chunk.gap, reason or chunk.gap_reason
             view = memoryview(chunk.data)
             if limit_bytes is not None and size_bytes + len(view) > limit_bytes:
                 gap = True
@@ -303,7 +312,7 @@ async def save_chunks(
             await anyio.to_thread.run_sync(os.fdatasync, descriptor)
     finally:
         os.close(descriptor)
-    return size_bytes, gap
+    return Saved(size_bytes, gap, reason)
 
 
 def _cut_off(path: Path) -> LogRecord:

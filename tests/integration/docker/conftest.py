@@ -34,6 +34,11 @@ class DockerWorld(DriverHarness):
         super().__init__(root)
         self.commands = ShellCommands(unexecutable="/workspace/not-executable", enforces_memory=True)
         self.secrets_dir = Path(f"/dev/shm/wavepool-test-{self.owner}")
+        self.bound = anyio.CancelScope()
+
+    def allow(self, seconds: float) -> None:
+        """Give the whole test this long from now."""
+        self.bound.deadline = anyio.current_time() + seconds
 
     def driver(self, **settings: Any) -> DockerDriver:
         return DockerDriver(secrets_dir=self.secrets_dir, **settings)
@@ -73,8 +78,9 @@ class DockerWorld(DriverHarness):
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[DockerWorld]:
     made = DockerWorld(tmp_path)
-    with anyio.fail_after(made.patience_s + 30):
+    with anyio.fail_after(made.patience_s + 30) as bound:
         async with made:
+            made.bound = bound
             yield made
         assert await made.left_behind() == []
     if made.secrets_dir.exists():

@@ -196,7 +196,7 @@ async def test_a_stop_ends_the_wait_for_a_sidecar(world: DockerWorld) -> None:
 @pytest.mark.slow
 async def test_a_hundred_tasks_have_a_network_each_at_once(world: DockerWorld, record_property: Any) -> None:
     """A stock engine has addresses for about thirty; two drivers share the work, as two orchestrators would."""
-    world.patience_s = 600.0
+    world.allow(600)
     specs = [
         replace(beside(world, world.sh("true"), sidecar(world), pool="10.214.64.0/19"), sidecars=()) for _ in range(100)
     ]

@@ -142,7 +142,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
     def logs(
         self, handle: Handle, since: datetime | None = None, *, follow: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[LogChunk]]:
-        return reading_logs(self._api, handle, since, follow=follow)
+        return reading_logs(self._api, handle, since, follow=follow, gap=self._own.unread(handle.id))
 
     async def usage(self, handles: Collection[Handle]) -> dict[Handle, Usage]:
         return await self._sweeper.sweep(handles, by_files=not await self._is_remote())

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
@@ -22,6 +23,8 @@ from wavepool.drivers.docker.frames import FrameDecoder
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.errors import DriverUnavailable, InputError, NoSuchAttempt
 from wavepool.units import parse_size
+
+UNREAD = "the Docker daemon was away while it ran: what it wrote meanwhile may be missing"
 
 REOPENED = 20
 """How often a log that is followed is taken up again; one that is rotated all the time could go on for ever."""
@@ -41,9 +44,10 @@ class LogStream:
     Args:
         name: of the container.
         reopen: opens the log from its start.
+        gap: the daemon was away while it ran, and some output may be missing: the first chunk says so.
     """
 
-    def __init__(self, name: str, reopen: Callable[[], Awaitable[Opened]]) -> None:
+    def __init__(self, name: str, reopen: Callable[[], Awaitable[Opened]], *, gap: bool = False) -> None:
         self._name = name
         self._reopen = reopen
         self._stream: ByteStream | None = None
@@ -51,6 +55,7 @@ class LogStream:
         self._opened = 0
         self._frames = FrameDecoder()
         self._ready: deque[LogChunk] = deque()
+        self._gap = gap
 
     @classmethod
     async def of(cls, stream: ByteStream, name: str) -> Self:
@@ -76,8 +81,16 @@ class LogStream:
 
     async def __anext__(self) -> LogChunk:
         while not self._ready:
-            await self._read_on()
-        return self._ready.popleft()
+            try:
+                await self._read_on()
+            except StopAsyncIteration:
+                if not self._gap:
+                    raise
+                self._ready.append(LogChunk(stream="stdout", data=b""))
+        chunk = self._ready.popleft()
+        if self._gap:
+            self._gap, chunk = False, replace(chunk, gap=True, gap_reason=UNREAD)
+        return chunk
 
     async def _read_on(self) -> None:
         """Take in the next piece. Raises StopAsyncIteration at the end of all."""
@@ -103,9 +116,11 @@ class LogStream:
 
 @asynccontextmanager
 async def reading_logs(
-    api: DockerApi, handle: Handle, since: datetime | None, *, follow: bool = True
+    api: DockerApi, handle: Handle, since: datetime | None, *, follow: bool = True, gap: bool = False
 ) -> AsyncIterator[LogStream]:
     """Open the log of a container, running or ended; without `follow` one that runs is read as far as it is now.
+
+    With `gap` its first chunk says that the daemon was away while it ran.
 
     Raises:
         NoSuchAttempt: there is no such container.
@@ -126,7 +141,7 @@ async def reading_logs(
             except Refused as refused:
                 raise _refusal(handle, refused) from refused
 
-        yield await LogStream(handle.name, reopen).open()
+        yield await LogStream(handle.name, reopen, gap=gap).open()
 
 
 async def _found(api: DockerApi, handle: Handle) -> Mapping[str, Any]:

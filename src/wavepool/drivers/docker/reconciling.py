@@ -93,6 +93,10 @@ class Reconciler:
                 self._known[container_id] = sighting
         elif sighting is not None and ORDER[sighting.phase] >= ORDER[phase]:
             return
-        if sighting is not None:
+        if sighting is None:
+            return
+        if phase is Phase.GONE:
+            sighting.unlisted = True
+        else:
             sighting.phase, sighting.complete = phase, False
-            self._changed(container_id)
+        self._changed(container_id)

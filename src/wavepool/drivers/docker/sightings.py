@@ -25,12 +25,15 @@ REMEMBERED = 20_000
 
 
 class OwnActs:
-    """Which containers this driver itself is starting, has stopped, has removed; by id, starts by name."""
+    """What this driver alone knows of containers, by id: which it is starting (by name), has stopped, has removed, and
+    which ran on while it found no daemon.
+    """
 
     def __init__(self) -> None:
         self.starting: set[str] = set()
         self._stopped: OrderedDict[str, None] = OrderedDict()
         self._removed: OrderedDict[str, None] = OrderedDict()
+        self._unread: OrderedDict[str, None] = OrderedDict()
 
     def note_stop(self, container_id: str) -> None:
         """Call before the stop is sent: its event may be faster than its answer."""
@@ -39,6 +42,13 @@ class OwnActs:
     def note_remove(self, container_id: str) -> None:
         """Call before the removal is sent."""
         _remember(self._removed, container_id)
+
+    def note_unread(self, container_id: str) -> None:
+        """It ran on while no daemon could be reached, which reads its output."""
+        _remember(self._unread, container_id)
+
+    def unread(self, container_id: str) -> bool:
+        return container_id in self._unread
 
     def stopped(self, container_id: str) -> bool:
         return container_id in self._stopped
@@ -62,6 +72,7 @@ class Sighting:
         died: exit code and time of its die event.
         told: the last phase that was reported.
         in_gap: it had not ended when a daemon that ends its containers was lost, and was not seen running since.
+        unlisted: a listing left it out, and nobody has looked yet whether it is gone.
         daemon_began: when the daemon was started that told of it after a gap, or in a first listing.
     """
 
@@ -81,6 +92,7 @@ class Sighting:
     kills: list[int] = field(default_factory=list)
     told: Phase | None = None
     in_gap: bool = False
+    unlisted: bool = False
     daemon_began: datetime | None = None
 
     def apply(self, action: str, attributes: Mapping[str, str], at: datetime) -> bool:

@@ -44,6 +44,9 @@ class Teller:
         """Tell the state that events have shown; inspect only where they do not suffice. Raises as the API does."""
         if sighting.phase is Phase.GONE:
             await self._tell_gone(sighting)
+        elif sighting.unlisted:
+            sighting.unlisted = False
+            await self.tell_inspected(sighting)  # what it does not find is gone
         elif sighting.phase is Phase.EXITED:
             self._hear_the_kernel(sighting)
             await self._ask_who_killed(sighting)

@@ -60,6 +60,12 @@ _TROUBLES = (
         transient=True,
     ),
     _trouble(
+        # A daemon that was restarted in the middle of a start remembers an end that is not there any more.
+        r"endpoint .*already exists in network",
+        "The daemon's record of network {network} is stale; `sudo systemctl restart docker` mends that if it stays so.",
+        transient=True,
+    ),
+    _trouble(
         r"no available ipv4 addresses|address pools? .*(exhausted|fully subscribed)|could not find an available",
         "Every address is taken: remove unused networks with `docker network prune`, use `--isolate none`, "
         "or widen `default-address-pools` in /etc/docker/daemon.json.",

@@ -106,6 +106,7 @@ class Watcher:
         self.failure: DriverUnavailable | None = None
         self._api = api
         self._scope = scope
+        self._own = own
         self._out = out
         self._patience_s = patience_s
         self._known: dict[str, Sighting] = {}
@@ -143,9 +144,17 @@ class Watcher:
                 if now - away_since >= self._patience_s:
                     self.failure = _gave_up(error, self._patience_s)
                     return
+            if not self._listed:
+                self._note_absence()
             delay_s = 0.02 if self._listed else min(delay_s * 2, BACKOFF_MAX_S)
             self._expect_gap()
             await anyio.sleep(min(delay_s, self._patience_s))
+
+    def _note_absence(self) -> None:
+        """The daemon is away: nobody reads what those that run on write, and some of it may be lost."""
+        for sighting in self._known.values():
+            if sighting.phase is Phase.RUNNING:
+                self._own.note_unread(sighting.handle.id)
 
     def _expect_gap(self) -> None:
         """What had not ended may end now, unseen, and by the daemon."""
@@ -272,15 +281,15 @@ class Watcher:
         return sighting
 
     def _mark_absent(self, listed: set[str]) -> None:
-        """What was told and is not listed is gone; what came and went before the listing was never there for anyone.
+        """What was told and is not listed is looked for once more, before it is told gone.
 
-        The rest is younger than the listing, and told by its events.
+        What came and went before the listing was never there for anyone; the rest is younger, and told by events.
         """
         for container_id, sighting in list(self._known.items()):
             if container_id in listed:
                 continue
             if sighting.told is not None:
-                sighting.phase = Phase.GONE
+                sighting.unlisted = True
             elif sighting.phase is Phase.GONE:
                 del self._known[container_id]
                 self._changed.pop(container_id, None)

@@ -158,7 +158,7 @@ class OutputTeller:
         ):
             async for chunk in chunks:
                 if chunk.gap:
-                    self._notice("output before this is missing")
+                    self._notice(chunk.gap_reason or "output before this is missing")
                 skipped = min(skip[chunk.stream], len(chunk.data))
                 skip[chunk.stream] -= skipped
                 given[chunk.stream] += len(chunk.data) - skipped

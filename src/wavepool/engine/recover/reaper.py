@@ -230,11 +230,13 @@ class Reaper:
         path = files.logs / _log_name(held)
         try:
             async with holdings.output(held) as chunks:
-                size_bytes, truncated = await save_chunks(chunks, path)
+                saved = await save_chunks(chunks, path)
         except NoSuchAttempt:
             return LogRecord(problem="nothing was left of it to read logs from")
         self.reaped.logs.append(str(path))
-        return LogRecord(path=f"logs/{path.name}", size_bytes=size_bytes, truncated=truncated)
+        return LogRecord(
+            path=f"logs/{path.name}", size_bytes=saved.size_bytes, truncated=saved.gap, problem=saved.gap_reason or None
+        )
 
     # -- other things --
 
