@@ -36,7 +36,7 @@ test: $(READY) ## all tests but the long proofs (PYTEST_ARGS="..." passes option
 	scripts/engine run $(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 prove: $(READY) ## the long proofs
-	scripts/engine run $(BIN)/pytest -m slow $(PYTEST_ARGS)
+	scripts/engine run $(BIN)/pytest -m slow -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 bench: $(READY) ## measure against the rivals (BENCH_ARGS="NAME... --json")
 	scripts/engine run $(BIN)/python -m bench $(BENCH_ARGS)
