@@ -60,7 +60,7 @@ def _problems(result: Mapping[str, Any], run_dir: Path) -> Iterator[Text]:
     if result["stopped_because"]:
         yield Text(f"stopped because {printable(result['stopped_because'])}", style="yellow")
     for problem in result["left_behind"]:
-        yield Text(f"left behind: {printable(problem)} (try `wavepool cleanup --wave-number N`)", style="red")
+        yield Text(f"left behind: {printable(problem)} (try `wavepool recover`)", style="red")
 
 
 def _closing(result: Mapping[str, Any]) -> Text:

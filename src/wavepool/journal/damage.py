@@ -9,7 +9,7 @@ from wavepool.errors import JournalError
 
 _ASIDE = (
     "Nothing was overwritten. Copy {path} and {name}-* beside it aside, then start again with a new --run-id; "
-    "`wavepool cleanup --wave-number N` removes what this run left running."
+    "`wavepool recover` removes what this run left running."
 )
 _ROOM = "Nothing was overwritten: what the journal held before stands. Free some space, or choose another --state-dir."
 _RIGHTS = "Nothing was overwritten. See that you own the state directory and may write to it, or choose --state-dir."

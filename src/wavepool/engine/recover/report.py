@@ -69,7 +69,8 @@ class RecoveryReport:
         if self.reaped is None:
             text = f"Would do {_count(len(acts), 'act')} about {_count(len(findings), 'finding')}; nothing was done"
         elif not findings:
-            text = "Nothing is left of any dead run"
+            unknown = ", ".join(driver for driver, _ in self.recovery.away if driver not in self.unasked)
+            text = "Nothing is left of any dead run" + (f" outside {unknown}, which did not answer" if unknown else "")
         else:
             removed = sum(action is Action.REMOVE for _, action in self.reaped.done)
             text = f"Removed {_count(removed, 'thing')}"
