@@ -17,6 +17,8 @@ from wavepool.drivers.docker.sightings import ORDER, OwnActs, Sighting
 from wavepool.drivers.docker.verdict import KILLED, Final, ending, lost, read_final
 from wavepool.model import Ending
 
+SECOND_LOOK_S = 0.2
+"""Before a container is called removed by others."""
 LATE_OOM_S = 0.1
 """On a busy host the event of a memory kill may come after that of the death it caused."""
 
@@ -65,10 +67,22 @@ class Teller:
 
     async def _tell_gone(self, sighting: Sighting) -> None:
         ours = self._own.removed(sighting.handle.id)
+        if not ours and await self._is_there_after_all(sighting):
+            await self.tell_inspected(sighting)
+            return
         if not (ours and sighting.told is Phase.EXITED):  # else the usual end: its verdict is known and we cleaned up
             by = "Wavepool before it had ended" if ours else "someone else"
             await self._send(sighting, Phase.GONE, lost(f"its container was removed by {by}"))
         self._known.pop(sighting.handle.id, None)
+
+    async def _is_there_after_all(self, sighting: Sighting) -> bool:
+        """A second look at what others seem to have removed: seen twice under load, of containers that ran on."""
+        await anyio.sleep(SECOND_LOOK_S)
+        found = await inspect(self._api, sighting.handle.id)
+        if found is None or found["State"]["Status"] in ("removing", "dead"):
+            return False
+        sighting.phase = Phase.CREATED  # what is told next is what it really is
+        return True
 
     async def tell_inspected(self, sighting: Sighting, *, repeat: bool = False) -> None:
         """Tell the state that `inspect` shows; with `repeat` also where it was told before. Raises as the API does."""
