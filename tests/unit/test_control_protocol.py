@@ -35,6 +35,7 @@ def test_a_request_is_read_as_it_was_written(request_: Request) -> None:
         (b'{"op": ["cancel"]}', "`op` must be one of"),
         (b'{"op": "cancel", "force": 1}', "`force` must be true or false"),
         (b'{"op": "follow", "since": true}', "`since` must be the number of a fact"),
+        (b'{"op": "follow", "since": 1000000000000000000000}', "`since` must be the number of a fact"),
         (b'{"op": "follow", "since": -1}', "`since` must be the number of a fact"),
         (b'{"op": "follow", "since": "1"}', "`since` must be the number of a fact"),
     ],

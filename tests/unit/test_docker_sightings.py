@@ -67,6 +67,13 @@ def test_a_die_event_after_a_gap_proves_nothing() -> None:
     assert found.witnessed(OwnActs()).daemon_was_away
 
 
+def test_what_starts_after_a_gap_ends_by_itself() -> None:
+    found = sighted()
+    found.in_gap = True
+    assert found.apply("start", {}, NOW)
+    assert not found.witnessed(OwnActs()).daemon_was_away
+
+
 def test_memory_kills_that_are_told_twice_or_out_of_order_count_once() -> None:
     found = sighted()
     for second in (2, 1, 2, 1):

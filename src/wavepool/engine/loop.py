@@ -28,6 +28,7 @@ from wavepool.engine.replay import Replayed, first_actions, still_wanted
 from wavepool.engine.watchdog import WatchdogLoop
 from wavepool.errors import DriverUnavailable, InvariantBroken
 from wavepool.journal.base import Journal
+from wavepool.model import AttemptId
 
 UNDER_WAY_NAMED = 10
 """Of the tasks that were under way when the driver failed, in what the user is told."""
@@ -250,13 +251,16 @@ class Engine:
     async def _hear_the_driver(self) -> None:
         run = self.state.run
         first = True
+        created: set[AttemptId] = set()
         async with self._driver.watch(Scope(owner=run.owner, run_id=run.run_id, detached=False)) as stream:
             async for seen in stream:
                 if not isinstance(seen, Synced):
                     event = self._event_of(seen)
+                    if first:  # one that is only created has nothing that a stop could wait for
+                        (created.add if seen.phase is Phase.CREATED else created.discard)(seen.handle.attempt)
                 elif first:
                     first = False
-                    event = events.AllTold(present=frozenset(a for _, a in seen.present))
+                    event = events.AllTold(present=frozenset(a for _, a in seen.present) - created)
                 else:
                     event = None  # after a reconnect the driver itself tells what is gone
                 if event is not None:

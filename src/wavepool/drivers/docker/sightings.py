@@ -100,6 +100,7 @@ class Sighting:
         match action:
             case "start":
                 self.phase, self.started_at, self.complete = Phase.RUNNING, at, True
+                self.in_gap = False
             case "die":
                 self.phase, self.died = Phase.EXITED, (int(attributes.get("exitCode", "0")), at)
             case "destroy":

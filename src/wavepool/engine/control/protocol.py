@@ -58,6 +58,10 @@ class Request:
         return line(asked)
 
 
+NUMBER_MAX = 2**62
+"""Far above the number of any fact, and within what a database takes for a number."""
+
+
 def parse_request(data: bytes) -> Request:
     """The request in one line.
 
@@ -73,7 +77,7 @@ def parse_request(data: bytes) -> Request:
     force, since = value.get("force", False), value.get("since", 0)
     if not isinstance(force, bool):
         raise ProtocolError("`force` must be true or false")
-    if not isinstance(since, int) or isinstance(since, bool) or since < 0:
+    if not isinstance(since, int) or isinstance(since, bool) or not 0 <= since <= NUMBER_MAX:
         raise ProtocolError("`since` must be the number of a fact, or 0")
     return Request(op=value["op"], force=force, since=since)
 

@@ -139,6 +139,10 @@ class ControlServer(Listener):
                 await client.send(line({"ok": False, "error": str(error)}))
         except OSError:
             pass  # it has gone
+        except Exception as error:  # whoever looks at a run must never end it
+            _log.exception("control request failed")
+            with contextlib.suppress(OSError):
+                await client.send(line({"ok": False, "error": str(error)}))
         finally:
             self._clients -= 1
             client.close()
