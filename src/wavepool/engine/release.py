@@ -14,7 +14,7 @@ from wavepool.drivers.base import Driver, Scope
 from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import DriverUnavailable
 from wavepool.model import Isolation
-from wavepool.statedir import RunDir, StateDir
+from wavepool.statedir import LOOK_PATIENCE_S, RunDir, StateDir
 
 DEADLINE_S = 60.0
 """For the whole of it; whatever resists longer is reported, and `wavepool cleanup` takes it up."""
@@ -39,7 +39,7 @@ async def release_run(
 
 
 async def _remove_shared(driver: Driver, owner: str, state_dir: StateDir, network: str) -> list[str]:
-    with state_dir.try_exclusive(network) as alone:
+    with state_dir.try_exclusive(network, patience_s=LOOK_PATIENCE_S) as alone:
         if not alone:
             return []
         return await _remove(driver, Scope(owner=owner, shared_network=network))

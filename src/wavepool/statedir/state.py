@@ -193,7 +193,7 @@ class StateDir:
             yield
 
     @contextmanager
-    def try_exclusive(self, name: str) -> Iterator[bool]:
+    def try_exclusive(self, name: str, *, patience_s: float = 0.0) -> Iterator[bool]:
         """True if no run holds the network: then none can take it until the block ends, and it may be removed.
 
         A run that ends gives up its own lease first.
@@ -202,7 +202,7 @@ class StateDir:
             InfrastructureError: the state directory cannot be written to.
         """
         with self._network_file(name) as descriptor:
-            yield take_lock(descriptor, fcntl.LOCK_EX, patience_s=0.0)
+            yield take_lock(descriptor, fcntl.LOCK_EX, patience_s=patience_s)
 
     @contextmanager
     def _network_file(self, name: str) -> Iterator[int]:

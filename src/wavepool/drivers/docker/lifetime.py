@@ -8,10 +8,11 @@ anew at each start, and left alone only where running containers were kept (API 
 from __future__ import annotations
 
 import json
-import time
 from datetime import datetime
 
-from wavepool.drivers.docker.api import DockerApi
+import anyio
+
+from wavepool.drivers.docker.api import READ_DEADLINE_S, DockerApi
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.verdict import parse_time
 
@@ -25,11 +26,20 @@ async def was_restarted_since(api: DockerApi, container_id: str) -> bool:
     Raises:
         DriverUnavailable: it cannot be reached.
     """
-    params = {"since": "0", "until": f"{time.time():.6f}"}
+    raw: bytes | None = None
     try:
-        async with api.stream("GET", "events", params) as stream:
-            raw = b"".join([piece async for piece in stream])
+        now = parse_time(
+            (await api.read("info")).get("SystemTime")
+        )  # its clock: ours may be off, and it waits for `until`
+        if now is None:
+            return False
+        params = {"since": "0", "until": f"{now.timestamp():.6f}"}
+        with anyio.move_on_after(READ_DEADLINE_S):
+            async with api.stream("GET", "events", params) as stream:
+                raw = b"".join([piece async for piece in stream])
     except Refused:
+        return False
+    if raw is None:
         return False
     events = [json.loads(line) for line in raw.splitlines() if line.strip()]
     if len(events) >= EVENTS_KEPT // 2:
@@ -56,11 +66,12 @@ class DaemonLifetime:
             DriverUnavailable: it cannot be reached.
         """
         first, before = self._bridge is None, self._bridge
-        self._bridge, made = await self._look()
-        if self._bridge and self._bridge == before:
+        bridge, made = await self._look()
+        if bridge and bridge == before:
             return True
-        self.began = made
-        return first or await self._keeps_containers()
+        unbroken = first or await self._keeps_containers()
+        self._bridge, self.began = bridge, made
+        return unbroken
 
     async def _look(self) -> tuple[str, datetime | None]:
         """(id of the default bridge, when it was made); an empty id where there is none, which proves nothing."""

@@ -16,8 +16,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+import anyio
+
 from wavepool.drivers.base import Handle, LogChunk
-from wavepool.drivers.docker.api import ByteStream, DockerApi
+from wavepool.drivers.docker.api import READ_DEADLINE_S, ByteStream, DockerApi
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.frames import FrameDecoder
 from wavepool.drivers.docker.trouble import Refused
@@ -96,7 +98,7 @@ class LogStream:
         """Take in the next piece. Raises StopAsyncIteration at the end of all."""
         assert self._stream is not None, "it is read before it is open"
         try:
-            self._ready.extend(self._frames.feed(await anext(self._stream)))
+            self._ready.extend(self._frames.feed(await self._next_piece(self._stream)))
         except ValueError as error:
             raise self._cut(str(error)) from error
         except StopAsyncIteration:
@@ -109,6 +111,14 @@ class LogStream:
             if not self._followed:
                 raise self._cut("the engine cannot read on in it")
             await self.open()
+
+    async def _next_piece(self, stream: ByteStream) -> bytes:
+        """What comes next. Only a log that is followed may be silent: its container is."""
+        if self._followed:
+            return await anext(stream)
+        with anyio.move_on_after(READ_DEADLINE_S):
+            return await anext(stream)
+        raise self._cut(f"nothing came for {READ_DEADLINE_S:.0f} s")
 
     def _cut(self, why: str) -> DriverUnavailable:
         return DriverUnavailable(f"the log of {self._name} was cut off: {why}", advice="Read it again from its start.")
