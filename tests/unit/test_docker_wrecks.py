@@ -46,6 +46,7 @@ def test_where_there_is_no_cgroup_nothing_is_certain(tmp_path: Path) -> None:
 
 def test_the_words_of_the_daemon() -> None:
     assert is_wreck("task be5662b2c9f67a05bb192015ef48a597d214b63ea5fed4885dfa8be4b89ff985: already exists: unknown")
+    assert is_wreck("id already in use")
     assert is_wreck("failed to start shim: mkdir x/exec/moby/69ca: file exists: unknown")
     assert is_wreck("grpc: the client connection is closing: context canceled")
     assert not is_wreck("endpoint with name x already exists in network y")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted
 
 _CUT_START = re.compile(
-    r"\btask \w+: already exists|client connection is closing|failed to start shim: mkdir .*: file exists",
+    r"\btask \w+: already exists|\bid already in use|client connection is closing"
+    r"|failed to start shim: mkdir .*: file exists",
     re.IGNORECASE,
 )
 """Words of a later start, and of the cut one itself where the daemon lived long enough to note why it failed."""
