@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -27,10 +27,17 @@ class Engine:
 
     `rival` appears with our first create, as if another had made it at the same instant; it stays for `rival_looks`
     listings (None: for ever). `miscounts` is how often a removal is refused though nothing uses the network.
+    `ends` are what the engine counts on `net-1`: id -> name; of `containers` it says that they exist.
     """
 
     def __init__(
-        self, *, rival: dict[str, Any] | None = None, rival_looks: int | None = None, miscounts: int = 0
+        self,
+        *,
+        rival: dict[str, Any] | None = None,
+        rival_looks: int | None = None,
+        miscounts: int = 0,
+        ends: Mapping[str, str] | None = None,
+        containers: Sequence[str] = (),
     ) -> None:
         self.networks: list[dict[str, Any]] = []
         self.removed: list[str] = []
@@ -38,26 +45,43 @@ class Engine:
         self._rival_looks = rival_looks
         self._miscounts = miscounts
         self._made = 0
+        self._ends = dict(ends or {})
+        self._containers = containers
+        self.disconnected: list[str] = []
 
     async def read(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         if path == "networks":
             self._age_rival()
             return list(self.networks)
-        if path.startswith("containers"):
+        if path == "containers/json":
             return []
+        if path.startswith("containers/"):
+            return self._inspected(path.split("/")[1])
+        if path == "networks/net-1":
+            return {**self.networks[0], "Containers": {key: {"Name": name} for key, name in self._ends.items()}}
         return next(each for each in self.networks if path.endswith(each["Id"]))
 
     async def change(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> Any:
         if method == "DELETE":
             return self._remove(path.removeprefix("networks/"))
+        if path.endswith("/disconnect"):
+            asked = dict(body or {})
+            assert asked["Force"] is True
+            self.disconnected.append(asked["Container"])
+            return self._ends.clear()
         self._made += 1
         self.networks.append(entry(100 + self._made, "2026-01-01T00:00:02Z", owner="me"))
         if self._rival is not None and self._made == 1:
             self.networks.append(self._rival)
         return {"Id": self.networks[self._made - 1]["Id"] if self._made == 1 else self.networks[-1]["Id"]}
 
+    def _inspected(self, reference: str) -> dict[str, Any]:
+        if reference not in self._containers:
+            raise Refused(404, f"No such container: {reference}")
+        return {"Id": reference}
+
     def _remove(self, network: str) -> None:
-        if self._miscounts > 0:
+        if self._miscounts > 0 or (network == "net-1" and self._ends):
             self._miscounts -= 1
             raise Refused(403, f"error while removing network: network {network} id has active endpoints")
         self.removed.append(network)
@@ -131,3 +155,19 @@ def test_a_network_that_the_engine_miscounts_is_told_with_advice() -> None:
     assert len(errors) == 1
     assert "network shared is empty, and yet the engine keeps it" in errors[0]
     assert "wavepool recover" in errors[0]
+
+
+def test_ends_of_containers_that_are_gone_are_forgotten() -> None:
+    # A daemon that was restarted in the middle of a start counts them for ever.
+    engine = Engine(ends={"0123": "gone", "ep-4567": ""})
+    engine.networks = [entry(1, "2026-01-01T00:00:01Z", owner="me")]
+    assert run_virtual(remove, engine) == (["shared"], [])
+    assert engine.disconnected == ["gone", "ep-4567"]
+
+
+@pytest.mark.parametrize("ends", [{"0123": "there"}, {"ep-4567": "there"}, {"there": ""}])
+def test_the_end_of_a_container_that_is_there_is_let_alone(ends: Mapping[str, str]) -> None:
+    engine = Engine(ends=ends, containers=["there"])
+    engine.networks = [entry(1, "2026-01-01T00:00:01Z", owner="me")]
+    assert run_virtual(remove, engine) == ([], [])
+    assert engine.disconnected == []

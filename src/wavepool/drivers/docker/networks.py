@@ -13,6 +13,7 @@ import anyio
 from wavepool import labels
 from wavepool.drivers.base import NetworkNeed, Scope
 from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.trouble import Refused, advice_for
 from wavepool.errors import DriverUnavailable, PrepareError, Unknown
 
@@ -188,13 +189,32 @@ class Networks:
         filters = json.dumps({"network": [network_id]})
         if await self._api.read("containers/json", {"all": "1", "filters": filters, "limit": "1"}):
             return False
+        ends = await self._ends(network_id)
+        return all([await self._is_ghost(network_id, *end) for end in ends.items()])
+
+    async def _ends(self, network_id: str) -> dict[str, str]:
+        """What the engine counts as being on it: container id (or something like it) -> name."""
         try:
             network = await self._api.read(f"networks/{network_id}")
         except Refused as refused:
             if refused.status == 404:
-                return True
+                return {}
             raise
-        return not network.get("Containers")
+        return {key: str(end.get("Name", "")) for key, end in (network.get("Containers") or {}).items()}
+
+    async def _is_ghost(self, network_id: str, container_id: str, name: str) -> bool:
+        """Whether this is the end of a container that is not there any more; then the engine is told to forget it.
+
+        A daemon that was restarted in the middle of a start or a removal remembers such ends (API 1.41), and refuses
+        for ever to remove the network. Only called where no container of any kind refers to the network.
+        """
+        for reference in filter(None, (container_id, name)):
+            if await inspect(self._api, reference) is not None:
+                return False
+        with contextlib.suppress(Refused, Unknown):  # then the removal is refused, and that is told
+            body = {"Container": name or container_id, "Force": True}
+            await self._api.change("POST", f"networks/{network_id}/disconnect", body=body)
+        return True
 
     async def _remove_unused(self, network_id: str) -> bool:
         """Remove it unless something refers to it; False where something does, or someone else was faster.
