@@ -36,6 +36,16 @@ def test_json_lines_end_with_the_result(world: World) -> None:
     assert "visible-in-inspect-only" not in done.stdout.decode() + done.stderr
 
 
+def test_a_misspelt_field_of_a_batch_is_told_to_people_and_to_machines(process_world: World) -> None:
+    plan = plan_of(wave(1, batch("lint", lifetme="5s", owner_team="blue")))
+    told = "waves[0].batches[0].lifetme: no field of batch 'lint', so it changes nothing; did you mean lifetime?"
+    done = process_world.run(plan, "--json")
+    assert done.exit_code == 0
+    assert f"warning: {told}" in done.stderr
+    assert done.lines[-1]["warnings"] == [told]
+    assert process_world.run(plan, "--json", "--dry-run").result["warnings"] == [told]
+
+
 @pytest.mark.parametrize(("command", "code"), [("exit 0", 0), ("exit 1", 1), ("exit 130", 1)])
 def test_the_exit_code_tells_whether_all_succeeded(process_world: World, command: str, code: int) -> None:
     assert process_world.run(plan_of(wave(1, batch("only", command)))).exit_code == code

@@ -282,3 +282,47 @@ def test_random_json_is_a_plan_error_or_a_plan(value: object, place: str) -> Non
     }[place]
     with suppress(PlanError):
         parse(document)
+
+
+@pytest.mark.parametrize(
+    ("name", "best"),
+    [
+        ("lifetme", "lifetime"),
+        ("liftime", "lifetime"),
+        ("lifetimes", "lifetime"),
+        ("task_promt", "task_prompt"),
+        ("dependsOn", "depends_on"),
+        ("depends-on", "depends_on"),
+        ("Memory", "memory"),
+        ("mmeory", "memory"),
+        ("file", "files"),
+        ("comand", "command"),
+        ("error_cuont", "error_count"),
+        ("pdis", "pids"),
+    ],
+)
+def test_a_field_that_is_nearly_one_of_ours_is_kept_and_told(name: str, best: str) -> None:
+    plan = parse(one(**{name: "x"}))
+    told = f"waves[0].batches[0].{name}: no field of batch 'a', so it changes nothing; did you mean {best}?"
+    assert plan.warnings == (told,)
+    assert plan.tasks[0].extra == {name: "x"}
+
+
+@pytest.mark.parametrize(
+    "name", ["team", "id", "name", "x-lifetime-of-mine", "priority", "error_count", "coordination_note", "l" * 5000]
+)
+def test_other_fields_that_we_do_not_know_are_kept_in_silence(name: str) -> None:
+    value: object = 1 if name == "error_count" else "x"
+    plan = parse(one(**{name: value}))
+    assert plan.warnings == ()
+    assert plan.tasks[0].extra == {name: value}
+
+
+def test_misspelt_fields_of_waves_and_of_the_plan_are_told_with_their_place() -> None:
+    document = {"sidecar": {}, "waves": [wave({"batch_id": "a"}, number=7, paralellism=2, agent_count=3)], "notes": []}
+    assert parse(document).warnings == (
+        "sidecar: no field of the plan, so it changes nothing; did you mean sidecars?",
+        "waves[0].paralellism: no field of wave 7, so it changes nothing; did you mean parallelism?",
+    )
+    (nested,) = parse({"waves": {"waves": [wave({"batch_id": "a"})], "side_cars": {}}}).warnings
+    assert nested.startswith("waves.side_cars: ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,14 +40,24 @@ async def ticking(screen: Screen) -> None:
 
 
 def deliver(
-    report: RunReport, settings: Settings, screen: Screen, output: Path | None, *, to_stdout: bool = True
+    report: RunReport,
+    settings: Settings,
+    screen: Screen,
+    output: Path | None,
+    *,
+    to_stdout: bool = True,
+    warnings: Sequence[str] = (),
 ) -> None:
     """The result, everywhere it was asked for: the run's directory, --cache, --output, stdout; the summary last.
+
+    `warnings` are what was said of the plan; they stand in the result where there are any.
 
     Raises:
         InfrastructureError: it could not be written to one of them; the others have it.
     """
     result = report.result()
+    if warnings:
+        result["warnings"] = list(warnings)
     troubles: list[WavepoolError] = []
     if "run_id" in result:
         files = StateDir(settings.state_dir).run(result["run_id"])

@@ -58,6 +58,7 @@ def print_rehearsal(request: RunRequest, *, as_json: bool) -> None:
                 "dry_run": True,
                 "driver": found.driver,
                 "execution_mode": found.execution_mode,
+                "warnings": list(request.plan.warnings),
                 "actions": list(steps),
             }
         )

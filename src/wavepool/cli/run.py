@@ -127,5 +127,5 @@ def run(
         for line in dead_run_lines(StateDir(settings.state_dir), but=request.run_id):
             screen.notice(line)
         report = anyio.run(on_screen, partial(run_plan, request), screen, held)
-        deliver(report, settings, screen, output)
+        deliver(report, settings, screen, output, warnings=plan.warnings)
     raise typer.Exit(report.exit_code)

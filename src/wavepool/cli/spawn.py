@@ -84,6 +84,8 @@ def spawn(
         anyio.run(step.rehearse if dry_run or settings.spawn_dry_run else step.run)
     if step.result is None:
         raise typer.Exit(INTERRUPTED)
+    if plan.warnings:
+        step.result["warnings"] = list(plan.warnings)
     print_result(step.result)
     if output is not None:
         write_json(output, step.result)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wavepool.errors import InputError, PlanError, SizeError
+from wavepool.errors import InputError, PlanError, SizeError, shorten
 from wavepool.inputs.environment import string_problem, value_problem, variable_problem
 from wavepool.inputs.names import image_problem
 from wavepool.labels import task_key
 from wavepool.model import Sidecar, Task
 from wavepool.plan.limitreading import LimitReader
 from wavepool.plan.limits import LimitPolicy
+from wavepool.plan.misspelt import meant, near_fields
 from wavepool.plan.sidecars import Services, check_writes, read_services, together
 from wavepool.plan.tiers import TierMap
 from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_duration, parse_size
@@ -45,6 +46,8 @@ _KNOWN = frozenset(
         "sidecars",
     }
 )
+_KEPT = frozenset({"error_count", "coordination_note"})
+"""Fields of the batching step: kept as what we do not know is, but no misspelling of anything."""
 _SHARED_MAX = 4096
 
 
@@ -57,7 +60,7 @@ class BatchReader:
         policy: limits of batches that say nothing of their own.
 
     Attributes:
-        warnings: what was left out of the batch that was read last.
+        warnings: about the batch that was read last: what was left out, and what may be misspelt.
     """
 
     def __init__(self, tiers: TierMap, *, memory_override_bytes: int | None, policy: LimitPolicy) -> None:
@@ -69,6 +72,7 @@ class BatchReader:
         self._texts: dict[str, str] = {}
         self._extras: dict[tuple[tuple[str, object], ...], Mapping[str, object]] = {}
         self._unknown: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._misspelt: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {}
         self._no_variables: Mapping[str, str] = {}
         self._no_extra: Mapping[str, object] = {}
         self._services: Services = {}
@@ -93,6 +97,7 @@ class BatchReader:
         """
         if not isinstance(batch, dict):
             raise PlanError("", batch, "a batch as a JSON object")
+        self.warnings.clear()
         task_id = _read_id(batch.get("batch_id"))
         files = _read_files(batch.get("files"))
         timeout_s = _read_timeout(batch.get("timeout"))
@@ -214,7 +219,6 @@ class BatchReader:
         return {name: _read_variable(name, value) for name, value in given.items()}
 
     def _read_sidecars(self, given: object) -> tuple[Sidecar, ...]:
-        self.warnings.clear()
         if given is None:
             return self._sidecars
         if given is False:
@@ -231,6 +235,7 @@ class BatchReader:
             unknown = self._unknown[fields] = tuple(name for name in fields if name not in _KNOWN)
         if not unknown:
             return self._no_extra
+        self._warn_of_misspelt(batch, unknown)
         extra = {name: batch[name] for name in unknown}
         _check_extra(extra)
         if any(type(value) not in (str, int) for value in extra.values()):  # 1, 1.0 and true are equal, not the same
@@ -239,6 +244,14 @@ class BatchReader:
         if len(self._extras) < _SHARED_MAX:
             return self._extras.setdefault(key, extra)
         return self._extras.get(key, extra)
+
+    def _warn_of_misspelt(self, batch: Mapping[str, object], unknown: tuple[str, ...]) -> None:
+        found = self._misspelt.get(unknown)
+        if found is None:
+            names = (name for name in unknown if name not in _KEPT)
+            found = self._misspelt[unknown] = tuple(near_fields(names, _KNOWN | _KEPT))
+        for name, best in found:
+            self.warnings.append(f"{name}: {meant('batch ' + shorten(batch['batch_id']), best)}")
 
     def _share(self, text: str) -> str:
         """An equal text seen before, or `text`; the store is bounded, beyond it nothing new is shared."""

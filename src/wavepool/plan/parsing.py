@@ -12,6 +12,7 @@ from wavepool.model import Task, Wave
 from wavepool.plan.batches import NUMBER_MAX, BatchReader
 from wavepool.plan.dependencies import check_dependencies
 from wavepool.plan.limits import DEFAULT_LIMITS, LimitPolicy
+from wavepool.plan.misspelt import meant, near_fields
 from wavepool.plan.reading import read_document
 from wavepool.plan.schema import Plan, WaveSlice
 from wavepool.plan.sidecars import read_services
@@ -20,6 +21,9 @@ from wavepool.units import GIB, human_size, parse_size
 
 WARNINGS_MAX = 50
 """Warnings beyond this many are only counted."""
+
+_PLAN_FIELDS = frozenset({"waves", "sidecars"})
+_WAVE_FIELDS = frozenset({"wave_number", "batches", "parallelism", "batch_count", "memory_needed"})
 
 
 def parse_plan(
@@ -91,6 +95,7 @@ class _PlanReading:
         if isinstance(inner, dict):
             places.append(("waves.sidecars", inner))
         for path, holder in places:
+            self._warn_of_misspelt(holder, path.removesuffix("sidecars"), "the plan", _PLAN_FIELDS)
             if holder.get("sidecars") is not None:
                 self._reader.give_all(read_services(holder["sidecars"], path, self._warn), path)
 
@@ -106,6 +111,7 @@ class _PlanReading:
             self._tasks.append(self._read_batch(batch, number, position, place))
         self._waves.append(Wave(number=number, parallelism=_parallelism(wave, path)))
         self._layout.append(WaveSlice(position=position, first=first, end=len(self._tasks)))
+        self._warn_of_misspelt(wave, f"{path}.", f"wave {number}", _WAVE_FIELDS)
         self._check_promises(wave, path, self._tasks[first:])
 
     def finish(self, source: str, digest: str) -> Plan:
@@ -172,6 +178,10 @@ class _PlanReading:
         allowed_bytes = max(total_bytes * 0.01, GIB / 20)
         if self._totals_hold and abs(said_bytes - total_bytes) > allowed_bytes:
             self._warn(f"{path}.memory_needed: says {given}, but its batches add up to {human_size(total_bytes)}")
+
+    def _warn_of_misspelt(self, holder: Mapping[str, object], prefix: str, what: str, known: frozenset[str]) -> None:
+        for name, best in near_fields(holder, known):
+            self._warn(f"{prefix}{name}: {meant(what, best)}")
 
     def _warn(self, sentence: str) -> None:
         self._warned += 1
