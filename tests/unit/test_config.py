@@ -223,3 +223,13 @@ def test_any_text_is_a_setting_or_a_setting_error(name: str, text: str) -> None:
     else:
         return
     assert caught.expected
+
+
+def test_a_path_is_told_without_two_slashes_and_without_a_way_up(tmp_path: Path) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/away")
+    assert load({"state_dir": f"/{tmp_path}/.//state"}).state_dir == tmp_path / "state"
+    assert str(load({"state_dir": f"/{tmp_path}/state"}).state_dir) == str(tmp_path / "state")
+    assert load({"state_dir": "./../state"}, cwd=tmp_path / "far").state_dir == tmp_path / "state"
+    assert load({"state_dir": "link/../state"}, cwd=tmp_path).state_dir == tmp_path / "far" / "state"
+    assert load({"state_dir": "link/state"}, cwd=tmp_path).state_dir == tmp_path / "link" / "state"

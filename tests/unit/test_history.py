@@ -163,7 +163,7 @@ def test_a_damaged_journal_is_one_line_of_the_list(state_dir: StateDir) -> None:
 
 
 def test_an_unknown_run_is_bad_input(state_dir: StateDir) -> None:
-    with pytest.raises(UnknownRun, match="no run r9") as caught:
+    with pytest.raises(UnknownRun, match="no run 'r9'") as caught:
         open_history(state_dir, "r9")
     assert caught.value.exit_code == 2
 

@@ -134,3 +134,13 @@ def test_since_is_a_time_or_how_long_ago() -> None:
     assert now.isoformat() == "2026-11-20T23:15:30+00:00"
     assert parse_since("1h30m", now).isoformat() == "2026-11-20T21:45:30+00:00"
     assert parse_since("2026-11-20T23:15:30+01:00", now) < now
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"garbage\n", "8 bytes are no SQLite database"), (b"", "the file is empty")]
+)
+def test_a_journal_that_is_none_is_called_that(tmp_path: Path, content: bytes, words: str) -> None:
+    files = StateDir(tmp_path).run("odd")
+    files.create()
+    files.journal.write_bytes(content)
+    assert f"{files.journal}: the journal is damaged: {words}" in call(tmp_path, "runs")

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from wavepool.cli.prune import parse_retention
+from wavepool.cli.prune import parse_retention, summary_line
 from wavepool.core.facts import Fact, Outcome, RunFinished, RunOpened, Stamped
 from wavepool.drivers.base import Driver, Kept
 from wavepool.drivers.memory import Fault, MemoryDriver, MemoryWorld
@@ -158,9 +158,10 @@ def place(tmp_path: Path) -> Place:
 def test_a_run_goes_with_its_files_and_its_images(place: Place) -> None:
     for run_id in ("r1", "r2"):
         place.run(run_id)
-    _, done = place.prune(Retention(keep_last=1))
+    every, done = place.prune(Retention(keep_last=1))
     assert (done.removed, done.images, done.problems) == (["r1"], ["kept:r1"], [])
     assert done.freed_bytes > 10_000
+    assert summary_line(every, done).startswith("removed 1 of 2 runs and 1 kept image, freed ")
     assert place.state_dir.runs() == ["r2"]
     assert list(place.world.kept) == ["kept:r2"]
     assert list(place.removed.iterdir()) == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import resource
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -31,7 +33,6 @@ from wavepool.listeners.lines import swallow_rest
 
 app = typer.Typer(
     name="wavepool",
-    help="Run many coding agents, or any commands, in memory-budgeted waves of parallel containers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -58,6 +59,21 @@ for verb in (
     verb.register(app)
 
 INTERRUPTED = 130
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"wavepool {version('wavepool')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Run many coding agents, or any commands, in memory-budgeted waves of parallel containers."""
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ CUTS_MAX = 5
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="attach")(attach)
+    app.command(name="attach", short_help="Show a run that another process works on, to its end.")(attach)
 
 
 def attach(

@@ -26,7 +26,7 @@ NOT_TAKEN = 1
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="cancel")(cancel)
+    app.command(name="cancel", short_help="End a run that another process works on.")(cancel)
 
 
 def cancel(

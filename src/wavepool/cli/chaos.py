@@ -30,7 +30,7 @@ SHOWN = 3
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="chaos")(chaos)
+    app.command(name="chaos", short_help="Do harm to runs of its own, and see that nothing is lost.")(chaos)
 
 
 def chaos(

@@ -25,7 +25,7 @@ CRITICAL = 2
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="cleanup")(cleanup)
+    app.command(name="cleanup", short_help="Stop and remove the containers of one wave.")(cleanup)
 
 
 def cleanup(

@@ -28,7 +28,7 @@ _COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="doctor")(doctor)
+    app.command(name="doctor", short_help="Check Docker and this host, and say how to mend it.")(doctor)
 
 
 def doctor(

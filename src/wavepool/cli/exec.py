@@ -23,7 +23,7 @@ from wavepool.wiring import commands_into
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="exec")(exec_)
+    app.command(name="exec", short_help="Open a shell in what an attempt left, or where it runs.")(exec_)
 
 
 def exec_(

@@ -28,7 +28,7 @@ from wavepool.wiring import driver_named
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="logs")(logs)
+    app.command(name="logs", short_help="Write the output of a task, or follow it.")(logs)
 
 
 def logs(

@@ -25,7 +25,7 @@ from wavepool.wiring import open_engine
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="monitor")(monitor)
+    app.command(name="monitor", short_help="Watch the containers of one wave to their end.")(monitor)
 
 
 def monitor(

@@ -17,6 +17,7 @@ from wavepool.cli.steps import peek_owner
 from wavepool.drivers.base import Kept
 from wavepool.engine.history.prune import KEEP_LAST, OLDER_THAN_S, Decided, Pruned, Pruner, Retention
 from wavepool.errors import InputError, SettingError
+from wavepool.listeners.wording import count
 from wavepool.statedir import StateDir
 from wavepool.units import parse_duration, parse_size
 from wavepool.wiring import driver_named
@@ -26,7 +27,7 @@ HEADINGS = ("run", "state", "size", "fate", "why")
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="prune")(prune)
+    app.command(name="prune", short_help="Give up old runs, with their logs and kept images.")(prune)
 
 
 def prune(
@@ -64,7 +65,7 @@ def prune(
     elif done is None:
         _print_plan(decided, stray)
     else:
-        say(f"removed {len(done.removed)} of {len(decided)} runs, freed {disk_size(done.freed_bytes)}")
+        say(summary_line(decided, done))
     for problem in () if done is None else done.problems:
         progress_line(problem)
     raise typer.Exit(1 if done is not None and done.problems else 0)
@@ -128,6 +129,12 @@ def result_json(decided: Sequence[Decided], stray: Sequence[Kept], done: Pruned 
     }
 
 
+def summary_line(decided: Sequence[Decided], done: Pruned) -> str:
+    """What was removed, in one line: runs, the images that were kept of them or of earlier ones, and their room."""
+    images = f" and {count(len(done.images), 'kept image')}" if done.images else ""
+    return f"removed {len(done.removed)} of {count(len(decided), 'run')}{images}, freed {disk_size(done.freed_bytes)}"
+
+
 def _print_plan(decided: Sequence[Decided], stray: Sequence[Kept]) -> None:
     rows = [
         (
@@ -143,4 +150,7 @@ def _print_plan(decided: Sequence[Decided], stray: Sequence[Kept]) -> None:
     for image in stray:
         say(f"image {image.reference} goes: its run {image.run_id} is gone")
     going = [each for each in decided if each.goes]
-    say(f"{len(going)} of {len(decided)} runs would go, {disk_size(sum(each.size_bytes for each in going))}")
+    images = [*stray, *(image for each in going for image in each.images)]
+    size_bytes = sum(each.size_bytes for each in going) + sum(image.size_bytes for image in stray)
+    with_images = f" with {count(len(images), 'kept image')}" if images else ""
+    say(f"{len(going)} of {count(len(decided), 'run')}{with_images} would go, {disk_size(size_bytes)}")

@@ -17,6 +17,7 @@ from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import INTERRUPTED, peek_owner, until_interrupted
 from wavepool.config import Settings
 from wavepool.engine.clock import SystemClock
+from wavepool.engine.history.runs import open_history
 from wavepool.engine.recover.classify import Terms, classify
 from wavepool.engine.recover.findings import Finding, Recovery
 from wavepool.engine.recover.reaper import Reaper
@@ -35,14 +36,17 @@ DEFAULT_GRACE = "10m"
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="recover")(recover)
+    app.command(name="recover", short_help="Find what dead orchestrators left, and take it away.")(recover)
 
 
 def recover(
     grace: Annotated[
-        str, typer.Option(help="How long a dead run is left for `wavepool resume`, as 600 or 10m; 0s for not at all.")
-    ] = DEFAULT_GRACE,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with every unfinished run, to its end.")] = False,
+        str | None,
+        typer.Option(help="How long a dead run is left for `wavepool resume`, as 600 or 10m (10m); 0s for not at all."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with every unfinished run, to its end; not with --grace.")
+    ] = False,
     run_id: Annotated[str | None, typer.Option(help="Only this run, and nothing that belongs to no run.")] = None,
     driver: Annotated[str | None, typer.Option(help="auto (all), or the only one to look at: docker, process.")] = None,
     state_dir: options.StateDirectory = None,
@@ -57,9 +61,18 @@ def recover(
     1 something could not be removed, 3 the Docker daemon is away.
     """
     settings = settings_of(state_dir=state_dir, driver=driver)
-    terms = Terms(grace_s=parse_grace(grace), adopt=resume)
+    if resume and grace is not None:
+        raise SettingError(
+            "--grace",
+            grace,
+            "no grace beside --resume, which goes on with every unfinished run, whatever its age",
+            advice="Leave out one of the two: `wavepool recover --grace 0s` gives dead runs up instead.",
+        )
+    terms = Terms(grace_s=parse_grace(DEFAULT_GRACE if grace is None else grace), adopt=resume)
     only = None if run_id is None else parse_run_id(run_id)
     report, interrupted = anyio.run(_recover, settings, terms, only, dry_run)
+    if only is not None and report.knows_nothing:
+        open_history(StateDir(settings.state_dir), only)
     for name, why in report.recovery.away:
         progress_line(f"{'note' if name in report.unasked else 'error'}: what {name} has is not known: {why}")
     if as_json:

@@ -27,8 +27,8 @@ from wavepool.wiring import GoingOn, Hooks, resume_run, retry_run
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    app.command(name="resume")(resume)
-    app.command(name="retry")(retry)
+    app.command(name="resume", short_help="Go on with a run that was cut off, by its journal alone.")(resume)
+    app.command(name="retry", short_help="Try tasks of a run again that did not succeed, and go on.")(retry)
 
 
 def resume(

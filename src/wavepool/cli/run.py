@@ -25,7 +25,7 @@ from wavepool.wiring import run_plan
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="run")(run)
+    app.command(name="run", short_help="Run all waves of a plan.")(run)
 
 
 def run(

@@ -24,7 +24,7 @@ HEADINGS = ("run", "state", "started", "took", "tasks", "failed", "size", "drive
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="runs")(runs)
+    app.command(name="runs", short_help="List all runs, where each stands, and what to do next.")(runs)
 
 
 def runs(

@@ -26,7 +26,7 @@ HEADINGS = ("task", "wave", "state", "attempts", "exit", "took", "why")
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="show")(show)
+    app.command(name="show", short_help="Show a run's waves and tasks, or all attempts of a task.")(show)
 
 
 def show(

@@ -40,7 +40,7 @@ VALIDATION_FAILED = 2
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="spawn")(spawn)
+    app.command(name="spawn", short_help="Start every container of one wave, and leave them running.")(spawn)
 
 
 def spawn(

@@ -135,7 +135,14 @@ def _absolute(name: str, given: _Given, home: str) -> object:
         raise SettingError(given.where, text, source_of(name).expected)
     if home and (text == "~" or text.startswith("~/")):
         text = home + text[1:]
-    return given.base / text
+    return _plain(given.base / text)
+
+
+def _plain(path: Path) -> Path:
+    """The same place without ``..``, and without the two slashes that POSIX leaves at a beginning, for messages."""
+    if ".." in path.parts:
+        return Path(os.path.realpath(path))  # not by the words alone: what stands before it may be a link
+    return Path("/", *path.parts[1:]) if path.is_absolute() else path
 
 
 def _setting_error(error: ValidationError, given: Mapping[str, _Given]) -> SettingError:

@@ -213,8 +213,10 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
     if not path.is_file():
         raise no_journal(path)
     try:
-        if path.stat().st_size < HEADER_BYTES:
-            raise damaged(path, "the database is empty")  # SQLite would delete the log beside it, with all its facts
+        size_bytes = path.stat().st_size
+        if size_bytes < HEADER_BYTES:  # SQLite would take it for empty, and delete the log beside it with all its facts
+            what = f"{size_bytes} bytes are no SQLite database" if size_bytes else "the file is empty"
+            raise damaged(path, what)
         return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
         raise explain(path, error, doing="open") from error

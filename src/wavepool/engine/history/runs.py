@@ -142,9 +142,7 @@ def open_history(state_dir: StateDir, run_id: str) -> RunHistory:
     """
     files = state_dir.run(run_id)
     if not files.path.is_dir():
-        raise UnknownRun(
-            f"there is no run {run_id} in {state_dir.path}", advice="`wavepool runs` lists those that there are."
-        )
+        raise _unknown(state_dir, run_id, state_dir.runs())
     return RunHistory(files)
 
 
@@ -165,6 +163,10 @@ def find_run(state_dir: StateDir, text: str) -> RunHistory:
         return RunHistory(state_dir.run(fitting[0]))
     if fitting:
         raise UnknownRun(f"{shorten(text)} is the start of {len(fitting)} runs", advice=f"Which one: {_some(fitting)}?")
+    raise _unknown(state_dir, text, known)
+
+
+def _unknown(state_dir: StateDir, text: str, known: Sequence[str]) -> UnknownRun:
     near = get_close_matches(text, known, n=NAMED, cutoff=0.5)
     if near:
         advice = f"Is it {_some(near)}?"
@@ -172,7 +174,7 @@ def find_run(state_dir: StateDir, text: str) -> RunHistory:
         advice = f"There are {_some(known[::-1])}; `wavepool runs` tells more."
     else:
         advice = "There is none yet: `wavepool run PLAN` makes one. Or choose another --state-dir."
-    raise UnknownRun(f"there is no run {shorten(text)} in {state_dir.path}", advice=advice)
+    return UnknownRun(f"there is no run {shorten(text)} in {state_dir.path}", advice=advice)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -9,6 +9,9 @@ from wavepool.engine.recover.findings import Action, Fate, Finding, Recovery
 from wavepool.engine.recover.reaper import Reaped
 from wavepool.engine.report import stamp
 
+AWAY = 3
+"""Exit code where an engine is away."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryReport:
@@ -28,8 +31,13 @@ class RecoveryReport:
     def exit_code(self) -> int:
         """0 nothing is left to be done, 1 something could not be removed, 3 an engine is away."""
         if any(driver not in self.unasked for driver, _ in self.recovery.away):
-            return 3
+            return AWAY
         return 1 if self.reaped is not None and self.reaped.problems else 0
+
+    @property
+    def knows_nothing(self) -> bool:
+        """True where nothing was found at all, and every engine that was to be asked has answered."""
+        return not self.recovery.runs and not self.recovery.loose and self.exit_code != AWAY
 
     def result(self) -> dict[str, object]:
         """The JSON object."""

@@ -1,0 +1,28 @@
+"""What the command says of itself."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from wavepool.cli import app
+
+NARROW = 80
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version_is_that_of_the_package(option: str) -> None:
+    told = CliRunner().invoke(app, [option])
+    assert (told.exit_code, told.stdout) == (0, f"wavepool {version('wavepool')}\n")
+
+
+def test_every_verb_has_a_line_of_its_own_with_its_whole_purpose() -> None:
+    text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": str(NARROW)}).stdout
+    listed = re.findall(r"^  (\w+) +([A-Z].+)$", text.partition("Commands:")[2], re.MULTILINE)
+    assert [verb for verb, _ in listed] == list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    for verb, purpose in listed:
+        assert re.search(r"[a-z]\.$", purpose), f"{verb} is cut: {purpose}"
