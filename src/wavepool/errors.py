@@ -11,6 +11,8 @@
     │   ├── DriverUnavailable         no daemon, no permission, or it went away
     │   ├── PrepareError              an image, a network or a secret cannot be had
     │   ├── NotStarted                this attempt did not start and never will
+    │   ├── CannotPark                what this attempt needs cannot be started ahead: it is started cold
+    │   ├── NotClaimed                a parked container ran nothing, and never will
     │   ├── Unknown                   a call was cut off: it may or may not have had its effect
     │   │   └── MayHaveRun            a start was asked for, and nothing of it is left: asking again tells nothing
     │   ├── NoSuchAttempt             the handle leads nowhere
@@ -143,6 +145,14 @@ class NotStarted(InfrastructureError):
         self.transient = transient
         self.program_exit_code = exit_code
         self.sidecars = sidecars
+
+
+class CannotPark(InfrastructureError):
+    """What was asked for can never be parked (an image without a shell, a remote engine); it can be started cold."""
+
+
+class NotClaimed(InfrastructureError):
+    """A parked container did not take its claim: it is certain that nothing ran in it, and that nothing will."""
 
 
 class Unknown(InfrastructureError):

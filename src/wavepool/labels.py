@@ -42,6 +42,14 @@ IMAGE_ID = "wavepool.image-id"
 STACK = "wavepool.stack"
 """The name of a development stack; its containers and network belong to no run."""
 
+PARKED = "wavepool.parked"
+"""On a container that was started ahead of its task: ``bound`` (its labels say which) or ``late`` (told at the claim).
+Whether it runs a task yet is told by the start mark in its slot alone."""
+SLOT = "wavepool.slot"
+"""On a parked container: the host directory that is its slot."""
+POOL = "wavepool.pool"
+"""On what belongs to a warm pool: the agent type."""
+
 KEPT = "kept"
 """Images: the file system of an attempt that did not succeed."""
 EXEC = "exec"

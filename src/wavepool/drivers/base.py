@@ -23,10 +23,14 @@ from wavepool.model import Handle as Handle  # part of this contract; it lives i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkNeed:
-    """A network that must exist. `labels` mark it as ours if it has to be created."""
+    """A network that must exist. `labels` mark it as ours if it has to be created.
+
+    `private` True: containers on it cannot reach each other.
+    """
 
     name: str
     labels: Mapping[str, str]
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,9 @@ class AttemptSpec:
         spec_hash: digest of what was asked for; an existing thing of the same name is adopted only if it agrees.
         sidecars: started before it, and ready before it starts; only drivers that are `SupportsSidecars` get any.
         own_network: where it meets its sidecars; set exactly where there are any.
+        late: what it runs is told at its claim (`drivers.parking`).
+        read_only: its root file system cannot be written to.
+        tmpfs: absolute path inside -> bytes: file systems in memory, writable for its user; they count as its memory.
     """
 
     attempt: AttemptId
@@ -161,6 +168,9 @@ class AttemptSpec:
     commands: tuple[tuple[str, ...], ...] = ()
     sidecars: tuple[SidecarSpec, ...] = ()
     own_network: OwnNetwork | None = None
+    late: bool = False
+    read_only: bool = False
+    tmpfs: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

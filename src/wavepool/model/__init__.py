@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from wavepool.model.attempts import ATTEMPT_TRANSITIONS, HANDLE_VERSION, AttemptId, AttemptPhase, Handle
 from wavepool.model.limits import Limits, Resources
+from wavepool.model.pools import PARKED_BYTES, AgentType, PoolSettings
 from wavepool.model.runs import LOG_LIMIT_BYTES, Isolation, Node, Rules, Schedule, Surroundings
 from wavepool.model.sidecars import SIDECAR_CAPABILITIES, Healthcheck, Port, Sidecar, Volume
 from wavepool.model.tasks import Mount, SecretSource, Task, Wave
@@ -28,9 +29,11 @@ __all__ = [
     "DEFAULT_RETRY_ON",
     "HANDLE_VERSION",
     "LOG_LIMIT_BYTES",
+    "PARKED_BYTES",
     "SIDECAR_CAPABILITIES",
     "TIMEOUT_EXIT_CODE",
     "Act",
+    "AgentType",
     "AttemptId",
     "AttemptPhase",
     "Bound",
@@ -44,6 +47,7 @@ __all__ = [
     "LogRecord",
     "Mount",
     "Node",
+    "PoolSettings",
     "Port",
     "Resources",
     "Rules",

@@ -1,0 +1,69 @@
+"""Warm pools: what an agent type gets, and how many containers of it are kept ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wavepool.model.limits import Limits
+
+PARKED_BYTES = 32 * 1024 * 1024
+"""What a parked container counts in a budget until it is claimed. Measured: about 13 MB of shim for each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentType:
+    """One kind of agent: its containers are alike, and kept apart from those of every other kind.
+
+    Attributes:
+        name: 1 to 48 of ``[a-z0-9_.-]``, beginning with a letter or digit.
+        image: reference.
+        limits: the hard limits of each container, from the claim on.
+        env: variables of every task of this type.
+        user: ``uid:gid`` or a name that the image knows; None for a user that is not root.
+        network: None for a network of the type's own, without traffic between containers; ``none`` for none at all.
+        workspace: a host directory that its containers share; None: each has an empty one of its own.
+    """
+
+    name: str
+    image: str
+    limits: Limits
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    network: str | None = None
+    workspace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """How one type's pool is kept. Sizes count containers; durations are seconds; the defaults are the seed's.
+
+    Attributes:
+        size: how many are kept ready (idle) at the start, at least 0.
+        min_size, max_size: bounds of how many there are, busy ones included; 0 <= min_size <= max_size.
+        auto_scaling: whether the size follows the demand between those bounds.
+        scale_up_percent, scale_down_percent: of containers in use, above and below which it grows and shrinks.
+        max_age_s: an idle container that is older is replaced.
+        idle_timeout_s: one that was not used for so long goes, down to `min_size`.
+        health_interval_s: between two checks of the idle ones.
+        refill_pause_s: at least so long between two containers that are made for one pool.
+        reuse: whether a container runs several tasks, one after the other (one trust domain, no secrets).
+        max_uses: of a reused container, at least 1.
+        read_only: root file systems cannot be written to.
+        parked_bytes: what a parked container counts in a budget.
+    """
+
+    size: int = 2
+    min_size: int = 1
+    max_size: int = 10
+    auto_scaling: bool = True
+    scale_up_percent: float = 80.0
+    scale_down_percent: float = 20.0
+    max_age_s: float = 3600.0
+    idle_timeout_s: float = 1800.0
+    health_interval_s: float = 30.0
+    refill_pause_s: float = 0.0
+    reuse: bool = False
+    max_uses: int = 100
+    read_only: bool = True
+    parked_bytes: int = PARKED_BYTES
