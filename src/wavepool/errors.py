@@ -6,7 +6,8 @@
     ├── InputError                2   what the user gave is wrong; nothing was started
     │   ├── PlanError                 a field of the wave plan
     │   ├── SizeError                 a memory size
-    │   └── SettingError              an option, a variable, or a line of wavepool.toml
+    │   ├── SettingError              an option, a variable, or a line of wavepool.toml
+    │   └── UnreadableFile            a file that the user named
     ├── InfrastructureError       3   the machine or the daemon is at fault
     │   ├── DriverUnavailable         no daemon, no permission, or it went away
     │   ├── PrepareError              an image, a network or a secret cannot be had
@@ -61,13 +62,12 @@ class PlanError(InputError):
 
     Attributes:
         path: where, as in ``waves[0].batches[3].memory``.
-        value: what stands there, shortened for a person.
+        value: what stands there, shortened for a person; `Words` where it can only be described; None for nothing.
         expected: what would be right.
     """
 
     def __init__(self, path: str, value: object, expected: str) -> None:
-        shown = shorten(value)
-        super().__init__(f"{path}: got {shown}, expected {expected}")
+        super().__init__(f"{path}: got {_got(value)}, expected {expected}")
         self.path = path
         self.value = value
         self.expected = expected
@@ -82,7 +82,7 @@ class SizeError(InputError):
     """
 
     def __init__(self, value: object, expected: str) -> None:
-        super().__init__(f"got {shorten(value)}, expected {expected}")
+        super().__init__(f"got {_got(value)}, expected {expected}")
         self.value = value
         self.expected = expected
 
@@ -97,10 +97,27 @@ class SettingError(InputError):
     """
 
     def __init__(self, name: str, value: object, expected: str, *, advice: str = "") -> None:
-        super().__init__(f"{name}: got {shorten(value)}, expected {expected}", advice=advice)
+        super().__init__(f"{name}: got {_got(value)}, expected {expected}", advice=advice)
         self.name = name
         self.value = value
         self.expected = expected
+
+
+class UnreadableFile(InputError):
+    """A file that the user named cannot be read.
+
+    Attributes:
+        what: the option that named it, or what it was to be.
+        path: as it was named.
+        why: in the words of the system.
+    """
+
+    def __init__(self, what: str, path: str, error: Exception, *, advice: str = "") -> None:
+        why = getattr(error, "strerror", None) or str(error)
+        super().__init__(f"{what}: cannot read {path}: {why}", advice=advice)
+        self.what = what
+        self.path = path
+        self.why = why
 
 
 class InfrastructureError(WavepoolError):
@@ -225,6 +242,19 @@ def _unfold(error: BaseException, leaves: list[BaseException], notes: list[str])
         return
     for inner in error.exceptions:
         _unfold(inner, leaves, notes)
+
+
+class Words(str):
+    """Words of ours that stand for a value, as `an empty file`: shown without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _got(value: object) -> str:
+    return "nothing" if value is None else shorten(value)
 
 
 def shorten(value: object, limit: int = 80) -> str:

@@ -40,5 +40,7 @@ def test_the_start_of_several_ids_is_not_enough(tmp_path: Path, words: tuple[str
 
 
 def test_a_retry_needs_to_be_told_what(tmp_path: Path) -> None:
-    assert "either --failed, or tasks" in str(refused(tmp_path, "retry", "a"))
-    assert "either --failed, or tasks" in str(refused(tmp_path, "retry", "a", "one", "--failed"))
+    for words, given in ((("a",), "neither"), (("a", "one", "--failed"), "both")):
+        said = str(refused(tmp_path, "retry", *words))
+        assert f"retry takes either --failed or tasks by their ids, and was given {given}\n" in said
+        assert "`wavepool retry a --failed`" in said

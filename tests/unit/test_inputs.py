@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavepool.errors import SettingError
+from wavepool.errors import SettingError, UnreadableFile
 from wavepool.inputs import (
     check_workspace,
     hostpaths,
@@ -185,9 +185,12 @@ def test_a_secret_given_in_place_of_its_place_is_not_shown() -> None:
 def test_secrets_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.write_bytes(bytes(2**20 + 1))
-    for text in ("MISSING", "A=env:MISSING", f"A=file:{tmp_path}/missing", f"A=file:{tmp_path}", f"A={large}"):
+    for text in ("MISSING", "A=env:MISSING", f"A={large}"):
         with pytest.raises(SettingError, match="--secret"):
             read_secret(parse_secret(text), {})
+    for path, why in ((f"{tmp_path}/missing", "No such file or directory"), (str(tmp_path), "Is a directory")):
+        with pytest.raises(UnreadableFile, match=f"^--secret A: cannot read {path}: {why}$"):
+            read_secret(parse_secret(f"A=file:{path}"), {})
     with pytest.raises(SettingError, match="each secret once"):
         parse_secrets(["A", "A=env:B"])
 

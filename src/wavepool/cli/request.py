@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavepool.config import Settings
-from wavepool.errors import PlanError, SettingError
+from wavepool.errors import InputError, SettingError, UnreadableFile
 from wavepool.inputs import (
     check_workspace,
     parse_env_file,
@@ -50,12 +50,13 @@ def read_plan(path: str, settings: Settings) -> Plan:
     """The plan of a file, or of standard input for ``-``; any readable file, a process substitution too.
 
     Raises:
-        PlanError: it cannot be read, or is wrong.
+        UnreadableFile: it cannot be read.
+        PlanError: it is wrong.
     """
     try:
         raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except OSError as error:
-        raise PlanError(path, error.strerror or str(error), "a wave plan that can be read") from None
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
+        raise UnreadableFile("PLAN", path, error, advice="Name a wave plan as JSON, or - for standard input.") from None
     return parse_plan(
         raw,
         source="standard input" if path == "-" else path,
@@ -96,7 +97,7 @@ def build_surroundings(settings: Settings, raw: RawOptions) -> tuple[Surrounding
     """(what every attempt gets, the secrets' values).
 
     Raises:
-        SettingError: a variable, file, mount, secret or the workspace is wrong.
+        InputError: a variable, file, mount, secret or the workspace is wrong, or cannot be read.
     """
     env: dict[str, str] = {}
     for name in raw.env_files:
@@ -106,7 +107,7 @@ def build_surroundings(settings: Settings, raw: RawOptions) -> tuple[Surrounding
     secrets = {source.name: read_secret(source, os.environ) for source in sources}
     surroundings = Surroundings(
         image=settings.base_image,
-        workspace=str(check_workspace(settings.workspace)),
+        workspace=str(_workspace(settings)),
         network=settings.network,
         env=env,
         mounts=parse_mounts(raw.mounts),
@@ -118,6 +119,16 @@ def build_surroundings(settings: Settings, raw: RawOptions) -> tuple[Surrounding
         subnet_pool=None if settings.subnet_pool == DEFAULT_SUBNET_POOL else settings.subnet_pool,
     )
     return surroundings, secrets
+
+
+def _workspace(settings: Settings) -> Path:
+    if "workspace" not in settings.model_fields_set and not settings.workspace.exists():
+        raise InputError(
+            f"--workspace is not given, and its default, {settings.workspace}, is not there",
+            advice="Name the directory that tasks shall work in, as `--workspace .` (or CFN_DOCKER_WORKSPACE, or "
+            "`workspace` in wavepool.toml).",
+        )
+    return check_workspace(settings.workspace)
 
 
 def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest:
@@ -155,6 +166,6 @@ def _read_text(path: str) -> str:
     try:
         return Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SettingError("--env-file", path, f"a file that can be read ({error.strerror})") from None
+        raise UnreadableFile("--env-file", path, error) from None
     except UnicodeDecodeError:
         raise SettingError("--env-file", path, "a file in UTF-8") from None

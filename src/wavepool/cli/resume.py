@@ -19,7 +19,7 @@ from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
 from wavepool.engine.history.runs import find_run
 from wavepool.engine.report import RunReport
-from wavepool.errors import SettingError
+from wavepool.errors import InputError
 from wavepool.inputs import parse_secrets, read_secret
 from wavepool.statedir import RunDir, StateDir
 from wavepool.wiring import GoingOn, Hooks, resume_run, retry_run
@@ -77,7 +77,11 @@ def retry(
     """
     settings = _settings(state_dir, poll_interval, cache, output)
     if failed == bool(tasks):
-        raise SettingError("--failed", "both" if failed else "nothing", "either --failed, or tasks by their ids")
+        raise InputError(
+            f"retry takes either --failed or tasks by their ids, and was given {'both' if failed else 'neither'}",
+            advice=f"`wavepool retry {run_id} --failed` tries all again that did not succeed; "
+            f"`wavepool show {run_id}` lists the tasks.",
+        )
 
     files = find_run(StateDir(settings.state_dir), run_id).files
 

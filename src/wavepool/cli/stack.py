@@ -17,7 +17,7 @@ from wavepool.cli.output import print_result, progress_line
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
 from wavepool.engine.stacks import Stack
-from wavepool.errors import NotStarted, PlanError, SettingError
+from wavepool.errors import NotStarted, SettingError, UnreadableFile
 from wavepool.plan.stackfile import STACK_NAME, StackFile, parse_stack
 from wavepool.statedir import StateDir
 from wavepool.wiring import open_engine
@@ -157,7 +157,7 @@ def _read(path: Path) -> StackFile:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise PlanError(str(path), error.strerror, "a Compose file that can be read") from None
+        raise UnreadableFile("the stack", str(path), error, advice="Name a Compose file.") from None
     return parse_stack(raw, source=str(path), environ=os.environ)
 
 

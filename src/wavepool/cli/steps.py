@@ -11,7 +11,7 @@ import anyio
 
 from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.steps.manifest import Manifest, parse_manifest
-from wavepool.errors import InfrastructureError, SettingError
+from wavepool.errors import InfrastructureError, UnreadableFile
 from wavepool.statedir import StateDir
 
 INTERRUPTED = 130
@@ -28,8 +28,8 @@ def read_manifest(path: str, wave: int | None) -> Manifest:
     try:
         raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SettingError("--containers", path, f"a manifest that can be read ({reason})") from None
+        advice = "Name what `wavepool spawn` printed, or - for standard input."
+        raise UnreadableFile("--containers", path, error, advice=advice) from None
     return parse_manifest(raw, "standard input" if path == "-" else path).only(wave)
 
 

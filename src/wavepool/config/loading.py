@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wavepool.config.settings import PATHS, Settings, source_of
-from wavepool.errors import InvariantBroken, SettingError
+from wavepool.errors import InvariantBroken, SettingError, UnreadableFile, Words
 
 FILE_NAME = "wavepool.toml"
 
@@ -46,7 +46,7 @@ def load_settings(options: Mapping[str, object], *, environ: Mapping[str, str], 
     if "state_dir" not in given:
         default = _user_directory(environ, "XDG_STATE_HOME", ".local/state")
         if default is None:
-            raise SettingError("--state-dir", "nothing", "a directory, as there is no home directory (HOME) to put it")
+            raise SettingError("--state-dir", None, "a directory, as there is no home directory (HOME) to put it")
         given["state_dir"] = _Given(value=str(default), where="state_dir", base=cwd)
     home = environ.get("HOME", "")
     values = {name: _absolute(name, entry, home) if name in PATHS else entry.value for name, entry in given.items()}
@@ -83,7 +83,7 @@ def _from_file(environ: Mapping[str, str], cwd: Path) -> dict[str, _Given]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingError(str(path), str(error), "TOML") from None
+        raise SettingError(str(path), Words(str(error)), "TOML") from None
     found: dict[str, _Given] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -102,9 +102,11 @@ def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SettingError(str(path), error.strerror, "a file that can be read") from None
+        raise UnreadableFile("settings", str(path), error) from None
     except UnicodeDecodeError as error:
-        raise SettingError(str(path), f"byte 0x{error.object[error.start]:02x} at {error.start}", "UTF-8") from None
+        raise SettingError(
+            str(path), Words(f"byte 0x{error.object[error.start]:02x} at {error.start}"), "UTF-8"
+        ) from None
 
 
 def _line_of(key: str, text: str) -> int:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from wavepool.errors import SettingError
+from wavepool.errors import SettingError, UnreadableFile
 from wavepool.model import SecretSource
 
 SECRET_MAX_BYTES = 1 << 20
@@ -67,7 +67,8 @@ def read_secret(source: SecretSource, environ: Mapping[str, str]) -> bytes:
         environ: the variables to look in.
 
     Raises:
-        SettingError: the variable is not set, or the file cannot be read, or the value is larger than 1 MiB.
+        SettingError: the variable is not set, or the value is larger than 1 MiB.
+        UnreadableFile: the file cannot be read.
     """
     option = f"--secret {source.name}"
     value = _read_variable(option, source, environ) if source.kind == "env" else _read_file(option, source)
@@ -87,7 +88,7 @@ def _read_file(option: str, source: SecretSource) -> bytes:
         with open(source.source, "rb") as file:
             return file.read(SECRET_MAX_BYTES + 1)
     except OSError as error:
-        raise SettingError(option, f"file:{source.source}", f"a file that can be read ({error.strerror})") from None
+        raise UnreadableFile(option, source.source, error) from None
 
 
 def _absolute(path: str) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from json import JSONDecodeError
 
-from wavepool.errors import PlanError
+from wavepool.errors import PlanError, Words
 
 _OBJECT_START = re.compile(r'\{\s*+(?:\}|"(?:[^"\\\x00-\x1f]|\\.)*+"\s*+:)')
 """Where a JSON object begins, as against a brace in banner text. Possessive: linear on any input."""
@@ -42,7 +42,7 @@ def read_document(raw: bytes, source: str) -> dict[str, object]:
     text = _decode(raw, source)
     content = _CONTENT.search(text)
     if content is None:
-        raise PlanError(source, "an empty file", "a wave plan as JSON")
+        raise PlanError(source, Words("an empty file"), "a wave plan as JSON")
     if content[0] == "[":
         _refuse_list(text, source)
     failure = PlanError(source, text[content.start() : content.start() + 60], "a JSON object with a list of waves")
@@ -51,7 +51,7 @@ def read_document(raw: bytes, source: str) -> dict[str, object]:
         document, end, flawed = _decode_object(text, match.start(), source)
         if isinstance(document, _Flaw) or "waves" in document:
             return _checked(document, text, flawed)
-        failure = PlanError("waves", "nothing", f"a list of waves in {source}")
+        failure = PlanError("waves", None, f"a list of waves in {source}")
         match = _OBJECT_START.search(text, end)
     raise failure
 
@@ -64,9 +64,9 @@ def _decode_object(text: str, start: int, source: str) -> tuple[dict[str, object
     except JSONDecodeError as error:
         raise _not_json(text, error, source) from None
     except RecursionError:
-        raise PlanError(source, "JSON nested too deeply", "a wave plan of a few levels") from None
+        raise PlanError(source, Words("JSON nested too deeply"), "a wave plan of a few levels") from None
     except ValueError as error:  # more digits than Python turns into a number
-        raise PlanError(source, "a number of too many digits", f"numbers of ordinary size ({error})") from None
+        raise PlanError(source, Words("a number of too many digits"), f"numbers of ordinary size ({error})") from None
     return document, end, reading.flawed
 
 
@@ -107,11 +107,11 @@ class _Reading:
 def _decode(raw: bytes, source: str) -> str:
     encoding = _foreign_encoding(raw)
     if encoding:
-        raise PlanError(source, encoding, f"UTF-8; convert it with: iconv -f {encoding} -t UTF-8")
+        raise PlanError(source, Words(encoding), f"UTF-8; convert it with: iconv -f {encoding} -t UTF-8")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PlanError(source, f"byte 0x{raw[error.start]:02x} at offset {error.start}", "UTF-8") from None
+        raise PlanError(source, Words(f"byte 0x{raw[error.start]:02x} at offset {error.start}"), "UTF-8") from None
 
 
 def _foreign_encoding(raw: bytes) -> str | None:
@@ -129,13 +129,13 @@ def _refuse_list(text: str, source: str) -> None:
         json.loads(text)
     except (ValueError, RecursionError):
         return
-    raise PlanError(source, "a JSON list", "a JSON object with a list of waves")
+    raise PlanError(source, Words("a JSON list"), "a JSON object with a list of waves")
 
 
 def _not_json(text: str, error: JSONDecodeError, source: str) -> PlanError:
     where = f"{source}, line {error.lineno}, column {error.colno}"
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-        return PlanError(where, "the end of the file inside the JSON", "the rest of the plan (is it cut off?)")
+        return PlanError(where, Words("the end of the file inside the JSON"), "the rest of the plan (is it cut off?)")
     return PlanError(where, text[error.pos : error.pos + 40], f"valid JSON ({error.msg})")
 
 

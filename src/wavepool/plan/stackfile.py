@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from wavepool.errors import PlanError
+from wavepool.errors import PlanError, Words
 from wavepool.model import Sidecar
 from wavepool.plan.interpolation import interpolated
 from wavepool.plan.sidecars import read_services, together
@@ -80,16 +80,16 @@ def _check_volumes(given: object) -> None:
 
 def _load(raw: bytes, source: str) -> object:
     if len(raw) > _BYTES_MAX:
-        raise PlanError(source, f"{len(raw)} bytes", f"at most {_BYTES_MAX} bytes")
+        raise PlanError(source, Words(f"{len(raw)} bytes"), f"at most {_BYTES_MAX} bytes")
     try:
         loader = _Loader(raw)
         node = loader.get_single_node()
         _count(node)
         return None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError) as error:  # also what is no Unicode, and a number of too many digits
-        raise PlanError(source, _where(error), f"valid YAML ({_what(error)})") from None
+        raise PlanError(source, Words(_where(error)), f"valid YAML ({_what(error)})") from None
     except RecursionError:
-        raise PlanError(source, "YAML nested too deeply", "a Compose file of a few levels") from None
+        raise PlanError(source, Words("YAML nested too deeply"), "a Compose file of a few levels") from None
 
 
 def _where(error: Exception) -> str:

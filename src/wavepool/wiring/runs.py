@@ -17,7 +17,7 @@ from wavepool.engine.replay import Replayed, take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.retrying import tasks_to_retry
 from wavepool.engine.session import Session
-from wavepool.errors import DriverUnavailable, SettingError, WavepoolError, first_of_ours
+from wavepool.errors import DriverUnavailable, InputError, SettingError, WavepoolError, first_of_ours
 from wavepool.inputs import parse_run_id, read_secret
 from wavepool.journal.base import Journal
 from wavepool.journal.sqlite import SqliteJournal
@@ -216,7 +216,7 @@ def _secrets_of(replayed: Replayed, how: GoingOn) -> Mapping[str, bytes]:
         if source.name not in values:
             try:
                 values[source.name] = read_secret(source, os.environ if how.environ is None else how.environ)
-            except SettingError as error:
+            except InputError as error:
                 error.advice = secret_advice(source)
                 raise
     return values
