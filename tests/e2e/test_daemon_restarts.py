@@ -6,18 +6,22 @@ With live-restore its containers live on, so every task succeeds at its first at
 
 from __future__ import annotations
 
+import json
 import os
 import random
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import anyio.from_thread
 import pytest
 from marked_runs import check, marking
-from wavepool_cli import TEST_IMAGE, Finished, World, batch, eventually, plan_of, wave, world_in
+from wavepool_cli import TEST_IMAGE, Finished, World, batch, docker, eventually, plan_of, wave, world_in
 
+from wavepool.drivers.docker.verdict import parse_time
 from wavepool.testing.own_daemon import OwnDaemon
 
 pytestmark = [
@@ -27,6 +31,7 @@ pytestmark = [
 
 LOST_IS_TRIED_AGAIN = ("--retries", "9", "--retry-on", "lost")
 RUN_DEADLINE_S = 600.0
+HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -34,6 +39,7 @@ class Control:
     """The daemon, from a test that is not asynchronous."""
 
     daemon: OwnDaemon
+    directory: Path
     call: Callable[..., object]
     restarts: int = 0
 
@@ -41,17 +47,37 @@ class Control:
         self.restarts += 1
         self.call(lambda: self.daemon.restart(kill=kill))
 
+    def records(self) -> list[Path]:
+        """The engine's own of its containers, each in a directory that bears the id. To be changed while it is down."""
+        return list(self.directory.glob("docker-data/containers/*/config.v2.json"))
+
+
+def make_older(record: Path, by: timedelta) -> None:
+    """Let a container have started, and ended if it has, before that."""
+    kept = json.loads(record.read_text())
+    times = {key: parse_time(kept["State"][key]) for key in ("StartedAt", "FinishedAt")}
+    kept["State"] |= {key: (at - by).isoformat().replace("+00:00", "Z") for key, at in times.items() if at is not None}
+    record.write_text(json.dumps(kept))
+
+
+def exited(world: World) -> set[str]:
+    """Ids of our containers that have ended."""
+    owned = f"label=wavepool.owner={world.owner()}"
+    return set(docker("ps", "-aq", "--no-trunc", "--filter", "status=exited", "--filter", owned).split())
+
 
 @contextmanager
-def own_daemon(directory: Path, monkeypatch: pytest.MonkeyPatch, *, live_restore: bool) -> Iterator[Control]:
+def own_daemon(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, *, live_restore: bool, arguments: Sequence[str] = ()
+) -> Iterator[Control]:
     """A daemon of one's own, to which DOCKER_HOST leads everything in this test."""
     directory.mkdir()
     with anyio.from_thread.start_blocking_portal() as portal:
-        made = OwnDaemon(directory, live_restore=live_restore)
+        made = OwnDaemon(directory, live_restore=live_restore, arguments=arguments)
         with portal.wrap_async_context_manager(made) as daemon:
             portal.call(daemon.load_image, TEST_IMAGE)
             monkeypatch.setenv("DOCKER_HOST", daemon.host)
-            yield Control(daemon, portal.call)
+            yield Control(daemon, directory, portal.call)
 
 
 def disturbed(world: World, control: Control, moments: list[int], dice: random.Random) -> Finished:
@@ -84,6 +110,83 @@ def test_a_restart_while_all_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert {fact["kind"] for fact in settled} == {"success" if live_restore else "lost"}
         assert len(settled) == 4
         assert done.exit_code == (0 if live_restore else 1)
+
+
+@pytest.mark.parametrize(
+    ("down", "bridge"),
+    [
+        ("a moment", True),
+        ("a night", True),
+        pytest.param("killed", True, marks=pytest.mark.slow),
+        pytest.param("a night", False, marks=pytest.mark.slow),
+    ],
+)
+def test_a_restart_while_nobody_watches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, down: str, bridge: bool
+) -> None:
+    """What the daemon ended is lost, 0 or not; what had ended long before keeps its own verdict.
+
+    Nobody waits that long: the engine's records are made older while it is stopped. After a night that the machine was
+    off, even what the daemon ended lies far back.
+    """
+    early = [marking(name, "[ -e early ]") for name in ("early", "early-fails")]
+    early[1]["command"] = f"{early[1]['command']}; exit 3"
+    obedient = batch("obedient", f"trap 'exit 0' TERM; {marking('obedient', '[ -e never ]')['command']}", memory="8m")
+    tasks = [*early, obedient, marking("cut-off", "[ -e never ]")]
+    with (
+        own_daemon(
+            tmp_path / "daemon", monkeypatch, live_restore=False, arguments=() if bridge else ("--bridge=none",)
+        ) as control,
+        world_in(tmp_path / "world", "docker") as world,
+    ):
+        run = world.start(plan_of(wave(1, *tasks)), "--json", "--run-id", "unwatched", "--keep-going")
+        eventually(lambda: len(world.marks("ran")) == 4, "all four run")
+        run.wait_for("AttemptStarted", count=4)
+        run.kill()
+        world.touch("early")
+        eventually(lambda: len(exited(world)) == 2, "two have ended, unseen")
+        of_their_own = exited(world)
+        control.call(control.daemon.kill if down == "killed" else control.daemon.stop)
+        night = timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME)) + HOUR if down == "a night" else timedelta()
+        for record in control.records():
+            make_older(record, night + (HOUR if record.parent.name in of_their_own else timedelta()))
+        control.call(control.daemon.start)
+        done = world.command("resume", "unwatched", "--json", "--state-dir", str(world.state)).finish()
+        settled = {fact["task"]: fact for fact in check(world, done)}
+        assert {task: fact["kind"] for task, fact in settled.items()} == {
+            "early": "success",
+            "early-fails": "failed",
+            "obedient": "lost",
+            "cut-off": "lost",
+        }
+        assert settled["obedient"]["evidence"]["exit_code"] == 0, "as it answered"
+        assert "nobody watched it" in settled["obedient"]["evidence"]["reason"]
+        assert done.exit_code == 1
+
+
+def test_a_restart_that_keeps_them_while_nobody_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With live-restore: one that ends while the daemon is down, and one that runs on. Output meanwhile is not kept."""
+    with (
+        own_daemon(tmp_path / "daemon", monkeypatch, live_restore=True) as control,
+        world_in(tmp_path / "world", "docker") as world,
+    ):
+        tasks = [marking("early", "[ -e early ]"), marking("late", "[ -e late ]")]
+        run = world.start(plan_of(wave(1, *tasks)), "--json", "--run-id", "unwatched")
+        eventually(lambda: len(world.marks("ran")) == 2, "both run")
+        run.wait_for("AttemptStarted", count=2)
+        run.kill()
+        control.call(control.daemon.stop)
+        world.touch("early")
+        control.call(control.daemon.start)
+        eventually(lambda: len(exited(world)) == 1, "one has ended, unseen")
+        resumed = world.command("resume", "unwatched", "--json", "--state-dir", str(world.state))
+        resumed.wait_for("RunResumed")
+        world.touch("late")
+        done = resumed.finish()
+        settled = {fact["attempt"][0]: fact["verdict"] for fact in done.lines if fact.get("kind") == "AttemptSettled"}
+        assert {task: verdict["kind"] for task, verdict in settled.items()} == {"early": "success", "late": "success"}
+        assert len(world.marks("ran")) == 2, "each once"
+        assert done.exit_code == 0
 
 
 @pytest.mark.slow

@@ -26,25 +26,35 @@ async def was_restarted_since(api: DockerApi, container_id: str) -> bool:
     Raises:
         DriverUnavailable: it cannot be reached.
     """
+    known = await remembered_creations(api)
+    return known is not None and container_id not in known
+
+
+async def remembered_creations(api: DockerApi) -> frozenset[str] | None:
+    """Ids of the containers that a daemon remembers to have made since it was started; None where it may forget some.
+
+    Raises:
+        DriverUnavailable: it cannot be reached.
+    """
     raw: bytes | None = None
     try:
         now = parse_time(
             (await api.read("info")).get("SystemTime")
         )  # its clock: ours may be off, and it waits for `until`
         if now is None:
-            return False
+            return None
         params = {"since": "0", "until": f"{now.timestamp():.6f}"}
         with anyio.move_on_after(READ_DEADLINE_S):
             async with api.stream("GET", "events", params) as stream:
                 raw = b"".join([piece async for piece in stream])
     except Refused:
-        return False
+        return None
     if raw is None:
-        return False
+        return None
     events = [json.loads(line) for line in raw.splitlines() if line.strip()]
     if len(events) >= EVENTS_KEPT // 2:
-        return False  # it may have forgotten
-    return not any(each.get("Action") == "create" and each["Actor"]["ID"] == container_id for each in events)
+        return None  # it may have forgotten
+    return frozenset(str(each["Actor"]["ID"]) for each in events if each.get("Action") == "create")
 
 
 class DaemonLifetime:
@@ -60,7 +70,9 @@ class DaemonLifetime:
         self._bridge: str | None = None
 
     async def unbroken(self) -> bool:
-        """True where nothing that ended since the last look was ended by the daemon; so at the first look.
+        """True where nothing that ended since the last look was ended by the daemon.
+
+        So at the first look, which has none before it: of what ended earlier `looking_back` tells.
 
         Raises:
             DriverUnavailable: it cannot be reached.

@@ -12,6 +12,7 @@ from typing import Any
 from wavepool import labels
 from wavepool.drivers.base import Handle, Phase, Scope
 from wavepool.drivers.docker.kernel_log import Tally
+from wavepool.drivers.docker.unwatched import Unwatched
 from wavepool.drivers.docker.verdict import Witnessed
 from wavepool.model import AttemptId
 
@@ -74,6 +75,7 @@ class Sighting:
         in_gap: it had not ended when a daemon that ends its containers was lost, and was not seen running since.
         unlisted: a listing left it out, and nobody has looked yet whether it is gone.
         daemon_began: when the daemon was started that told of it after a gap, or in a first listing.
+        unwatched: set where it had ended in the first listing, and was started under an earlier daemon.
     """
 
     handle: Handle
@@ -94,6 +96,7 @@ class Sighting:
     in_gap: bool = False
     unlisted: bool = False
     daemon_began: datetime | None = None
+    unwatched: Unwatched | None = None
 
     def apply(self, action: str, attributes: Mapping[str, str], at: datetime) -> bool:
         """Take in an event; True where it may have changed the state."""
@@ -131,6 +134,7 @@ class Sighting:
             stopped_by_us=own.stopped(self.handle.id),
             daemon_was_away=self.in_gap,
             daemon_began=self.daemon_began,
+            unwatched=self.unwatched,
         )
 
     def note_kernel(self, tally: Tally | None) -> None:

@@ -13,14 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from wavepool.drivers.docker.trouble import find_trouble, is_wreck
+from wavepool.drivers.docker.unwatched import DAEMON_AWAY, Unwatched
 from wavepool.model import Ending, Evidence, VerdictKind
 
 KILLED = 128 + signal.SIGKILL
 TERMINATED = 128 + signal.SIGTERM
 UNKNOWN_CODE = 255
 """The engine's own where it could not learn the exit code."""
-DAEMON_AWAY = timedelta(minutes=2)
-"""Between the end of what a stopping daemon ends and its next start."""
 OOM_TO_DEATH = timedelta(seconds=1)
 """An OOM kill of the main process is followed by its death at once; measured 30 ms on API 1.41."""
 
@@ -59,6 +58,7 @@ class Witnessed:
         stopped_by_us: we asked the engine to stop or kill it.
         daemon_was_away: it ended in a gap, by a daemon that may have ended it.
         daemon_began: when a daemon was started that may have ended it; None where it was seen all along.
+        unwatched: the gap in which an earlier daemon may have ended it, before anyone watched; None: there is none.
     """
 
     complete: bool = False
@@ -70,6 +70,7 @@ class Witnessed:
     stopped_by_us: bool = False
     daemon_was_away: bool = False
     daemon_began: datetime | None = None
+    unwatched: Unwatched | None = None
 
 
 def ending(final: Final, seen: Witnessed) -> Ending | None:
@@ -83,6 +84,12 @@ def ending(final: Final, seen: Witnessed) -> Ending | None:
     if seen.daemon_was_away and not seen.stopped_by_us:
         return lost(
             "it ended while the Docker daemon was restarted, which ends what runs: that it had completed is not proven",
+            final,
+        )
+    if seen.unwatched is not None and not seen.stopped_by_us and not seen.unwatched.ended_by_itself(final.finished_at):
+        return lost(
+            "it ended while nobody watched it, and the Docker daemon was restarted since, which ends what runs: "
+            "that it had completed is not proven",
             final,
         )
     if final.exit_code == 0:

@@ -24,6 +24,7 @@ from wavepool.drivers.docker.births import YOUNG_S, Births
 from wavepool.drivers.docker.containers import list_containers
 from wavepool.drivers.docker.kernel_log import KernelLog
 from wavepool.drivers.docker.lifetime import DaemonLifetime
+from wavepool.drivers.docker.looking_back import look_back
 from wavepool.drivers.docker.reconciling import EVERY_S, Reconciler
 from wavepool.drivers.docker.sightings import (
     OwnActs,
@@ -118,6 +119,7 @@ class Watcher:
         self._since = time.time() - REPLAY_S
         self._births = Births(self._note_oom)
         self._listed = False
+        self._ever_listed = False
         self._lifetime = DaemonLifetime(api)
         self._unproven = False
         self._reconciler = Reconciler(api, scope, self._known, self._note_changed, every_s=reconcile_s)
@@ -251,7 +253,7 @@ class Watcher:
     async def _list_then_tell(self, group: TaskGroup, cut: list[Exception]) -> None:
         present = await self._list(group, cut)
         await self._out.send(Synced(present=present))
-        self._listed = True
+        self._listed = self._ever_listed = True
         for _ in range(TELLERS):
             group.start_soon(self._until_cut, group, cut, self._tell_changes)
         group.start_soon(self._until_cut, group, cut, self._reconciler.run)
@@ -259,10 +261,13 @@ class Watcher:
     async def _list(self, group: TaskGroup, cut: list[Exception]) -> frozenset[Any]:
         """Tell the state of each container that is there, and GONE for each that was and is not."""
         found: list[Sighting] = []
-        for summary in await list_containers(self._api, self._scope):
+        summaries = await list_containers(self._api, self._scope)
+        gaps = {} if self._ever_listed else await look_back(self._api, self._scope, summaries, self._lifetime.began)
+        for summary in summaries:
             sighting = self._known.get(summary["Id"]) or self._sight_listed(summary)
             if sighting is not None:
                 self._known[summary["Id"]] = sighting
+                sighting.unwatched = gaps.get(summary["Id"], sighting.unwatched)
                 found.append(sighting)
         ids = {sighting.handle.id for sighting in found}
         self._mark_absent(ids)
