@@ -28,11 +28,12 @@ from wavepool.cli import (
     spawn,
     stack,
 )
+from wavepool.cli.pipes import Verbs, open_missing_streams
 from wavepool.errors import WavepoolError, first_of_ours
-from wavepool.listeners.lines import swallow_rest
 
 app = typer.Typer(
     name="wavepool",
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -78,6 +79,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the `wavepool` command: errors become one message on stderr and an exit code."""
+    open_missing_streams()
     _raise_descriptor_limit()
     try:
         app()
@@ -100,9 +102,6 @@ def _report(error: BaseException) -> int:
     if isinstance(cause, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
-    if isinstance(cause, BrokenPipeError):
-        swallow_rest(sys.stdout)
-        return 1  # who read our output has gone
     if isinstance(cause, WavepoolError):
         sys.stderr.write("\n".join((f"error: {cause}", *getattr(cause, "__notes__", ()))) + "\n")
         return cause.exit_code

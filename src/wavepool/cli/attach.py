@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,6 +12,7 @@ import typer
 from wavepool.cli import options
 from wavepool.cli.delivery import ticking
 from wavepool.cli.output import check_output, write_json
+from wavepool.cli.pipes import CLOSED_PIPE, STDERR, STDOUT, until_gone
 from wavepool.cli.screen import Screen, open_screen
 from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import INTERRUPTED, until_interrupted
@@ -44,19 +45,22 @@ def attach(
 ) -> None:
     """Show RUN, which another process works on, from its first fact to its end; ends with its result and exit code.
 
-    Ctrl-C detaches, and the run goes on. Of a run that has ended the result is told.
+    Ctrl-C detaches, and the run goes on; so does a reader that goes away. Of a run that has ended the result is told.
     """
     settings = settings_of(state_dir=state_dir, poll_interval=poll_interval)
     check_output(output)
     files = find_run(StateDir(settings.state_dir), run_id).files
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
-        watching = _Watching(files, screen)
+        shown = (STDOUT,) if json_lines else (STDOUT, STDERR)
+        watching = _Watching(files, screen, readers=() if output is not None else shown)
         if anyio.run(until_interrupted, watching.to_the_end):
             screen.notice(
                 f"detached: run {files.id} goes on. `wavepool attach {files.id}` shows it again, "
                 f"`wavepool cancel {files.id}` ends it."
             )
             raise typer.Exit(INTERRUPTED)
+        if watching.left:
+            raise typer.Exit(CLOSED_PIPE)
         result = watching.result
         if output is not None:
             write_json(output, result)
@@ -66,10 +70,17 @@ def attach(
 
 
 class _Watching:
-    """One look at a run, over as many connections as it takes."""
+    """One look at a run, over as many connections as it takes.
 
-    def __init__(self, files: RunDir, screen: Screen) -> None:
+    Attributes:
+        result: the run's, at its end.
+        left: all `readers`, descriptors of those it is shown to, went away before that; none are never looked at.
+    """
+
+    def __init__(self, files: RunDir, screen: Screen, *, readers: Sequence[int]) -> None:
         self.result: Mapping[str, Any] = {}
+        self.left = False
+        self._readers = readers
         self._files = files
         self._screen = screen
         self._since = 0
@@ -82,11 +93,19 @@ class _Watching:
         """
         async with anyio.create_task_group() as group:
             group.start_soon(ticking, self._screen)
+            if self._readers:
+                group.start_soon(self._leave, group.cancel_scope)
             try:
                 self.result = await self._followed()
             except NobodyHolds:
                 self.result = await self._from_journal()
             group.cancel_scope.cancel()
+
+    async def _leave(self, scope: anyio.CancelScope) -> None:
+        """End the look when nobody sees it any more, also while there is nothing to show."""
+        await until_gone(*self._readers)
+        self.left = True
+        scope.cancel()
 
     async def _followed(self) -> Mapping[str, Any]:
         cuts = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -14,12 +15,13 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.output import progress_line
+from wavepool.cli.pipes import STDOUT, until_gone
 from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import INTERRUPTED
 from wavepool.drivers.base import Driver
 from wavepool.engine.history.output import LiveChronicle, OutputTeller
 from wavepool.engine.history.runs import find_run
-from wavepool.errors import InputError, SettingError
+from wavepool.errors import InputError, SettingError, first_of_ours
 from wavepool.listeners.lines import swallow_rest
 from wavepool.statedir import StateDir
 from wavepool.units import parse_duration
@@ -55,9 +57,25 @@ def logs(
     )
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # it only reads: there is nothing to be ended well
     try:
-        anyio.run(teller.follow if follow else teller.tell, attempt)
+        anyio.run(_while_read, teller.follow if follow else teller.tell, attempt)
     except* BrokenPipeError:  # whoever read it had enough
         swallow_rest(sys.stdout)
+
+
+async def _while_read(tell: Callable[[int | None], Awaitable[None]], attempt: int | None) -> None:
+    """Tell it, as long as somebody reads it: one that has gone ends it also while the task is silent."""
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_end_with_reader, group.cancel_scope)
+            await tell(attempt)
+            group.cancel_scope.cancel()
+    except BaseExceptionGroup as errors:
+        raise first_of_ours(errors) from errors
+
+
+async def _end_with_reader(scope: anyio.CancelScope) -> None:
+    await until_gone(STDOUT)
+    scope.cancel()
 
 
 def parse_since(text: str, now: datetime) -> datetime:
@@ -84,4 +102,4 @@ def _driver(name: str, place: StateDir) -> AbstractAsyncContextManager[Driver]:
 def _write(data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(1, view) :]
+        view = view[os.write(STDOUT, view) :]

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
 import anyio
+import rich.console
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from wavepool.cli import options
@@ -155,9 +155,16 @@ async def _perform(reaper: Reaper, recovery: Recovery, *, adopts: bool) -> bool:
 # -- for people --
 
 
+class _Console(rich.console.Console):
+    """Rich ends the process with exit code 1 when nobody reads any more, which here would mean that something stays."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _print(report: RecoveryReport) -> None:
     """Lines that are never broken, as a column of causes in the width of a terminal is a column of single words."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = _Console(soft_wrap=True, highlight=False)
     for run in report.recovery.runs:
         console.print(Text(f"run {printable(run.run.id)}: {printable(run.why)}", style="bold"))
         _print_findings(console, report, run.findings, run.why)
@@ -167,7 +174,7 @@ def _print(report: RecoveryReport) -> None:
     console.print(Text(report.summary() + "."))
 
 
-def _print_findings(console: Console, report: RecoveryReport, findings: Sequence[Finding], known: str) -> None:
+def _print_findings(console: _Console, report: RecoveryReport, findings: Sequence[Finding], known: str) -> None:
     """What is there, and what is done about it; of its cause what the `known` one of the whole run does not say."""
     cells = [(each.what, printable(each.name), _state(report, each)) for each in findings]
     widths = [max(len(row[column]) for row in cells) for column in range(3)]

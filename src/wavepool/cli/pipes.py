@@ -1,0 +1,64 @@
+"""Whoever reads what a command writes: gone in the middle, or never there."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import Any
+
+import anyio
+import typer
+from typer.core import TyperGroup
+
+from wavepool.listeners.lines import swallow_rest
+
+CLOSED_PIPE = 141
+"""What a shell says of a command that SIGPIPE ended (128 + 13), so that it is taken for no outcome of ours."""
+
+STDOUT, STDERR = 1, 2
+
+
+class Verbs(TyperGroup):
+    """All verbs. One whose reader has gone ends without a word, with `CLOSED_PIPE`, unless it has a code of its own."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """The verb that was asked for, and all that it said flushed. Raises what the verb raises, or Exit."""
+        try:
+            try:
+                result = super().invoke(ctx)
+            except typer.Exit:
+                sys.stdout.flush()
+                raise
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            swallow_rest(sys.stdout)
+            raise typer.Exit(CLOSED_PIPE) from error
+        return result
+
+
+async def until_gone(*descriptors: int) -> None:
+    """Return as soon as nobody reads any of these any more; never where one leads to a file or to nowhere.
+
+    A pipe, a socket or a terminal is told of at once, also while nothing is written into it.
+    """
+    for descriptor in descriptors:
+        with select.epoll() as watch:
+            try:
+                watch.register(descriptor, 0)  # errors and hang-ups alone, which are told unasked
+            except OSError:  # a file, which never hangs up
+                await anyio.sleep_forever()
+            await anyio.wait_readable(watch.fileno())
+
+
+def open_missing_streams() -> None:
+    """Lead nowhere what the caller has closed (``>&-``): else a journal may become what is written to as stdout."""
+    for descriptor, flags in ((0, os.O_RDONLY), (STDOUT, os.O_WRONLY), (STDERR, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            nowhere = os.open(os.devnull, flags)  # the lowest that is free: this one
+            os.set_inheritable(nowhere, True)
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115  open to the end
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  open to the end
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115  open to the end
