@@ -63,3 +63,23 @@ def test_a_reader_that_has_gone_is_no_failure_of_the_run(words: list[str], strea
     gone.close()
     process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0
+
+
+def test_a_refusal_of_a_run_that_exists_is_not_lost_below_its_history(words: list[str], tmp_path: Path) -> None:
+    assert ran([*words, "--run-id", "before"]).returncode == 0
+    other = tmp_path / "other.json"
+    other.write_text((tmp_path / "plan.json").read_text().replace('"a"', '"b"'))
+    place = ["--state-dir", str(tmp_path / "state")]
+    for refused, told in (
+        ([words[0], "run", str(other), *words[3:], "--run-id", "before"], "error: --run-id: got 'before', expected"),
+        ([words[0], "retry", "before", "aa", *place], "Did you mean 'a'? There are 'a'."),
+        ([words[0], "retry", "before", "a", *place], "a task that did not succeed; this one did"),
+    ):
+        done = ran(refused)
+        assert done.returncode == 2
+        assert told in done.stderr
+        assert done.stderr.startswith("error: ")
+        assert done.stdout == ""
+    again = ran([words[0], "resume", "before", *place])
+    assert again.returncode == 0
+    assert "run before opened" in again.stderr

@@ -7,8 +7,14 @@ from difflib import get_close_matches
 
 from wavepool.core.reopening import failed_tasks, waiting_for
 from wavepool.core.state import RunState, TaskState, TaskStatus
-from wavepool.errors import SettingError
+from wavepool.errors import SettingError, shorten
 from wavepool.model import VerdictKind
+
+NAMED = 8
+"""Tasks that an error names at most."""
+
+LOOKED_AT = 10_000
+"""Tasks that are looked at for one that may be meant, which takes time for each."""
 
 
 def tasks_to_retry(state: RunState, named: Sequence[str]) -> tuple[str, ...] | None:
@@ -35,10 +41,17 @@ def _found(state: RunState, task_id: str) -> TaskState:
     entry = state.tasks.get(task_id)
     if entry is not None:
         return entry
-    near = get_close_matches(task_id, list(state.tasks)[:10_000], n=1)
     raise SettingError(
-        "TASK", task_id, f"a task of run {state.run.run_id}", advice=f"Did you mean {near[0]!r}?" if near else ""
+        "TASK", task_id, f"a task of run {state.run.run_id}", advice=_there_are(task_id, list(state.tasks))
     )
+
+
+def _there_are(text: str, known: list[str]) -> str:
+    """The tasks that there are, the nearest first: all that are near, and then others up to `NAMED`."""
+    near = get_close_matches(text, known[:LOOKED_AT], n=NAMED, cutoff=0.5)
+    some = [*near, *(task_id for task_id in known if task_id not in near)][:NAMED]
+    meant = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{meant}There are {', '.join(map(shorten, some))}{', …' if len(known) > len(some) else ''}."
 
 
 def _check(state: RunState, entry: TaskState, chosen: frozenset[str]) -> None:

@@ -83,6 +83,7 @@ class Session:
         cancelled: go on only to stop what still runs.
         secrets: name -> value.
         notice: gets sentences for a person.
+        accepted: called when nothing refuses the run any more, before anything is prepared.
         control: lets other processes look and cancel; None for none of that.
         held: called when this process can be looked at, before anything is prepared.
         signals: forward SIGINT and SIGTERM to the engine (main thread only).
@@ -102,6 +103,7 @@ class Session:
     listeners: Sequence[Listener] = ()
     pulling: PullProgress | None = None
     notice: Callable[[str], None] = lambda text: None
+    accepted: Callable[[], None] = lambda: None
     control: ControlServer | None = None
     held: Callable[[], None] = lambda: None
     signals: bool = False
@@ -115,6 +117,7 @@ class Session:
             InfrastructureError: the daemon, an image, a network or the journal; the run can be resumed.
         """
         begun = self._begin()
+        self.accepted()
         specs = self._specs(begun.state)
         engine = self._engine(begun.state, specs)
         interrupt = Interrupt(engine)

@@ -17,6 +17,7 @@ from wavepool.engine.replay import Replayed, take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.retrying import tasks_to_retry
 from wavepool.engine.session import Session
+from wavepool.engine.withheld import Withheld
 from wavepool.errors import DriverUnavailable, InputError, SettingError, WavepoolError, first_of_ours
 from wavepool.inputs import parse_run_id, read_secret
 from wavepool.journal.base import Journal
@@ -109,6 +110,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
             state_dir=state_dir,
             files=files,
             listeners=hooks.listeners,
+            accepted=held.withheld.release,
             pulling=hooks.pulling,
             notice=hooks.notice,
             control=ControlServer(files),
@@ -139,6 +141,7 @@ async def _go_on(
         except DriverUnavailable as error:
             if not over:
                 raise
+            held.withheld.release()
             hooks.notice(f"nobody looked whether anything is left of it: {error.message}")
             return RunReport.of(held.journal.replay())
         session = Session(
@@ -154,6 +157,7 @@ async def _go_on(
             state_dir=state_dir,
             files=files,
             listeners=hooks.listeners,
+            accepted=held.withheld.release,
             pulling=hooks.pulling,
             notice=hooks.notice,
             control=ControlServer(files),
@@ -165,17 +169,19 @@ async def _go_on(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
-    """A run that this process holds: its open journal, and what it held when it was opened."""
+    """A run that this process holds: its open journal, what that held when it was opened, and who is told of it."""
 
     journal: Journal
     replayed: Replayed | None
+    withheld: Withheld
 
 
 async def _hold(stack: AsyncExitStack, state_dir: StateDir, files: RunDir, listeners: Sequence[Listener]) -> _Held:
     """Take the run's lock, open its journal, and take up what that holds: its one pass before anything starts."""
     stack.enter_context(files.lock())
     journal = await stack.enter_async_context(SqliteJournal(files.journal, owner=state_dir.owner(), run_id=files.id))
-    return _Held(journal=journal, replayed=await take_up(journal, listeners))
+    withheld = Withheld(listeners)
+    return _Held(journal=journal, replayed=await take_up(journal, [withheld]), withheld=withheld)
 
 
 def known_run(state_dir: StateDir, run_id: str) -> RunDir:

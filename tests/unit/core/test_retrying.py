@@ -39,7 +39,8 @@ def test_those_that_are_named_once_each(run):
 @pytest.mark.parametrize(
     ("named", "words"),
     [
-        ("goof", "a task of run r\nDid you mean 'good'"),
+        ("goof", "a task of run r\nDid you mean 'good'? There are 'good', 'bad', 'worse', 'needs-bad', 'never'."),
+        ("x", "a task of run r\nThere are 'good', 'bad', 'worse', 'needs-bad', 'never'."),
         ("good", "a task that did not succeed; this one did"),
         ("needs-bad", "its dependency 'bad' did not succeed\nName 'bad' too"),
     ],
@@ -60,3 +61,10 @@ def test_nothing_where_nothing_failed(new_run, make_task):
     run = new_run([make_task("t")])
     run.ends("t")
     assert tasks_to_retry(run.state, ()) is None
+
+
+def test_of_many_tasks_the_nearest_are_named_first_and_not_all(new_run, make_task):
+    run = new_run([make_task(f"t{number}") for number in range(100)])
+    with pytest.raises(SettingError, match=r"There are 't99', .*, …\.") as caught:
+        tasks_to_retry(run.state, ("tt99",))
+    assert caught.value.advice.count(",") == 8
