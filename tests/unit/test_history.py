@@ -121,7 +121,7 @@ def test_an_outcome_stands_until_the_run_is_taken_up_again(state_dir: StateDir, 
     first, second = summaries(state_dir)
     assert first.standing == outcome.value
     assert first.standing is open_history(state_dir, "ended").standing()
-    assert first.took_s == 300
+    assert first.since_start_s == 300
     assert (first.resume is None) == (outcome in (Outcome.SUCCESS, Outcome.FAILED))
     assert second.standing is Standing.UNFINISHED is open_history(state_dir, "resumed").standing()
 

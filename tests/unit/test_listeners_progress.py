@@ -8,7 +8,7 @@ import pytest
 
 from wavepool.core.decide import apply, open_run
 from wavepool.core.events import Now
-from wavepool.core.facts import Outcome, RunOpened, RunResumed
+from wavepool.core.facts import AttemptExited, Outcome, RunOpened, RunResumed, StartIntended
 from wavepool.listeners.figures import Figures
 from wavepool.listeners.progress import Progress
 from wavepool.model import Limits, Node, Resources, Rules, Schedule, Task, VerdictKind, Wave
@@ -80,23 +80,37 @@ def test_time_left_needs_three_finished_attempts_and_then_comes_near() -> None:
     assert progress.time_left_s(Now(end_s, datetime.now(UTC))) is None
 
 
-def test_the_time_in_which_nobody_was_at_the_run_is_not_counted() -> None:
-    seen = 0
+def test_no_time_left_is_told_below_one_second() -> None:
+    run = plain_run(41, parallelism=4, troubles=Troubles(duration_s=3.0, latency_s=0.0))
+    progress, told = Progress(), []
+    for stamped in run.journal:
+        progress.take(stamped)
+        told.append(progress.time_left_s(Now(stamped.boot_s, stamped.utc)))
+    assert any(left_s is not None for left_s in told)
+    assert all(left_s is None or left_s >= 1.0 for left_s in told)
+    assert told[-12:] == [None] * 12
+
+
+def test_the_time_in_which_nothing_of_the_run_ran_is_not_counted() -> None:
+    seen = idle = 0
     for seed in range(400):
         run = Simulation(random_scenario(seed)).run()
         if not any(isinstance(stamped.fact, RunResumed) for stamped in run.journal):
             continue
         seen += 1
-        progress = Progress()
+        progress, live = Progress(), 0
         for stamped in run.journal:
+            live += isinstance(stamped.fact, StartIntended) - isinstance(stamped.fact, AttemptExited)
             before_s = progress.elapsed_s(Now(-1e9, stamped.utc))
             progress.take(stamped)
             after_s = progress.elapsed_s(Now(-1e9, stamped.utc))
             assert after_s >= before_s - 1e-6
-            if isinstance(stamped.fact, RunResumed):
+            if isinstance(stamped.fact, RunResumed) and not live:
+                idle += 1
                 assert after_s == pytest.approx(before_s)
         assert progress.elapsed_s(Now(-1e9, run.journal[-1].utc)) <= run.virtual_s + 1e-3
     assert seen > 20
+    assert idle > 5
 
 
 def test_remembers_the_latest_that_did_not_succeed_and_why() -> None:

@@ -16,8 +16,8 @@ from wavepool.engine.history.runs import RunHistory, RunSummary, Standing, summa
 from wavepool.engine.report import stamp
 from wavepool.errors import SettingError
 from wavepool.listeners.wording import stamp as short_stamp
+from wavepool.listeners.wording import took
 from wavepool.statedir import StateDir
-from wavepool.units import format_duration
 
 HEADINGS = ("run", "state", "started", "took", "tasks", "failed", "size", "driver", "what next")
 
@@ -58,7 +58,8 @@ def summary_json(summary: RunSummary) -> dict[str, Any]:
         "state": summary.standing.value,
         "started_at": stamp(summary.started_at),
         "ended_at": stamp(summary.ended_at),
-        "duration_s": summary.took_s,
+        "duration_s": None if summary.took_s is None else round(summary.took_s, 3),
+        "since_start_s": summary.since_start_s,
         "tasks": {"total": summary.total, "done": summary.done, "failed": summary.failed},
         "driver": summary.driver,
         "size_bytes": summary.size_bytes,
@@ -73,7 +74,7 @@ def _row(summary: RunSummary, place: StateDir) -> tuple[str, ...]:
         summary.run_id,
         summary.standing.value,
         "-" if started is None else short_stamp(started),
-        "-" if took_s is None else format_duration(took_s),
+        "-" if took_s is None else took(took_s),
         f"{summary.done}/{summary.total}" if summary.driver else "-",
         str(summary.failed) if summary.driver else "-",
         disk_size(summary.size_bytes),

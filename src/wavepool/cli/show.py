@@ -17,7 +17,7 @@ from wavepool.engine.history.chronicle import AttemptStory, Chronicle, TaskStory
 from wavepool.engine.history.runs import RunHistory, RunSummary, find_run, summary_of
 from wavepool.engine.report import RunReport
 from wavepool.errors import InfrastructureError, InputError
-from wavepool.listeners.wording import count, stamp
+from wavepool.listeners.wording import count, stamp, took
 from wavepool.statedir import StateDir
 from wavepool.units import format_duration, format_size
 
@@ -112,7 +112,7 @@ def _headline(summary: RunSummary, result: Mapping[str, Any]) -> str:
     if summary.started_at is not None:
         parts.append(f"began {stamp(summary.started_at)}")
     if summary.took_s is not None:
-        parts.append(f"took {format_duration(summary.took_s)}" if summary.standing.is_over else "")
+        parts.append(f"took {took(summary.took_s, summary.since_start_s)}" if summary.standing.is_over else "")
     if summary.driver:
         parts += [summary.driver, str(result["schedule"])]
         parts.append(f"{summary.done} of {summary.total} tasks done, {summary.failed} failed")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wavepool.listeners.wording import printable
+from wavepool.listeners.wording import count, printable, took
 from wavepool.units import format_duration
 
 SHOWN = 20
@@ -68,8 +68,8 @@ def _closing(result: Mapping[str, Any]) -> Text:
     good = result["status"] == "success"
     text = Text(f"{result['status']}: ", style="bold green" if good else "bold red")
     text.append(
-        f"{metrics.get('success', 0)} of {metrics.get('total', 0)} tasks succeeded "
-        f"in {format_duration(result['duration_s'] or 0)} ({result['execution_mode']}), run {result['run_id']}",
+        f"{metrics.get('success', 0)} of {count(metrics.get('total', 0), 'task')} succeeded in "
+        f"{took(result['duration_s'], result['since_start_s'])} ({result['execution_mode']}), run {result['run_id']}",
         style="default",
     )
     return text

@@ -13,6 +13,7 @@ from typing import Any
 from wavepool.core import facts
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.core.softlimits import measured
+from wavepool.engine.worktime import WorkTime
 from wavepool.model import Evidence, Task, VerdictKind
 from wavepool.units import format_size, human_size
 
@@ -43,6 +44,7 @@ class RunReport:
         self._ended_at: datetime | None = None
         self._last_at: datetime | None = None
         self._stopped: facts.RunStopped | None = None
+        self._work = WorkTime()
 
     @classmethod
     def of(cls, stamped: Iterable[Stamped]) -> RunReport:
@@ -55,17 +57,14 @@ class RunReport:
     def take(self, stamped: Stamped) -> None:
         """Take in one more fact."""
         self._last_at = stamped.utc
+        self._work.take(stamped)
         match stamped.fact:
             case facts.RunOpened() as fact:
                 self._run = fact
             case facts.TasksAdded() as fact:
                 self._add(fact)
-            case facts.WaveOpened() as fact:
-                self._waves[fact.wave].opened_at = fact.at
             case facts.WaveTimedOut() as fact:
                 self._waves[fact.wave].timed_out = True
-            case facts.WaveSettled() as fact:
-                self._waves[fact.wave].settled_at = fact.at
             case facts.AttemptStarted() as fact:
                 task = self._tasks[fact.attempt.task_id]
                 task.container_id, task.container_name = fact.handle.id, fact.handle.name
@@ -113,7 +112,7 @@ class RunReport:
         members: dict[int, list[_TaskReport]] = {number: [] for number in self._waves}
         for task in self._tasks.values():
             members[task.task.wave].append(task)
-        return [wave.result(members[number], self._last_at) for number, wave in self._waves.items()]
+        return [wave.result(members[number], self._work.wave_s(number)) for number, wave in self._waves.items()]
 
     def result(self) -> dict[str, Any]:
         """The JSON object of the results file."""
@@ -133,7 +132,8 @@ class RunReport:
             "budget": {node.name: human_size(node.capacity.memory_bytes) for node in run.rules.nodes},
             "started_at": stamp(run.at),
             "completed_at": stamp(self._ended_at),
-            "duration_s": _seconds(run.at, self._ended_at or self._last_at),
+            "duration_s": round(self._work.seconds, 3),
+            "since_start_s": _seconds(run.at, self._ended_at or self._last_at),
             "metrics": _sum_metrics(waves),
             "waves": waves,
             "left_behind": self.left_behind,
@@ -159,20 +159,18 @@ class RunReport:
 
 
 class _WaveReport:
-    __slots__ = ("number", "opened_at", "settled_at", "timed_out")
+    __slots__ = ("number", "timed_out")
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.opened_at: datetime | None = None
-        self.settled_at: datetime | None = None
         self.timed_out = False
 
-    def result(self, tasks: list[_TaskReport], now: datetime | None) -> dict[str, Any]:
+    def result(self, tasks: list[_TaskReport], worked_s: float | None) -> dict[str, Any]:
         metrics = _metrics(tasks)
         return {
             "wave_number": self.number,
-            "monitoring_duration": round(_seconds(self.opened_at, self.settled_at or now) or 0),
-            "duration_s": _seconds(self.opened_at, self.settled_at or now),
+            "monitoring_duration": round(worked_s or 0),
+            "duration_s": None if worked_s is None else round(worked_s, 3),
             "completion_status": "timeout" if self.timed_out or metrics["timeout"] else "complete",
             "containers": [task.entry() for task in tasks],
             "metrics": metrics,

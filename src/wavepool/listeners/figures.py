@@ -52,9 +52,13 @@ class Figures:
 
 
 class WaveProgress(Figures):
-    """One wave: its figures, and where it stands. `rounds` counts the times that it reached its timeout."""
+    """One wave: its figures, and where it stands.
 
-    __slots__ = ("number", "opened_at", "rounds", "settled_at")
+    `rounds` counts the times that it reached its timeout; `duration_s` is how long it was worked on until it was last
+    settled, None before.
+    """
+
+    __slots__ = ("duration_s", "number", "opened_at", "rounds", "settled_at")
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -62,6 +66,7 @@ class WaveProgress(Figures):
         self.opened_at: datetime | None = None
         self.settled_at: datetime | None = None
         self.rounds = 0
+        self.duration_s: float | None = None
 
     @property
     def state(self) -> str:
@@ -69,10 +74,3 @@ class WaveProgress(Figures):
         if self.settled_at is not None:
             return "settled"
         return "open" if self.opened_at is not None else "waiting"
-
-    @property
-    def duration_s(self) -> float | None:
-        """From its opening until it was settled, None before."""
-        if self.opened_at is None or self.settled_at is None:
-            return None
-        return (self.settled_at - self.opened_at).total_seconds()

@@ -186,7 +186,7 @@ def _window(progress: Progress, rows: int) -> tuple[list[WaveProgress], int, int
 def _wave_row(wave: WaveProgress) -> list[RenderableType]:
     style = {"open": "bold", "settled": "", "waiting": "dim"}[wave.state]
     state = wave.state
-    if wave.duration_s is not None:
+    if wave.settled_at is not None and wave.duration_s is not None:
         state = f"{state} in {format_duration(wave.duration_s)}"
     if wave.rounds:
         state += ", timed out"

@@ -15,7 +15,7 @@ from wavepool.engine.listener import Listener
 from wavepool.listeners.figures import WaveProgress
 from wavepool.listeners.lines import LineWriter
 from wavepool.listeners.progress import Progress
-from wavepool.listeners.wording import count, printable, stamp
+from wavepool.listeners.wording import count, printable, stamp, took
 from wavepool.model import StopReason, VerdictKind
 from wavepool.units import format_duration, human_size
 
@@ -149,7 +149,7 @@ class PlainListener(Listener):
                 again = "it has another round" if fact.deadline_s is not None else "what has not started is skipped"
                 yield f"wave {fact.wave} reached its timeout: what runs is stopped, {again}"
             case facts.WaveSettled() as fact:
-                yield _settled(self.progress.waves[fact.wave])
+                yield _settled(self.progress.waves[fact.wave], resumed=self.progress.work.sessions > 1)
             case facts.RunStopped() as fact:
                 yield f"nothing new starts: {printable(fact.cause)}"
             case facts.RunInterrupted(force=True):
@@ -157,10 +157,13 @@ class PlainListener(Listener):
             case facts.RunInterrupted():
                 yield "interrupted: nothing new starts, what runs is waited for; interrupt again to stop it"
             case facts.RunFinished() as fact:
-                took = format_duration(self.progress.elapsed_s(self._clock.now()))
-                yield f"run finished after {took}: {fact.outcome.value}. {self.progress.totals.line()}"
+                yield f"run finished after {self._took(fact)}: {fact.outcome.value}. {self.progress.totals.line()}"
             case _:
                 pass
+
+    def _took(self, fact: facts.RunFinished) -> str:
+        run = self.progress.run
+        return took(self.progress.work.seconds, None if run is None else (fact.at - run.at).total_seconds())
 
     def _verdict(self, fact: facts.AttemptSettled) -> str:
         parts = [f"task {_named(fact.attempt.task_id)}: attempt {fact.attempt.number} {fact.verdict.kind.value}"]
@@ -197,8 +200,8 @@ def _opening(fact: facts.RunOpened) -> str:
     )
 
 
-def _settled(wave: WaveProgress) -> str:
-    took = format_duration(wave.duration_s or 0.0)
+def _settled(wave: WaveProgress, *, resumed: bool) -> str:
+    after = format_duration(wave.duration_s or 0.0) + (" of work" if resumed else "")
     counts = f"{wave.success} of {count(wave.total, 'task')} succeeded"
     rest = {
         "failed": wave.failed - wave.skipped - wave.cancelled,
@@ -208,4 +211,4 @@ def _settled(wave: WaveProgress) -> str:
         "retried": wave.retries,
     }
     more = "".join(f", {number} {word}" for word, number in rest.items() if number)
-    return f"wave {wave.number} settled after {took}: {counts}{more}"
+    return f"wave {wave.number} settled after {after}: {counts}{more}"

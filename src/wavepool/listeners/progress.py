@@ -11,6 +11,7 @@ from typing import NamedTuple
 from wavepool.core import facts
 from wavepool.core.events import Now
 from wavepool.core.facts import Outcome, Stamped
+from wavepool.engine.worktime import WorkTime
 from wavepool.listeners.figures import Figures, WaveProgress
 from wavepool.model import AttemptId, Finding, LogRecord, VerdictKind
 
@@ -19,6 +20,9 @@ RECENT = 16
 
 ESTIMATE_FROM = 3
 """Finished attempts before a time left is told."""
+
+LEFT_MIN_S = 1.0
+"""A time left below this is not told: it says nothing that the next line does not."""
 
 
 class Active(NamedTuple):
@@ -44,10 +48,10 @@ class Ended:
 class Progress:
     """Folds facts into figures.
 
-    Its clock counts the seconds in which some process was at the run: the boot clock, without the gap before each
-    resume.
+    Its clock is that of `WorkTime`: it stands still while no process is at the run and nothing of it runs.
 
     Attributes:
+        work: how long the run and its waves were worked on.
         run: the first fact, None before it came.
         totals, waves: figures of the run, and of each wave by number in the plan's order.
         open: numbers of the waves that are open, in the order of their opening.
@@ -81,8 +85,7 @@ class Progress:
         self._active: dict[AttemptId, Active] = {}
         self._known: set[AttemptId] = set()
         """Active ones whose start is known."""
-        self._offset_s: float | None = None
-        self._clock_s = 0.0
+        self.work = WorkTime()
         self._first_start_s: float | None = None
         self._since_sum_s = 0.0
         self._finished = 0
@@ -96,9 +99,7 @@ class Progress:
     def take(self, stamped: Stamped) -> None:
         """Take in one more fact."""
         fact = stamped.fact
-        if self._offset_s is None or isinstance(fact, facts.RunResumed | facts.RunReopened):
-            self._offset_s = self._clock_s - stamped.boot_s
-        self._clock_s = max(self._clock_s, stamped.boot_s + self._offset_s)
+        self.work.take(stamped)
         match fact:
             case facts.StartIntended():
                 self._start(fact)
@@ -123,12 +124,10 @@ class Progress:
 
     def elapsed_s(self, now: Now) -> float:
         """Seconds on this clock; of a finished run, until its end."""
-        if self.outcome is not None or self._offset_s is None:
-            return self._clock_s
-        return max(self._clock_s, now.boot_s + self._offset_s)
+        return self.work.seconds if self.outcome is not None else self.work.at(now.boot_s)
 
     def time_left_s(self, now: Now) -> float | None:
-        """An estimate of the seconds until all tasks are ended; None until enough is known, and at the end.
+        """An estimate of the seconds until all tasks are ended; None until enough is known, and below `LEFT_MIN_S`.
 
         Mean duration of finished attempts x tasks that are pending, plus what active attempts lack of that mean, all
         divided by the mean number of attempts that were active at once since the first one. Retries to come are not
@@ -144,7 +143,8 @@ class Progress:
             return None
         concurrency = (self._finished_s + active_s) / span_s
         work_s = self.totals.pending * mean_s + max(0.0, len(self._active) * mean_s - active_s)
-        return work_s / concurrency
+        left_s = work_s / concurrency
+        return left_s if left_s >= LEFT_MIN_S else None
 
     # -- of the run and its waves --
 
@@ -162,6 +162,7 @@ class Progress:
                 self.waves[fact.wave].rounds += 1
             case facts.WaveSettled() as fact:
                 self.waves[fact.wave].settled_at = fact.at
+                self.waves[fact.wave].duration_s = self.work.wave_s(fact.wave)
                 self.open.pop(fact.wave, None)
             case facts.RunStopped() as fact:
                 if self.stopped is None:
@@ -228,10 +229,10 @@ class Progress:
             figures.pending -= 1
             figures.starting += 1
         self.held_bytes += fact.held.memory_bytes
-        self._active[fact.attempt] = Active(wave, fact.held.memory_bytes, self._clock_s)
-        self._since_sum_s += self._clock_s
+        self._active[fact.attempt] = Active(wave, fact.held.memory_bytes, self.work.seconds)
+        self._since_sum_s += self.work.seconds
         if self._first_start_s is None:
-            self._first_start_s = self._clock_s
+            self._first_start_s = self.work.seconds
 
     def _started(self, attempt: AttemptId) -> None:
         if attempt not in self._known:
@@ -249,7 +250,7 @@ class Progress:
         self.held_bytes -= active.held_bytes
         self._since_sum_s -= active.since_s
         self._finished += 1
-        self._finished_s += self._clock_s - active.since_s
+        self._finished_s += self.work.seconds - active.since_s
 
     def _settled(self, fact: facts.AttemptSettled, at: datetime) -> None:
         task_id, verdict = fact.attempt.task_id, fact.verdict

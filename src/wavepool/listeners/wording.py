@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from wavepool.units import format_duration
+
+GAP_MIN_S = 1.0
+"""A shorter time in which nothing of the run ran is not told."""
+
 
 def printable(text: str, limit: int | None = None) -> str:
     """`text` on one line, with control, bidi and other unprintable characters as escapes.
@@ -21,6 +26,14 @@ def printable(text: str, limit: int | None = None) -> str:
 def stamp(at: datetime) -> str:
     """ISO 8601 in UTC, to the second: ``2025-11-14T10:30:45Z``."""
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def took(worked_s: float, since_start_s: float | None = None) -> str:
+    """How long a run took: ``6.0s``; where nothing of it ran in between, ``5.8s of work, 51s since its start``."""
+    worked = format_duration(round(worked_s, 3))  # as results have it: rounded twice, 2.3496 would differ from 2.35
+    if since_start_s is None or since_start_s - worked_s < GAP_MIN_S:
+        return worked
+    return f"{worked} of work, {format_duration(since_start_s)} since its start"
 
 
 def count(number: int, noun: str) -> str:

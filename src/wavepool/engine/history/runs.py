@@ -21,6 +21,7 @@ from enum import StrEnum
 from wavepool.core import facts
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.engine.report import RunReport
+from wavepool.engine.worktime import WorkTime
 from wavepool.errors import InfrastructureError, InputError, JournalError, shorten
 from wavepool.journal.reading import JournalReader
 from wavepool.statedir import SPAWN_RECORD, RunDir, StateDir, size_of
@@ -202,6 +203,7 @@ class RunSummary:
         driver: its name; empty where unknown.
         size_bytes: of all files in its directory, as they are allocated on the disk.
         problem: why the journal cannot be read.
+        took_s: how long it was worked on (`WorkTime`), until its end or the last fact so far.
     """
 
     run_id: str
@@ -214,10 +216,11 @@ class RunSummary:
     driver: str = ""
     size_bytes: int = 0
     problem: str | None = None
+    took_s: float | None = None
 
     @property
-    def took_s(self) -> float | None:
-        """From the start to the end, or to the last fact so far."""
+    def since_start_s(self) -> float | None:
+        """From the start to the end, or to the last fact so far, with the times in which nothing of it ran."""
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at).total_seconds()
@@ -259,6 +262,7 @@ def summary_of(history: RunHistory) -> RunSummary:
         failed=count.done - count.succeeded,
         driver="" if count.opened is None else count.opened.driver,
         size_bytes=size_bytes,
+        took_s=None if count.opened is None else count.work.seconds,
     )
 
 
@@ -269,6 +273,7 @@ class _Count:
         self.opened: facts.RunOpened | None = None
         self.outcome: Outcome | None = None
         self.last_at: datetime | None = None
+        self.work = WorkTime()
         self.total = 0
         self._final: dict[str, bool] = {}
         """Task -> whether it succeeded, for each that is final."""
@@ -277,6 +282,7 @@ class _Count:
 
     def take(self, stamped: Stamped) -> None:
         self.last_at = stamped.utc
+        self.work.take(stamped)
         match stamped.fact:
             case facts.RunOpened() as fact:
                 self.opened = fact
