@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from wavepool.cli.prune import parse_retention, summary_line
-from wavepool.core.facts import Fact, Outcome, RunFinished, RunOpened, Stamped
+from wavepool.core.facts import AttemptRemoved, Fact, Outcome, RunFinished, RunOpened, Stamped
 from wavepool.drivers.base import Driver, Kept
 from wavepool.drivers.memory import Fault, MemoryDriver, MemoryWorld
 from wavepool.engine.history.prune import Decided, Pruned, Pruner, Retention, decide
@@ -108,8 +108,8 @@ class Place:
     def driver(self, name: str) -> Driver:
         return MemoryDriver(self.world)
 
-    def run(self, run_id: str, *, finished: bool = True) -> None:
-        """A run that ended now, or died; with one kept image."""
+    def run(self, run_id: str, *, finished: bool = True, driver: str = "docker", keeps: bool = True) -> None:
+        """A run that ended now, or died; with one kept image unless told."""
         files = self.state_dir.run(run_id)
         files.create()
         (files.logs / "a.1.log").write_bytes(b"x" * 10_000)
@@ -119,7 +119,7 @@ class Place:
             owner=OWNER,
             rules=Rules(nodes=()),
             surroundings=around,
-            driver="docker",
+            driver=driver,
             execution_mode="docker",
             plan_digest="d",
             boot_id="b",
@@ -127,13 +127,19 @@ class Place:
         )
         self.runs += 1
         at = NOW + timedelta(seconds=self.runs)
-        told: list[Fact] = [opened, RunFinished(outcome=Outcome.SUCCESS, at=at)] if finished else [opened]
+        told: list[Fact] = [opened]
+        if keeps:
+            told.append(AttemptRemoved(attempt=AttemptId("a", 1), kept=f"kept:{run_id}"))
+        if finished:
+            told.append(RunFinished(outcome=Outcome.SUCCESS, at=at))
 
         async def append() -> None:
             async with SqliteJournal(files.journal, owner=OWNER, run_id=run_id) as journal:
                 await journal.append([Stamped(0.0, NOW, fact) for fact in told])
 
         anyio.run(append)
+        if not keeps:
+            return
         kept = Kept(reference=f"kept:{run_id}", run_id=run_id, attempt=AttemptId("a", 1), size_bytes=7)
         self.world.kept[kept.reference] = (OWNER, kept)
 
@@ -187,7 +193,7 @@ def test_a_live_run_is_never_touched_even_if_it_became_live_a_moment_ago(place: 
 
 
 def test_an_unfinished_run_goes_only_when_nothing_of_it_is_left(place: Place) -> None:
-    place.run("r1", finished=False)
+    place.run("r1", finished=False, keeps=False)
     assert place.prune(Retention())[1].removed == []
     place.hazards = FaultPlan.always(Fault.UNAVAILABLE, most=100)
     place.world.hazards = place.hazards
@@ -198,17 +204,42 @@ def test_an_unfinished_run_goes_only_when_nothing_of_it_is_left(place: Place) ->
     assert place.prune(Retention(unfinished=True))[1].removed == ["r1"]
 
 
-def test_images_that_could_not_be_removed_are_found_by_the_next_prune(place: Place) -> None:
+def test_a_run_whose_images_cannot_be_removed_stays_and_is_told_each_time(place: Place) -> None:
     place.run("r1")
     place.world.hazards = FaultPlan.always(Fault.UNAVAILABLE, most=100)
-    _, done = place.prune(Retention())
-    assert done.removed == ["r1"]
-    assert "kept images are left for the next prune" in place.notices[0]
-    assert list(place.world.kept) == ["kept:r1"]
+    for _ in range(2):
+        every, done = place.prune(Retention())
+        assert (done.removed, every[0].goes, every[0].held_up) == ([], False, True)
+        assert "kept images of runs that are gone" in done.problems[1]
+        assert done.problems[0].startswith("run r1 is kept: what was kept of it (kept:r1) cannot be removed now: ")
+        assert list(place.world.kept) == ["kept:r1"]
     place.world.hazards = FaultPlan(0, {})
     _, again = place.prune(Retention())
-    assert (again.removed, again.images) == ([], ["kept:r1"])
+    assert (again.removed, again.images, again.problems) == (["r1"], ["kept:r1"], [])
     assert place.world.kept == {}
+
+
+def test_without_an_engine_a_run_with_nothing_kept_goes_all_the_same(place: Place) -> None:
+    place.run("r1", driver="process", keeps=False)
+    place.world.hazards = FaultPlan.always(Fault.UNAVAILABLE, most=100)
+    _, done = place.prune(Retention())
+    assert (done.removed, done.problems) == (["r1"], [])
+    assert "kept images of runs that are gone" in place.notices[-1]
+
+
+def test_an_engine_that_goes_away_after_the_survey_leaves_the_run_that_tells_of_its_images(place: Place) -> None:
+    place.run("r1")
+
+    async def work() -> Pruned:
+        pruner = Pruner(place.state_dir, OWNER, open_driver=place.driver, notice=place.notices.append)
+        every, stray = await pruner.survey(Retention(), NOW)
+        place.world.hazards = FaultPlan.always(Fault.UNAVAILABLE, most=100)
+        return await pruner.prune(every, stray)
+
+    done = anyio.run(work)
+    assert done.removed == []
+    assert "kept images are left for the next prune" in done.problems[0]
+    assert place.state_dir.runs() == ["r1"]
 
 
 @pytest.mark.parametrize("lock_is_left", [True, False])

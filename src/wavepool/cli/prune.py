@@ -66,7 +66,8 @@ def prune(
         _print_plan(decided, stray)
     else:
         say(summary_line(decided, done))
-    for problem in () if done is None else done.problems:
+    problems = list(filter(None, [pruner.unknown])) if done is None else done.problems
+    for problem in problems:
         progress_line(problem)
     raise typer.Exit(1 if done is not None and done.problems else 0)
 

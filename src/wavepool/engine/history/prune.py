@@ -2,7 +2,8 @@
 
 A run is removed under its own lock. Its directory is first renamed out of the runs, in one step, and deleted there;
 what a crash leaves of it is deleted by the next prune. Its kept images go before it; those that could not be removed
-are found by their labels when the run is gone (docs/decisions/0012).
+are found by their labels when the run is gone. Where Docker does not answer, a run with kept images stays: nothing else
+would tell of them (docs/decisions/0012).
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from wavepool.units import format_duration, human_size
 OLDER_THAN_S = 30 * 86400.0
 KEEP_LAST = 20
 """What goes unless something else is asked for: runs that ended 30 days ago, but for the 20 newest."""
+
+NAMED = 5
+"""Kept images of a run that are named at most where they cannot be removed."""
 
 DOCKER = "docker"
 """Where the containers of a run may be whose journal does not say it."""
@@ -52,12 +56,18 @@ class Retention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What is to become of one run, and why. `images` are those that were kept of it; `size_bytes` counts them too."""
+    """What is to become of one run, and why.
+
+    Attributes:
+        images: those that were kept of it, as the engine tells; `size_bytes` counts them too.
+        held_up: it would go, and stays only because its kept images cannot be removed now.
+    """
 
     summary: RunSummary
     goes: bool
     why: str
     size_bytes: int
+    held_up: bool = False
     images: tuple[Kept, ...] = ()
 
 
@@ -85,6 +95,7 @@ def decide(
     *,
     ages_from: Mapping[str, datetime],
     images: Mapping[str, Sequence[Kept]],
+    away: str = "",
 ) -> list[Decided]:
     """One decision for each run, the newest first.
 
@@ -92,6 +103,7 @@ def decide(
         found: all runs.
         ages_from: run id -> when it ended, or last changed.
         images: run id -> what was kept of it, where there is any.
+        away: why the engine that has kept images does not answer; empty where it does.
     """
     newest = sorted(found, key=lambda each: ages_from[each.run_id], reverse=True)
     kept_of = {each.run_id: tuple(images.get(each.run_id, ())) for each in newest}
@@ -102,11 +114,13 @@ def decide(
         age_s = (now - ages_from[each.run_id]).total_seconds()
         spared = _spared(each, retention, position)
         reason = None if spared else _reason(retention, age_s, total_bytes)
-        total_bytes -= sizes[each.run_id] if reason else 0
+        held_up = bool(reason and away and each.kept)
+        total_bytes -= sizes[each.run_id] if reason and not held_up else 0
         decided[each.run_id] = Decided(
             summary=each,
-            goes=reason is not None,
-            why=spared or reason or _why_not(retention, age_s),
+            goes=reason is not None and not held_up,
+            held_up=held_up,
+            why=_held_up(each, away) if held_up else spared or reason or _why_not(retention, age_s),
             size_bytes=sizes[each.run_id],
             images=kept_of[each.run_id],
         )
@@ -137,6 +151,11 @@ def _reason(retention: Retention, age_s: float, total_bytes: int) -> str | None:
     return None
 
 
+def _held_up(summary: RunSummary, away: str) -> str:
+    named = ", ".join(summary.kept[:NAMED]) + (", …" if len(summary.kept) > NAMED else "")
+    return f"what was kept of it ({named}) cannot be removed now: {away}"
+
+
 def _why_not(retention: Retention, age_s: float) -> str:
     if retention.older_than_s is not None:
         return f"its end was {_days(max(0.0, age_s))} ago"
@@ -165,6 +184,15 @@ class Pruner:
         self._owner = owner
         self._open_driver = open_driver
         self._notice = notice
+        self._away = ""
+        """Why the engine that has kept images did not answer the survey."""
+
+    @property
+    def unknown(self) -> str:
+        """What the survey could not see, as a sentence; empty where it saw all."""
+        if not self._away:
+            return ""
+        return f"whether kept images of runs that are gone are still there is not known: {self._away}"
 
     async def survey(self, retention: Retention, now: datetime) -> tuple[list[Decided], list[Kept]]:
         """(what is to become of each run, kept images of runs that are gone). Changes nothing.
@@ -178,18 +206,25 @@ class Pruner:
         for image in kept:
             images.setdefault(image.run_id, []).append(image)
         ages_from = {each.run_id: each.ended_at or self._history(each.run_id).began_at() for each in found}
-        decided = decide(found, retention, now, ages_from=ages_from, images=images)
+        decided = decide(found, retention, now, ages_from=ages_from, images=images, away=self._away)
         return decided, [image for image in kept if image.run_id not in ages_from]
 
     async def prune(self, decided: Iterable[Decided], stray: Iterable[Kept]) -> Pruned:
         """Remove the runs that go, images of runs that are gone already, and what earlier prunes left half done."""
         done = Pruned()
+        decided = list(decided)
         for path in self._state_dir.half_removed():
             await self._delete(path.name, partial(self._state_dir.finish_removal, path), done)
         for each in decided:
             if each.goes:
                 await self._remove(each, done)
+            elif each.held_up:
+                done.problems.append(f"run {each.summary.run_id} is kept: {each.why}")
         await self._discard(list(stray), done)
+        if self.unknown and any(each.summary.driver == DOCKER for each in decided):
+            done.problems.append(self.unknown)
+        elif self.unknown:  # there will be none, as far as this state directory tells
+            self._notice(self.unknown)
         return done
 
     async def _remove(self, each: Decided, done: Pruned) -> None:
@@ -203,7 +238,9 @@ class Pruner:
                 if not each.summary.standing.is_over and (left := await self._left(each.summary)):
                     done.problems.append(f"run {run_id} is kept: {left}")
                     return
-                await self._discard(each.images, done)
+                if not await self._discard(each.images, done):
+                    done.problems.append(f"run {run_id} is kept, as it alone tells of them")
+                    return
                 if await self._delete(run_id, partial(self._state_dir.remove_run, run_id), done):
                     done.removed.append(run_id)
                     self._notice(f"removed run {run_id}: {each.why}")
@@ -247,12 +284,13 @@ class Pruner:
             async with self._open_driver(DOCKER) as driver:
                 return await driver.kept(self._owner) if isinstance(driver, SupportsKeeping) else ()
         except DriverUnavailable as error:
-            self._notice(f"kept images are left for the next prune: {error.message}")
+            self._away = error.message
             return ()
 
-    async def _discard(self, images: Sequence[Kept], done: Pruned) -> None:
+    async def _discard(self, images: Sequence[Kept], done: Pruned) -> bool:
+        """Remove these; what resists is told. False where nothing answers that could remove them."""
         if not images:
-            return
+            return True
         try:
             async with self._open_driver(DOCKER) as driver:
                 assert isinstance(driver, SupportsKeeping)
@@ -265,6 +303,8 @@ class Pruner:
                     self._notice(f"removed image {image.reference}")
         except DriverUnavailable as error:
             done.problems.append(f"kept images are left for the next prune: {error.message}")
+            return False
+        return True
 
     def _history(self, run_id: str) -> RunHistory:
         return RunHistory(self._state_dir.run(run_id))

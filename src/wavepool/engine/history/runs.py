@@ -202,6 +202,7 @@ class RunSummary:
         total: tasks of the plan; `done` are final, and `failed` of these are final without success.
         driver: its name; empty where unknown.
         size_bytes: of all files in its directory, as they are allocated on the disk.
+        kept: references of the images that failed attempts of it were kept as; some may be gone.
         problem: why the journal cannot be read.
         took_s: how long it was worked on (`WorkTime`), until its end or the last fact so far.
     """
@@ -215,6 +216,7 @@ class RunSummary:
     failed: int = 0
     driver: str = ""
     size_bytes: int = 0
+    kept: tuple[str, ...] = ()
     problem: str | None = None
     took_s: float | None = None
 
@@ -263,6 +265,7 @@ def summary_of(history: RunHistory) -> RunSummary:
         driver="" if count.opened is None else count.opened.driver,
         size_bytes=size_bytes,
         took_s=None if count.opened is None else count.work.seconds,
+        kept=tuple(count.kept),
     )
 
 
@@ -275,6 +278,7 @@ class _Count:
         self.last_at: datetime | None = None
         self.work = WorkTime()
         self.total = 0
+        self.kept: list[str] = []
         self._final: dict[str, bool] = {}
         """Task -> whether it succeeded, for each that is final."""
         self._good: set[str] = set()
@@ -290,6 +294,8 @@ class _Count:
                 self.total += len(fact.tasks)
             case facts.AttemptSettled() as fact:
                 self._note(fact.attempt.task_id, succeeded=fact.verdict.succeeded)
+            case facts.AttemptRemoved(kept=str() as reference):
+                self.kept.append(reference)
             case facts.TaskSettled() as fact:
                 self._final[fact.task_id] = fact.task_id in self._good
             case facts.TaskSkipped() as fact:
