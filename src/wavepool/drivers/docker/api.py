@@ -18,6 +18,7 @@ import aiodocker
 import aiohttp
 import anyio
 
+from wavepool.drivers.docker.attachment import Attachment, Inbox
 from wavepool.drivers.docker.trouble import Refused, unreachable
 from wavepool.errors import DriverUnavailable, Unknown
 
@@ -159,6 +160,42 @@ class DockerApi:
             if response is not None:
                 response.close()  # not release(): that would wait for the end of an endless stream
 
+    async def attach(
+        self, container: str, *, stdin: bool = True, output: bool = False, deadline_s: float = READ_DEADLINE_S
+    ) -> Attachment:
+        """Attach to a container, best before its start; whoever asked for it closes it.
+
+        Of `stdin` and `output` only what is asked for: attached output that nobody reads stalls the container.
+
+        Raises:
+            Refused: the daemon answered with an error status.
+            DriverUnavailable: no connection, or no answer within `deadline_s`.
+        """
+        wanted = {"stream": "1", "stdin": _flag(stdin), "stdout": _flag(output), "stderr": _flag(output)}
+        with anyio.move_on_after(deadline_s):
+            try:
+                response = await self._request(
+                    self._stream_client(), "POST", f"containers/{container}/attach", wanted, None, upgrade=True
+                )
+            except _CUT as error:
+                raise self._unreachable(error) from error
+            if response.status >= 400:
+                raise await _refusal(response)
+            return self._hijack(response)
+        raise DriverUnavailable(f"the Docker daemon did not attach to {container} within {deadline_s:.0f} s")
+
+    def _hijack(self, response: aiohttp.ClientResponse) -> Attachment:
+        """Take the connection of a response away from HTTP."""
+        protocol = response.connection.protocol if response.connection is not None else None
+        wire = protocol.transport if protocol is not None else None
+        if protocol is None or wire is None:
+            response.close()
+            raise DriverUnavailable("the Docker daemon closed the connection that it was asked to attach")
+        inbox = Inbox(wire)
+        protocol.set_parser(inbox, inbox)
+        protocol.force_close()
+        return Attachment(wire, inbox, drained=protocol._drain_helper, release=response.close)
+
     async def _json(self, method: str, path: str, params: Params | None, body: Json | None) -> Json:
         response = await self._request(self._call_client(), method, path, params, body)
         async with response:
@@ -168,15 +205,24 @@ class DockerApi:
         return json.loads(raw) if raw.strip() else None
 
     async def _request(
-        self, client: aiodocker.Docker, method: str, path: str, params: Params | None, body: Json | None
+        self,
+        client: aiodocker.Docker,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: Json | None,
+        *,
+        upgrade: bool = False,
     ) -> aiohttp.ClientResponse:
         version = self._version or await self._negotiate(client)
+        headers = {"Content-Type": "application/json"}
         return await client.session.request(
             method,
             f"{client.docker_host}/{version}/{path}",
             params=params,
             data=None if body is None else json.dumps(body),
-            headers={"Content-Type": "application/json"},
+            headers=headers | {"Connection": "Upgrade", "Upgrade": "tcp"} if upgrade else headers,
+            read_until_eof=not upgrade,
         )
 
     async def _negotiate(self, client: aiodocker.Docker) -> str:
@@ -257,6 +303,10 @@ async def _refusal(response: aiohttp.ClientResponse) -> Refused:
     except (ValueError, KeyError, TypeError):
         words = raw.decode("utf-8", "replace")
     return Refused(response.status, words.strip() or f"status {response.status}")
+
+
+def _flag(wanted: bool) -> str:
+    return "1" if wanted else "0"
 
 
 def _words(error: BaseException) -> str:
