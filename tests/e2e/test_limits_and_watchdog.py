@@ -47,7 +47,11 @@ def test_the_watchdog_stops_or_warns_and_says_why(world: World, done: Any) -> No
         assert evidence[name]["reading"] >= threshold
         assert evidence[name]["stop_reason"] == "watchdog"
         assert evidence[name]["signal_sender"] == "wavepool"
-        assert "the watchdog stopped it" in evidence[name]["reason"]
+        assert " allowed: " in evidence[name]["reason"]
+        assert "SIGTERM" not in evidence[name]["reason"]
+        (line,) = [each for each in done.stderr.splitlines() if f"task {name}: attempt 1 watchdog; " in each]
+        assert evidence[name]["reason"].partition(" allowed: ")[0] in line
+        assert evidence[name]["reason"] not in line
         assert entries[name]["exit_status"] == "failed"
     assert evidence["much-memory"]["memory_peak_bytes"] >= 0.4 * 48 * MIB
     assert "rule" not in evidence["only-warned"]

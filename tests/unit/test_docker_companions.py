@@ -114,7 +114,7 @@ def test_one_that_runs_is_ready_when_its_test_says_so(found: dict[str, Any], rea
     ("found", "words", "code", "oom", "transient"),
     [
         (record(Health=health("unhealthy", "no\n route")), "returned 1 and said 'no route'", None, None, False),
-        (record(Status="exited", ExitCode=3), "exit code 3 before the task started", 3, None, False),
+        (record(Status="exited", ExitCode=3), "exit code 3 before it was ready", 3, None, False),
         (record(Status="exited", ExitCode=137, OOMKilled=True), "for memory", 137, True, False),
         (record(Status="exited", ExitCode=137), "exit code 137", 137, None, True),
     ],

@@ -17,6 +17,7 @@ from wavepool.engine.history.chronicle import AttemptStory, Chronicle, TaskStory
 from wavepool.engine.history.runs import RunHistory, RunSummary, find_run, summary_of
 from wavepool.engine.report import RunReport
 from wavepool.errors import InfrastructureError, InputError
+from wavepool.listeners.evidence import evidence_words
 from wavepool.listeners.wording import count, stamp, took
 from wavepool.statedir import StateDir
 from wavepool.units import format_duration, format_size
@@ -155,11 +156,10 @@ def _print_attempt(history: RunHistory, story: TaskStory, attempt: AttemptStory)
     if attempt.handle is not None:
         say(f"  container {attempt.handle.name} {attempt.handle.id[:12]}".rstrip())
     if verdict is not None:
-        readings = attempt.result()["evidence"]
-        if reason := readings.pop("reason", ""):
-            say(f"  because   {reason}")
-        told = {"exit_code": verdict.exit_code, **readings}
-        say("  evidence  " + ", ".join(f"{name} {value}" for name, value in told.items() if value is not None))
+        if verdict.evidence.reason:
+            say(f"  because   {verdict.evidence.reason}")
+        if told := "; ".join(evidence_words(verdict)):
+            say(f"  evidence  {told}")
     for warning in attempt.warnings:
         say(f"  warning   {warning}")
     if log is not None:

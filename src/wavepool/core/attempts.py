@@ -171,13 +171,17 @@ def _verdict(attempt: AttemptState, entry: TaskState, ending: Ending, log: LogRe
     """A stop of ours beats what the driver saw, because the signal came from us; the exit code stays as evidence."""
     evidence = ending.evidence
     kind = ending.kind
+    if attempt.stop_reason is not None and evidence.signal_sender == "wavepool" and not evidence.child_oom:
+        evidence = replace(
+            evidence, reason=""
+        )  # it says that we sent the signal, which the reason of our stop does too
     if entry.task.commands and log.failed_command is not None and kind is not VerdictKind.SUCCESS:
         evidence = _naming_command(evidence, log.failed_command, len(entry.task.commands))
     if attempt.stop_reason is not None:
         kind = VerdictKind(attempt.stop_reason.value)
         sentence, finding, what_to_do = _STOPPED[attempt.stop_reason], attempt.finding, ""
         if finding is not None:
-            sentence, what_to_do = f"the watchdog stopped it: {measured(finding)}", f". {advice(finding.rule)}"
+            sentence, what_to_do = measured(finding), f": {advice(finding.rule)}"
             evidence = replace(evidence, rule=finding.rule, reading=finding.reading, threshold=finding.threshold)
         seen = f"; {evidence.reason.rstrip('.')}" if evidence.reason else ""
         evidence = replace(evidence, stop_reason=attempt.stop_reason, reason=f"{sentence}{seen}{what_to_do}")

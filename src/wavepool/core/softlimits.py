@@ -102,13 +102,13 @@ def measured(finding: Finding) -> str:
 
 
 def advice(rule: WatchdogRule) -> str:
-    """What to do about a stop for `rule`."""
+    """What to do about a stop for `rule`: the end of a sentence."""
     return _ADVICE[rule]
 
 
 _ADVICE = {
-    WatchdogRule.LIFETIME: "Give it a longer `lifetime`, or less to do.",
-    WatchdogRule.PIDS: "See its log for what it starts over and over; else raise its `pids` and the watchdog's.",
-    WatchdogRule.MEMORY: "Give it more `memory`, raise the watchdog's `memory`, or let it only warn.",
-    WatchdogRule.NO_PROGRESS: "See its log for what it waits for; else raise the watchdog's `no_progress`.",
+    WatchdogRule.LIFETIME: "raise its `lifetime`, or give it less to do",
+    WatchdogRule.PIDS: "see its log for what starts them, or raise `pids`",
+    WatchdogRule.MEMORY: "give it more `memory`, or let the rule only warn",
+    WatchdogRule.NO_PROGRESS: "see its log for what it waits for, or raise `no_progress`",
 }

@@ -16,7 +16,7 @@ from wavepool.listeners.figures import WaveProgress
 from wavepool.listeners.lines import LineWriter
 from wavepool.listeners.progress import Progress
 from wavepool.listeners.wording import count, printable, stamp, took
-from wavepool.model import StopReason, VerdictKind
+from wavepool.model import Finding, StopReason, VerdictKind
 from wavepool.units import format_duration, human_size
 
 SKIPS_SHOWN = 20
@@ -167,8 +167,12 @@ class PlainListener(Listener):
 
     def _verdict(self, fact: facts.AttemptSettled) -> str:
         parts = [f"task {_named(fact.attempt.task_id)}: attempt {fact.attempt.number} {fact.verdict.kind.value}"]
-        reason = fact.verdict.evidence.reason or fact.verdict.evidence.daemon_error or ""
-        if fact.verdict.exit_code is not None and not reason.startswith("exit code"):
+        evidence = fact.verdict.evidence
+        reason = evidence.reason or evidence.daemon_error or ""
+        if evidence.rule is not None and evidence.reading is not None and evidence.threshold is not None:
+            # what to do about it is told at the end, once
+            reason = measured(Finding(rule=evidence.rule, reading=evidence.reading, threshold=evidence.threshold))
+        elif fact.verdict.exit_code is not None and not reason.startswith("exit code"):
             parts.append(f"exit code {fact.verdict.exit_code}")
         if reason:
             parts.append(printable(reason.rstrip(".")))

@@ -42,7 +42,7 @@ def read_readiness(name: str, found: Mapping[str, Any]) -> Readiness:
     state: Mapping[str, Any] = found["State"]
     final = read_final(state)
     if final.status in ("exited", "dead", "removing"):
-        reason = f"it ended with exit code {final.exit_code} before the task started"
+        reason = f"it ended with exit code {final.exit_code} before it was ready"
         if final.oom_flag:
             reason = f"{reason}: the kernel killed it for memory; give it more (mem_limit)"
         trouble = SidecarTrouble(name=name, reason=reason, exit_code=final.exit_code, oom=final.oom_flag or None)
