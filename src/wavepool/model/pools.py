@@ -43,6 +43,8 @@ class PoolSettings:
         min_size, max_size: bounds of how many there are, busy ones included; 0 <= min_size <= max_size.
         auto_scaling: whether the size follows the demand between those bounds.
         scale_up_percent, scale_down_percent: of containers in use, above and below which it grows and shrinks.
+        scale_interval_s: over how long their use is averaged, and at least so long between two such steps.
+        learning: whether, with auto-scaling, it also keeps as many as the arrivals so far would have needed.
         max_age_s: an idle container that is older is replaced.
         idle_timeout_s: one that was not used for so long goes, down to `min_size`.
         health_interval_s: between two checks of the idle ones.
@@ -59,6 +61,8 @@ class PoolSettings:
     auto_scaling: bool = True
     scale_up_percent: float = 80.0
     scale_down_percent: float = 20.0
+    scale_interval_s: float = 10.0
+    learning: bool = True
     max_age_s: float = 3600.0
     idle_timeout_s: float = 1800.0
     health_interval_s: float = 30.0
