@@ -166,3 +166,12 @@ def test_nothing_is_made_in_docker_for_a_bad_plan(docker_world: World) -> None:
         assert message in done.stderr
     assert docker_world.run_dirs() == []
     assert docker_world.left_behind() == []
+
+
+@pytest.mark.docker
+def test_a_run_whose_image_is_missing_leaves_no_directory_and_is_no_run(docker_world: World) -> None:
+    done = docker_world.run(GOOD, "--base-image", "wavepool-test:no-such-tag", "--pull", "never")
+    assert done.exit_code == 3
+    assert "no-such-tag is not on this Docker host" in done.stderr
+    assert docker_world.run_dirs() == []
+    assert docker_world.left_behind() == []

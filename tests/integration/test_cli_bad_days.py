@@ -41,7 +41,7 @@ def test_a_file_that_cannot_be_written_keeps_the_result_from_no_other_place(word
     done = ran([*words, "--output", "/dev/full", "--cache", str(tmp_path / "cache")])
     assert done.returncode == 3
     assert json.loads(done.stdout)["status"] == "success"
-    assert "1 of 1 tasks succeeded" in done.stderr
+    assert "1 of 1 task succeeded" in done.stderr
     assert "cannot write /dev/full: No space left on device" in done.stderr
     assert (tmp_path / "cache" / "1" / "wave-1-results.json").exists()
 
@@ -83,3 +83,14 @@ def test_a_refusal_of_a_run_that_exists_is_not_lost_below_its_history(words: lis
     again = ran([words[0], "resume", "before", *place])
     assert again.returncode == 0
     assert "run before opened" in again.stderr
+
+
+def test_a_run_that_is_refused_leaves_no_directory_also_when_it_is_detached(words: list[str], tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(plan.read_text().replace("16m", "64g"))
+    for more in ([], ["--detach"]):
+        done = ran([*words, "--run-id", "refused", "--budget", "1g", *more])
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "waves[0].batches[0].memory" in done.stderr
+        runs = tmp_path / "state" / "runs"
+        assert not runs.exists() or list(runs.iterdir()) == []

@@ -56,6 +56,7 @@ def test_all_runs_are_listed_a_damaged_one_too(directory: Path) -> None:
     assert "2/2" in by_run["simulated"]
     assert "damaged: this is no SQLite database" in by_run["damaged"]
     assert by_run["never-began"].split()[1] == "empty"
+    assert by_run["never-began"].endswith("never started; `wavepool prune` removes it")
 
 
 def test_runs_are_filtered_by_state(directory: Path) -> None:

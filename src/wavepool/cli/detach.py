@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -11,7 +12,9 @@ from collections.abc import Callable
 import typer
 
 from wavepool.cli.output import print_result
-from wavepool.statedir import RunDir
+from wavepool.engine.unbegun import forget_unbegun
+from wavepool.errors import InfrastructureError
+from wavepool.statedir import RunDir, StateDir
 
 _HELD = b"held"
 
@@ -28,7 +31,7 @@ def detached(files: RunDir) -> Callable[[RunDir], None]:
         InfrastructureError: the run's directory cannot be made.
     """
     files.create()
-    log = os.open(files.detached_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log = os.open(files.detached_log, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     before = os.fstat(log).st_size
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -36,8 +39,7 @@ def detached(files: RunDir) -> Callable[[RunDir], None]:
     pid = os.fork()
     if pid:
         os.close(writing)
-        os.close(log)
-        raise typer.Exit(_await_held(files, pid, reading, before))
+        raise typer.Exit(_await_held(files, pid, reading, log, before))
     _leave_the_terminal(log, writing)
 
     def held(_: RunDir) -> None:
@@ -59,14 +61,15 @@ def _leave_the_terminal(log: int, writing: int) -> None:
     os.closerange(writing + 1, most)
 
 
-def _await_held(files: RunDir, pid: int, reading: int, before: int) -> int:
-    with os.fdopen(reading, "rb") as pipe:
+def _await_held(files: RunDir, pid: int, reading: int, log: int, before: int) -> int:
+    with os.fdopen(reading, "rb") as pipe, os.fdopen(log, "rb") as said:
         is_held = pipe.read() == _HELD
-    if is_held:
-        print_result({"run_id": files.id, "pid": pid, "log": str(files.detached_log)})
-        return 0
-    _, status = os.waitpid(pid, 0)
-    with files.detached_log.open("rb") as said:
-        said.seek(before)
+        if is_held:
+            print_result({"run_id": files.id, "pid": pid, "log": str(files.detached_log)})
+            return 0
+        _, status = os.waitpid(pid, 0)
+        said.seek(before)  # the file itself may be gone, with all of a run that never began
         sys.stderr.write(said.read().decode(errors="replace"))
+    with contextlib.suppress(InfrastructureError), files.lock(as_its_process=False):
+        forget_unbegun(StateDir(files.path.parent.parent), files, although_logged=True)
     return os.waitstatus_to_exitcode(status) % 256

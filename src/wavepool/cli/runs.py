@@ -87,6 +87,9 @@ def _what_next(summary: RunSummary, place: StateDir) -> str:
     if summary.standing is Standing.LIVE:
         holder = place.run(summary.run_id).holder().split(" ")[0]
         return f"held by process {holder}" if holder else ""
+    if summary.standing is Standing.EMPTY:
+        log = place.run(summary.run_id).detached_log
+        return f"never started{f', see {log}' if log.exists() else ''}; `wavepool prune` removes it"
     return summary.resume or summary.problem or ""
 
 

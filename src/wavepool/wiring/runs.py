@@ -17,6 +17,7 @@ from wavepool.engine.replay import Replayed, take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.retrying import tasks_to_retry
 from wavepool.engine.session import Session
+from wavepool.engine.unbegun import forget_unbegun
 from wavepool.engine.withheld import Withheld
 from wavepool.errors import DriverUnavailable, InputError, SettingError, WavepoolError, first_of_ours
 from wavepool.inputs import parse_run_id, read_secret
@@ -87,7 +88,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
     files = state_dir.run(request.run_id or new_run_id(clock.now().utc))
     async with AsyncExitStack() as stack:
         exists = files.journal.exists()
-        held = await _hold(stack, state_dir, files, hooks.listeners) if exists else None
+        held = await _hold(stack, state_dir, files, hooks.listeners, may_be_new=True) if exists else None
         if held is not None and held.replayed is not None:
             driver, found = await journaled_driver(stack, held.replayed.state.run, state_dir)
         else:
@@ -95,7 +96,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
             check_keeping(request.rules, driver)
         # A new run gets its directory when nothing can refuse it any more.
         rules = with_budget(request, found, resumed=exists)
-        held = held or await _hold(stack, state_dir, files, hooks.listeners)
+        held = held or await _hold(stack, state_dir, files, hooks.listeners, may_be_new=True)
         secrets = request.secrets
         if held.replayed is not None and not held.replayed.is_over:
             secrets = _secrets_of(held.replayed, GoingOn(hooks=hooks, secrets=secrets))
@@ -176,9 +177,21 @@ class _Held:
     withheld: Withheld
 
 
-async def _hold(stack: AsyncExitStack, state_dir: StateDir, files: RunDir, listeners: Sequence[Listener]) -> _Held:
-    """Take the run's lock, open its journal, and take up what that holds: its one pass before anything starts."""
+async def _hold(
+    stack: AsyncExitStack,
+    state_dir: StateDir,
+    files: RunDir,
+    listeners: Sequence[Listener],
+    *,
+    may_be_new: bool = False,
+) -> _Held:
+    """Take the run's lock, open its journal, and take up what that holds: its one pass before anything starts.
+
+    One that `may_be_new` is gone at the end of the stack, if it was refused before its first fact.
+    """
     stack.enter_context(files.lock())
+    if may_be_new:
+        stack.callback(forget_unbegun, state_dir, files)  # when the journal is closed, and still under the lock
     journal = await stack.enter_async_context(SqliteJournal(files.journal, owner=state_dir.owner(), run_id=files.id))
     withheld = Withheld(listeners)
     return _Held(journal=journal, replayed=await take_up(journal, [withheld]), withheld=withheld)
