@@ -13,6 +13,7 @@ from typing import Any
 from wavepool.core import facts
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.core.softlimits import measured
+from wavepool.engine.room import Room
 from wavepool.engine.worktime import WorkTime
 from wavepool.model import Evidence, Task, VerdictKind
 from wavepool.units import format_size, human_size
@@ -141,9 +142,11 @@ class RunReport:
 
     def _add(self, fact: facts.TasksAdded) -> None:
         for wave in fact.waves:
-            self._waves[wave.number] = _WaveReport(wave.number)
+            nodes = () if self._run is None else self._run.rules.nodes
+            self._waves[wave.number] = _WaveReport(wave.number, Room(nodes, wave.parallelism))
         for task in fact.tasks:
             self._tasks[task.id] = _TaskReport(task)
+            self._waves[task.wave].room.add(task.held())
 
     def _reopen(self, fact: facts.RunReopened) -> None:
         self.outcome = self._ended_at = self._stopped = None
@@ -159,19 +162,21 @@ class RunReport:
 
 
 class _WaveReport:
-    __slots__ = ("number", "timed_out")
+    __slots__ = ("number", "room", "timed_out")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, room: Room) -> None:
         self.number = number
+        self.room = room
         self.timed_out = False
 
     def result(self, tasks: list[_TaskReport], worked_s: float | None) -> dict[str, Any]:
-        metrics = _metrics(tasks)
+        metrics, bound = _metrics(tasks), self.room.at_once()
         return {
             "wave_number": self.number,
             "monitoring_duration": round(worked_s or 0),
             "duration_s": None if worked_s is None else round(worked_s, 3),
             "completion_status": "timeout" if self.timed_out or metrics["timeout"] else "complete",
+            "at_once": None if bound is None else bound._asdict(),
             "containers": [task.entry() for task in tasks],
             "metrics": metrics,
         }

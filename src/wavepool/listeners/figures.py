@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from wavepool.engine.room import AtOnce, Room
 from wavepool.model import VerdictKind
 
 
@@ -55,18 +56,25 @@ class WaveProgress(Figures):
     """One wave: its figures, and where it stands.
 
     `rounds` counts the times that it reached its timeout; `duration_s` is how long it was worked on until it was last
-    settled, None before.
+    settled, None before; `room` is how many of its tasks have room at once.
     """
 
-    __slots__ = ("duration_s", "number", "opened_at", "rounds", "settled_at")
+    __slots__ = ("duration_s", "number", "opened_at", "room", "rounds", "settled_at")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, room: Room) -> None:
         super().__init__()
         self.number = number
+        self.room = room
         self.opened_at: datetime | None = None
         self.settled_at: datetime | None = None
         self.rounds = 0
         self.duration_s: float | None = None
+
+    @property
+    def waits_for(self) -> AtOnce | None:
+        """What its pending tasks wait for, where that is room or its parallelism."""
+        bound = self.room.at_once() if self.pending else None
+        return bound if bound is not None and self.starting + self.running >= bound.tasks else None
 
     @property
     def state(self) -> str:

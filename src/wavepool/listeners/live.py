@@ -18,7 +18,7 @@ from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
 from wavepool.listeners.figures import WaveProgress
 from wavepool.listeners.progress import Ended, Progress
-from wavepool.listeners.wording import count, printable
+from wavepool.listeners.wording import at_once_words, count, printable
 from wavepool.model import AttemptId, Finding, VerdictKind
 from wavepool.units import format_duration, human_size
 
@@ -91,6 +91,7 @@ def render(progress: Progress, now: Now, *, waves: int = WAVES_SHOWN, troubled: 
         return Text("preparing …", style="dim")
     parts: list[RenderableType] = [_header(progress, now), _bars(progress), _counts(progress)]
     parts.append(_waves(progress, waves))
+    parts += _waiting(progress)
     parts += _troubled(progress, troubled)
     parts += _warned(progress)
     parts += _state(progress)
@@ -153,6 +154,12 @@ def _counts(progress: Progress) -> Text:
         if number:
             line.append(f", {word}: {number}", style="dim")
     return line
+
+
+def _waiting(progress: Progress) -> list[RenderableType]:
+    """Why tasks of the open waves wait, where it is for room."""
+    wave = progress.waiting
+    return [] if wave is None else [Text(f"wave {wave.number}: {at_once_words(wave.room)}", style="dim")]
 
 
 def _waves(progress: Progress, rows: int) -> RenderableType:

@@ -15,7 +15,7 @@ from wavepool.engine.listener import Listener
 from wavepool.listeners.figures import WaveProgress
 from wavepool.listeners.lines import LineWriter
 from wavepool.listeners.progress import Progress
-from wavepool.listeners.wording import count, printable, stamp, took
+from wavepool.listeners.wording import WAITED_FOR, at_once_words, count, printable, stamp, took
 from wavepool.model import Finding, StopReason, VerdictKind
 from wavepool.units import format_duration, human_size
 
@@ -85,7 +85,7 @@ class PlainListener(Listener):
         self._last_s = now.boot_s
         left_s = self.progress.time_left_s(now)
         left = f" ({format_duration(left_s)} left, estimated)" if left_s is not None else ""
-        self._say(now.utc, f"{self.progress.totals.line()}{left}")
+        self._say(now.utc, f"{self.progress.totals.line()}{_waiting(self.progress.waiting)}{left}")
 
     def notice(self, text: str) -> None:
         """Something that is no fact: a warning before the run, the progress of a pull."""
@@ -144,7 +144,9 @@ class PlainListener(Listener):
                 waiting = f", and {count(len(fact.waiting), 'task')} that had not been reached" if fact.waiting else ""
                 yield f"run reopened: {count(len(fact.tasks), 'task')} to be tried again{waiting}"
             case facts.WaveOpened() as fact:
-                yield f"wave {fact.wave} opened: {count(self.progress.waves[fact.wave].total, 'task')}"
+                wave = self.progress.waves[fact.wave]
+                why = at_once_words(wave.room)
+                yield f"wave {fact.wave} opened: {count(wave.total, 'task')}{why and f', {why}'}"
             case facts.WaveTimedOut() as fact:
                 again = "it has another round" if fact.deadline_s is not None else "what has not started is skipped"
                 yield f"wave {fact.wave} reached its timeout: what runs is stopped, {again}"
@@ -172,7 +174,7 @@ class PlainListener(Listener):
         if evidence.rule is not None and evidence.reading is not None and evidence.threshold is not None:
             # what to do about it is told at the end, once
             reason = measured(Finding(rule=evidence.rule, reading=evidence.reading, threshold=evidence.threshold))
-        elif fact.verdict.exit_code is not None and not reason.startswith("exit code"):
+        elif fact.verdict.exit_code is not None and f"exit code {fact.verdict.exit_code}" not in reason:
             parts.append(f"exit code {fact.verdict.exit_code}")
         if reason:
             parts.append(printable(reason.rstrip(".")))
@@ -202,6 +204,13 @@ def _opening(fact: facts.RunOpened) -> str:
         f"run {printable(fact.run_id)} opened: driver {fact.driver}, schedule {fact.rules.schedule.value}, "
         f"budget {human_size(budget_bytes)}{nodes}"
     )
+
+
+def _waiting(wave: WaveProgress | None) -> str:
+    bound = None if wave is None else wave.waits_for
+    if wave is None or bound is None:
+        return ""
+    return f"; {count(wave.pending, 'task')} of wave {wave.number} waiting for {WAITED_FOR[bound.bound]}"
 
 
 def _settled(wave: WaveProgress, *, resumed: bool) -> str:

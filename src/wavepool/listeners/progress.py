@@ -11,6 +11,7 @@ from typing import NamedTuple
 from wavepool.core import facts
 from wavepool.core.events import Now
 from wavepool.core.facts import Outcome, Stamped
+from wavepool.engine.room import Room
 from wavepool.engine.worktime import WorkTime
 from wavepool.listeners.figures import Figures, WaveProgress
 from wavepool.model import AttemptId, Finding, LogRecord, VerdictKind
@@ -146,6 +147,11 @@ class Progress:
         left_s = work_s / concurrency
         return left_s if left_s >= LEFT_MIN_S else None
 
+    @property
+    def waiting(self) -> WaveProgress | None:
+        """The first open wave of which tasks wait for room, or for its parallelism."""
+        return next((wave for wave in self.open.values() if wave.waits_for is not None), None)
+
     # -- of the run and its waves --
 
     def _take_of_run(self, stamped: Stamped) -> None:
@@ -204,10 +210,12 @@ class Progress:
 
     def _add(self, fact: facts.TasksAdded) -> None:
         for wave in fact.waves:
-            self.waves[wave.number] = WaveProgress(wave.number)
+            nodes = () if self.run is None else self.run.rules.nodes
+            self.waves[wave.number] = WaveProgress(wave.number, Room(nodes, wave.parallelism))
         for task in fact.tasks:
             wave_progress = self._wave_of[task.id] = self.waves[task.wave]
             wave_progress.pending += 1
+            wave_progress.room.add(task.held())
         self.totals.pending += len(fact.tasks)
 
     def _finish(self, fact: facts.RunFinished) -> None:

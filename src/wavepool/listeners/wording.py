@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from wavepool.units import format_duration
+from wavepool.engine.room import Room
+from wavepool.units import format_duration, human_size
 
 GAP_MIN_S = 1.0
 """A shorter time in which nothing of the run ran is not told."""
@@ -34,6 +35,27 @@ def took(worked_s: float, since_start_s: float | None = None) -> str:
     if since_start_s is None or since_start_s - worked_s < GAP_MIN_S:
         return worked
     return f"{worked} of work, {format_duration(since_start_s)} since its start"
+
+
+def at_once_words(room: Room) -> str:
+    """Why tasks of a wave will wait: ``1 at a time: each is promised 2 CPUs of 2 here; ...``; empty where none will."""
+    bound = room.at_once()
+    if bound is None:
+        return ""
+    if bound.bound == "parallelism":
+        return f"{bound.tasks} at a time: its `parallelism` in the plan"
+    much = "" if room.equal else "up to "
+    many = f"{bound.tasks} at {'a time' if room.equal else 'first'}"
+    if bound.bound == "cpus":
+        cpus, here = (f"{milli / 1000:g}" for milli in (room.most.milli_cpus, room.capacity.milli_cpus))
+        return f"{many}: each is promised {much}{cpus} CPUs of {here} here (--cpus, or `cpus` of a batch, changes it)"
+    held, budget = human_size(room.most.memory_bytes), human_size(room.capacity.memory_bytes)
+    change = "(--budget, or `memory` of a batch, changes it)"
+    return f"{many}: each is promised {much}{held} of a budget of {budget} {change}"
+
+
+WAITED_FOR = {"cpus": "CPUs", "memory": "memory", "parallelism": "its parallelism"}
+"""By what bounds them."""
 
 
 def count(number: int, noun: str) -> str:
