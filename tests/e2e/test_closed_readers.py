@@ -83,3 +83,27 @@ def test_what_is_said_into_a_closed_pipe_has_one_exit_code(process_world: World,
     os.close(writing)
     assert done.returncode == CLOSED_PIPE
     assert b"Traceback" not in done.stderr
+
+
+def test_with_both_streams_in_a_closed_pipe_the_exit_code_is_still_the_commands_own(process_world: World) -> None:
+    world = process_world
+    plan = world.plan(plan_of(wave(1, batch("only", "exit 3"))))
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran, refused = (
+        subprocess.run(
+            [str(COMMAND), *words],
+            env=world.environment(),
+            stdout=writing,
+            stderr=writing,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        for words in (
+            ("run", str(plan), *world.options(), "--run-id", "unread"),
+            ("show", "nosuch", "--state-dir", str(world.state)),
+        )
+    )
+    os.close(writing)
+    assert (ran.returncode, refused.returncode) == (1, 2)
+    assert (world.state / "runs" / "unread" / "results.json").exists()

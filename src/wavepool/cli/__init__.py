@@ -28,7 +28,7 @@ from wavepool.cli import (
     spawn,
     stack,
 )
-from wavepool.cli.pipes import Verbs, open_missing_streams
+from wavepool.cli.pipes import Verbs, close_streams, complain, open_missing_streams
 from wavepool.errors import WavepoolError, first_of_ours
 
 app = typer.Typer(
@@ -84,7 +84,10 @@ def main() -> None:
     try:
         app()
     except BaseException as error:
-        sys.exit(_report(error))
+        try:
+            sys.exit(_report(error))
+        finally:
+            close_streams()
 
 
 def _raise_descriptor_limit() -> None:
@@ -100,9 +103,9 @@ def _report(error: BaseException) -> int:
     if isinstance(cause, SystemExit):
         return cause.code if isinstance(cause.code, int) else 1
     if isinstance(cause, KeyboardInterrupt):
-        sys.stderr.write("interrupted\n")
+        complain("interrupted")
         return INTERRUPTED
     if isinstance(cause, WavepoolError):
-        sys.stderr.write("\n".join((f"error: {cause}", *getattr(cause, "__notes__", ()))) + "\n")
+        complain("\n".join((f"error: {cause}", *getattr(cause, "__notes__", ()))))
         return cause.exit_code
     raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -62,3 +63,18 @@ def open_missing_streams() -> None:
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115  open to the end
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  open to the end
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115  open to the end
+
+
+def complain(text: str) -> None:
+    """The last words of a command, on stderr; without a reader they are nobody's, and the exit code tells."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"{text}\n")
+
+
+def close_streams() -> None:
+    """Flush both, and lead nowhere what nobody reads: else the exit code would be 120 and not the command's own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            swallow_rest(stream)
