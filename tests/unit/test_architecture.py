@@ -19,7 +19,7 @@ ONLY_IN = {
     "rich": ["cli", "listeners"],
     "psutil": ["host.py", "drivers/process"],
     "pydantic": ["config"],
-    "yaml": ["plan/stackfile.py"],
+    "yaml": ["inputs/yamltext.py"],
     "msgspec": ["journal", "listeners", "cli/output.py"],
 }
 

@@ -17,6 +17,8 @@ from wavepool.config.settings import PATHS, Settings, source_of
 from wavepool.errors import InvariantBroken, SettingError, UnreadableFile, Words
 
 FILE_NAME = "wavepool.toml"
+POOLS_TABLE = "pools"
+"""Its table for warm pools, which `config.pools` reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +76,14 @@ def _from_environ(environ: Mapping[str, str], cwd: Path) -> dict[str, _Given]:
     return found
 
 
-def _from_file(environ: Mapping[str, str], cwd: Path) -> dict[str, _Given]:
+def user_file(environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The wavepool.toml that holds: of the working directory, else of the user's configuration; None if none."""
     places = (cwd, _user_directory(environ, "XDG_CONFIG_HOME", ".config"))
-    path = next((place / FILE_NAME for place in places if place and (place / FILE_NAME).is_file()), None)
+    return next((place / FILE_NAME for place in places if place and (place / FILE_NAME).is_file()), None)
+
+
+def _from_file(environ: Mapping[str, str], cwd: Path) -> dict[str, _Given]:
+    path = user_file(environ, cwd)
     if path is None:
         return {}
     text = _read(path)
@@ -88,6 +95,8 @@ def _from_file(environ: Mapping[str, str], cwd: Path) -> dict[str, _Given]:
     for key, value in table.items():
         name = key.replace("-", "_")
         where = f"{path}, line {_line_of(key, text)}, {key}"
+        if name == POOLS_TABLE and isinstance(value, dict):
+            continue  # `config.pools` reads it
         if name not in Settings.model_fields:
             near = get_close_matches(name, Settings.model_fields, n=1)
             advice = f"Did you mean {near[0]}?" if near else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from wavepool.model.attempts import ATTEMPT_TRANSITIONS, HANDLE_VERSION, AttemptId, AttemptPhase, Handle
 from wavepool.model.limits import Limits, Resources
-from wavepool.model.pools import PARKED_BYTES, AgentType, PoolSettings
+from wavepool.model.pools import PARKED_BYTES, AgentType, AlertRules, PoolsConfig, PoolSettings, PoolSpec
 from wavepool.model.runs import LOG_LIMIT_BYTES, Isolation, Node, Rules, Schedule, Surroundings
 from wavepool.model.sidecars import SIDECAR_CAPABILITIES, Healthcheck, Port, Sidecar, Volume
 from wavepool.model.tasks import Mount, SecretSource, Task, Wave
@@ -34,6 +34,7 @@ __all__ = [
     "TIMEOUT_EXIT_CODE",
     "Act",
     "AgentType",
+    "AlertRules",
     "AttemptId",
     "AttemptPhase",
     "Bound",
@@ -48,6 +49,8 @@ __all__ = [
     "Mount",
     "Node",
     "PoolSettings",
+    "PoolSpec",
+    "PoolsConfig",
     "Port",
     "Resources",
     "Rules",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wavepool.model.limits import Limits
 
@@ -47,6 +47,7 @@ class PoolSettings:
         learning: whether, with auto-scaling, it also keeps as many as the arrivals so far would have needed.
         max_age_s: an idle container that is older is replaced.
         idle_timeout_s: one that was not used for so long goes, down to `min_size`.
+        auto_cleanup: whether those two are heeded; what is ill goes in any case.
         health_interval_s: between two checks of the idle ones.
         refill_pause_s: at least so long between two containers that are made for one pool.
         reuse: whether a container runs several tasks, one after the other (one trust domain, no secrets).
@@ -65,9 +66,64 @@ class PoolSettings:
     learning: bool = True
     max_age_s: float = 3600.0
     idle_timeout_s: float = 1800.0
+    auto_cleanup: bool = True
     health_interval_s: float = 30.0
     refill_pause_s: float = 0.0
     reuse: bool = False
     max_uses: int = 100
     read_only: bool = True
     parked_bytes: int = PARKED_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSpec:
+    """One pool: what its containers are, and how many there are."""
+
+    agent: AgentType
+    settings: PoolSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRules:
+    """Where warnings about pools begin; None switches one off. The defaults are the seed's.
+
+    Attributes:
+        utilization_percent: above it: more containers are wanted.
+        hit_rate_percent: below it, once there were `arrivals_min` tasks: the wrong types or sizes are kept warm.
+        healthy_ratio: below it, from 0 to 1: containers fall ill.
+    """
+
+    utilization_percent: float | None = 90.0
+    hit_rate_percent: float | None = 50.0
+    healthy_ratio: float | None = 0.8
+    arrivals_min: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolsConfig:
+    """All that was said of warm pools.
+
+    Attributes:
+        types: name -> pool, for each type that is known.
+        fallback: what a type gets that is not, but for its name.
+        warm: types whose pools are filled at the start; each is in `types`.
+        timeout_s: of a task that has none of its own; None for none.
+        preload: whether the images of all known types are there before the first pool is filled, not only of warm ones.
+        log_level: debug, info, warn or error; None for what holds elsewhere.
+        alerts: where warnings begin.
+    """
+
+    types: Mapping[str, PoolSpec]
+    fallback: PoolSpec
+    warm: tuple[str, ...] = ()
+    timeout_s: float | None = None
+    preload: bool = False
+    log_level: str | None = None
+    alerts: AlertRules = field(default_factory=AlertRules)
+
+    def of(self, agent_type: str) -> PoolSpec:
+        """The pool of this type; made up from the fallback where it is not known."""
+        known = self.types.get(agent_type)
+        if known is not None:
+            return known
+        return replace(self.fallback, agent=replace(self.fallback.agent, name=agent_type))

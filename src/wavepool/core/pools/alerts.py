@@ -6,24 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wavepool.core.pools.readings import PoolMetrics
+from wavepool.model import AlertRules
 
 Level = Literal["warn", "error"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertRules:
-    """Where the warnings begin; None switches one off. The defaults are the seed's.
-
-    Attributes:
-        utilization_percent: above it: more containers are wanted.
-        hit_rate_percent: below it, once there were `arrivals_min` tasks: the wrong types or sizes are kept warm.
-        healthy_ratio: below it, of those that were checked, from 0 to 1: containers fall ill.
-    """
-
-    utilization_percent: float | None = 90.0
-    hit_rate_percent: float | None = 50.0
-    healthy_ratio: float | None = 0.8
-    arrivals_min: int = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

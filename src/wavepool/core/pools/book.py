@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from wavepool.core.pools.decisions import Decision, Park, Retire, Why
@@ -52,6 +53,8 @@ class PoolBook:
         self._cold = 0
         self._level = settings.size
         self._learned = 0
+        self._idle_timeout_s = settings.idle_timeout_s if settings.auto_cleanup else math.inf
+        self._max_age_s = settings.max_age_s if settings.auto_cleanup else math.inf
         self._demand = Demand(settings.max_size)
         self._thresholds = Thresholds(
             up_percent=settings.scale_up_percent,
@@ -260,7 +263,7 @@ class PoolBook:
         """Those that nobody wanted for `idle_timeout_s`, down to `min_size`; the pool wants fewer from then on."""
         found = []
         for container in list(self._idle.values()):
-            if now_s - container.used_s < self.settings.idle_timeout_s or self._stock() <= self.settings.min_size:
+            if now_s - container.used_s < self._idle_timeout_s or self._stock() <= self.settings.min_size:
                 continue
             self._idle.pop(container.key)
             found.append(Retire(key=container.key, why=Why.IDLE))
@@ -274,9 +277,9 @@ class PoolBook:
         found: list[Retire] = []
         for container in list(self._idle.values()):
             age_s = now_s - container.created_s
-            old = age_s >= self.settings.max_age_s
+            old = age_s >= self._max_age_s
             blocked = old and self._present() >= self.settings.max_size and not found and self._park_begun_s is None
-            if old and (blocked or self._stock() > self.target or age_s >= OVERDUE * self.settings.max_age_s):
+            if old and (blocked or self._stock() > self.target or age_s >= OVERDUE * self._max_age_s):
                 self._idle.pop(container.key)
                 found.append(Retire(key=container.key, why=Why.OLD))
         while self._idle and self._stock() > self.target:
@@ -288,7 +291,7 @@ class PoolBook:
     def _wants_park(self, now_s: float) -> bool:
         if self._park_begun_s is not None or now_s < self._next_park_s or self._present() >= self.settings.max_size:
             return False
-        old = sum(now_s - each.created_s >= self.settings.max_age_s for each in self._idle.values())
+        old = sum(now_s - each.created_s >= self._max_age_s for each in self._idle.values())
         return self._stock() - old < self.target
 
     def _stock(self) -> int:
@@ -301,16 +304,16 @@ class PoolBook:
     def next_look_s(self, now_s: float) -> float | None:
         """In how many seconds time alone may change what is to be done; None if only an event can."""
         dues = [each.created_s + age_s - now_s for each in self._idle.values() for age_s in self._ages_s()]
-        dues += [each.used_s + self.settings.idle_timeout_s - now_s for each in self._idle.values()]
+        dues += [each.used_s + self._idle_timeout_s - now_s for each in self._idle.values()]
         if self._park_begun_s is None:
             dues.append(self._next_park_s - now_s)
-        coming = [due_s for due_s in dues if due_s > 0]
+        coming = [due_s for due_s in dues if 0 < due_s < math.inf]
         if self.settings.auto_scaling and (self._busy or self._cold or self._thresholds.in_demand or self._learned):
             coming.append(self._thresholds.due_in_s(now_s))
         return min(coming, default=None)
 
     def _ages_s(self) -> tuple[float, float]:
-        return self.settings.max_age_s, OVERDUE * self.settings.max_age_s
+        return self._max_age_s, OVERDUE * self._max_age_s
 
     # -- telling --
 
