@@ -47,6 +47,11 @@ def make_mark(slot: Path) -> bool:
     return True
 
 
+def unmake_mark(slot: Path) -> None:
+    """Take the mark away, where it has proven that nothing was started; none there is fine. Raises OSError."""
+    (slot / FILE).unlink(missing_ok=True)
+
+
 def marked_at(slot: Path) -> float | None:
     """When, in seconds since the epoch; None where there is no mark, or one that was never finished."""
     with contextlib.suppress(OSError, ValueError):

@@ -66,7 +66,6 @@ class SecretStore:
         self._mark(name).write_text(f"{owner} {run_id}\n", "utf-8")  # first, so that none is ever without it
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)
-        holder = _owner(user)
         for secret, value in secrets.items():
             if not _NAME.fullmatch(secret):
                 raise NotStarted(
@@ -75,8 +74,8 @@ class SecretStore:
             path = directory / secret
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400), "wb") as file:
                 file.write(value)
-            _give(path, holder, private=0o400, public=0o444)
-        _give(directory, holder, private=0o500, public=0o555)
+            give(path, user, private=0o400, public=0o444)
+        give(directory, user, private=0o500, public=0o555)
         return directory
 
     def held(self, owner: str) -> tuple[HeldSecrets, ...]:
@@ -127,16 +126,18 @@ class SecretStore:
             )
 
 
-def _owner(user: str) -> tuple[int, int] | None:
-    match = _IDS.fullmatch(user)
-    return (int(match[1]), int(match[2] or match[1])) if match else None
-
-
-def _give(path: Path, owner: tuple[int, int] | None, *, private: int, public: int) -> None:
-    """Make `path` readable by its container user, and where possible by nobody else."""
+def give(path: Path, user: str, *, private: int, public: int) -> None:
+    """Let the container user `user` use `path`, and where possible nobody else: mode `private`, else `public`."""
+    owner = user_ids(user)
     if owner is not None and os.geteuid() == 0:
         os.chown(path, *owner)
     elif owner is None or owner[0] != os.getuid():
         path.chmod(public)
         return
     path.chmod(private)
+
+
+def user_ids(user: str) -> tuple[int, int] | None:
+    """(uid, gid) of ``uid`` or ``uid:gid``; None for a name, which only the image knows."""
+    match = _IDS.fullmatch(user)
+    return (int(match[1]), int(match[2] or match[1])) if match else None

@@ -37,6 +37,8 @@ from wavepool.drivers.base import (
     Usage,
 )
 from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.claim_mark import claimed_at
+from wavepool.drivers.docker.claiming import Claimer
 from wavepool.drivers.docker.companions import Companions
 from wavepool.drivers.docker.delivery import SecretStore, default_secrets_dir, write_prompt
 from wavepool.drivers.docker.facts import driver_facts, is_remote
@@ -45,6 +47,7 @@ from wavepool.drivers.docker.keeping import Keeper
 from wavepool.drivers.docker.logs import reading_logs
 from wavepool.drivers.docker.networks import Networks
 from wavepool.drivers.docker.own_networks import OwnNetworks
+from wavepool.drivers.docker.parking import Held, Parker
 from wavepool.drivers.docker.reconciling import EVERY_S
 from wavepool.drivers.docker.removal import Remover
 from wavepool.drivers.docker.sightings import DRIVER_NAME, OwnActs
@@ -54,14 +57,15 @@ from wavepool.drivers.docker.starting import Starter
 from wavepool.drivers.docker.sweep import Sweeper
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.watch import watching
-from wavepool.drivers.start_mark import is_marked, vanished
-from wavepool.errors import DriverUnavailable, NotStarted
+from wavepool.drivers.parking import Claim, SupportsParking
+from wavepool.drivers.start_mark import is_marked, make_mark, vanished
+from wavepool.errors import CannotPark, DriverUnavailable, InputError, NotClaimed, NotStarted
 
 PATIENCE_S = 60.0
 START_DEADLINE_S = 120.0
 
 
-class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
+class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsSidecars, SupportsStacks):
     """Attempts in containers of one Docker engine.
 
     Args:
@@ -94,6 +98,8 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
         self._companions = Companions(self._api, self._own)
         self._own_networks = OwnNetworks(self._api)
         self._remover = Remover(self._api, self._own, self._networks, self._secrets, self._companions)
+        self._claimer = Claimer(self._api, self._own, self._remover)
+        self._parker = Parker(self._api, self._starter, self._parkable_body, self._claimer.clear)
         self._stacks = Stacks(self._companions, self._own_networks, self._networks, self._remover)
         self._names: dict[str, _Turn] = {}
         self._never_start: set[str] = set()
@@ -152,6 +158,34 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
         async with self._turn(handle.name):
             await self._remover.stop(handle, grace_s)
 
+    async def park(self, spec: AttemptSpec) -> Handle:
+        if await self._is_remote():
+            raise CannotPark(
+                f"{spec.name}: containers of a remote Docker daemon ({self._api.address}) cannot be parked: "
+                "their start mark would not be seen here"
+            )
+        async with self._turn(spec.name):
+            return await self._parker.park(spec)
+
+    async def claim(self, handle: Handle, claim: Claim) -> None:
+        held = self._parker.held(handle.name)
+        if held is None:
+            raise NotClaimed(f"{handle.name} is not parked, or its connection is lost: nothing ran in it")
+        try:
+            await self._claimer.claim_late(held, claim)
+        finally:
+            if held.taken:
+                self._parker.release(handle.name)
+
+    async def unpark(self, handle: Handle) -> None:
+        self._parker.release(handle.name)
+
+    def is_parked(self, handle: Handle) -> bool:
+        return self._parker.held(handle.name) is not None
+
+    def claimed_at(self, slot: Path) -> datetime | None:
+        return claimed_at(slot)
+
     async def dismiss(self, handle: Handle, grace_s: float) -> tuple[Dismissed, ...]:
         return await self._companions.dismiss(handle, grace_s)
 
@@ -166,7 +200,10 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
 
     async def remove(self, target: Scope | Handle) -> Removed:
         removed = await self._remover.remove(target)
-        if isinstance(target, Handle):
+        if isinstance(target, Scope):
+            self._parker.release_all(target)
+        else:
+            self._parker.release(target.name)
             self._sweeper.forget(target.id)
             if not removed.errors:
                 self._never_start.discard(target.name)
@@ -182,8 +219,15 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
         return await self._keeper.discard(kept)
 
     async def _start(self, spec: AttemptSpec) -> str:
+        held = None if spec.name in self._never_start else self._parker.held(spec.name)
+        if held is not None and held.spec.spec_hash == spec.spec_hash and await self._claim_bound(held):
+            return held.id
         marked = await anyio.to_thread.run_sync(is_marked, spec.slot)  # looked for before the container, as it is later
         existing = await self._starter.find(spec)
+        if existing is not None and existing.parked and not existing.was_started:
+            if not await self._claimer.clear(spec, existing):
+                return existing.id
+            existing, marked = None, False
         if existing is None and marked:
             raise vanished(spec)
         if existing is not None and existing.was_started:
@@ -193,6 +237,19 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
         own_network_id = await self._bring_up_sidecars(spec)
         body = await self._body(spec, own_network_id)
         return await self._starter.start(spec, body)
+
+    async def _claim_bound(self, held: Held) -> bool:
+        """Let a parked attempt go; False where it is certain that it did not."""
+        try:
+            await anyio.to_thread.run_sync(make_mark, held.spec.slot)
+            await self._claimer.claim_bound(held)
+        except OSError as error:
+            raise NotStarted(f"{held.spec.name}: its slot cannot be written: {error}", transient=True) from error
+        except (NotClaimed, InputError):
+            return False
+        finally:
+            self._parker.release(held.spec.name)
+        return True
 
     async def _bring_up_sidecars(self, spec: AttemptSpec) -> str | None:
         """Its own network, with its sidecars on it and ready; the network's id, None where it has none."""
@@ -241,6 +298,9 @@ class DockerDriver(Driver, SupportsKeeping, SupportsSidecars, SupportsStacks):
             own_network_id=own_network_id,
             host_gateway=await self._knows_gateway(),
         )
+
+    async def _parkable_body(self, spec: AttemptSpec) -> dict[str, Any]:
+        return await self._body(spec, None)
 
     def _place_secrets(self, spec: AttemptSpec, user: str) -> Path:
         return self._secrets.place(spec.name, spec.secrets, user, owner=spec.owner, run_id=spec.run_id)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from wavepool.drivers.base import AttemptSpec
 from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.script import SHELL
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.errors import DriverUnavailable, NotStarted, Unknown
 
-SHELL = "/bin/sh"
 GUARD_FAILED = 125
 """Exit code of the guard where it could not do its own work, as of `docker run`."""
 
@@ -73,15 +73,21 @@ async def check_shell(api: DockerApi, spec: AttemptSpec, container_id: str) -> N
         NotStarted: its image has none.
         Unknown: the engine did not answer.
     """
-    try:
-        async with api.stream("HEAD", f"containers/{container_id}/archive", {"path": SHELL}):
-            return
-    except Refused as refused:
-        if refused.status != 404:
-            raise Unknown(f"{spec.name}: {refused.message}") from refused
+    if not await has_shell(api, spec, container_id):
         raise NotStarted(
             f"{spec.name}: image {spec.image} has no {SHELL}, and a task with `commands` needs one to run them in turn",
             advice="Use an image with a shell, or a single `command`.",
-        ) from refused
+        )
+
+
+async def has_shell(api: DockerApi, spec: AttemptSpec, container_id: str) -> bool:
+    """Whether a created container has a shell where it should be. Raises Unknown: the engine did not answer."""
+    try:
+        async with api.stream("HEAD", f"containers/{container_id}/archive", {"path": SHELL}):
+            return True
+    except Refused as refused:
+        if refused.status != 404:
+            raise Unknown(f"{spec.name}: {refused.message}") from refused
+        return False
     except DriverUnavailable as error:  # it was asked to make the container: what became of that is not known
         raise Unknown(f"{spec.name}: {error.message}", advice=error.advice) from error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from wavepool import labels
 from wavepool.drivers.base import Handle, Kept
 from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.claim_mark import claimed_at
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.verdict import read_final
@@ -98,6 +100,8 @@ class Keeper:
         if found is None or read_final(found["State"]).started_at is None:
             raise _nothing(handle)
         tags = found["Config"].get("Labels") or {}
+        if labels.PARKED in tags and claimed_at(Path(tags.get(labels.SLOT, ""))) is None:
+            raise _nothing(handle)
         wanted = {labels.TASK: handle.attempt.task_id, labels.ATTEMPT: str(handle.attempt.number)}
         if labels.OWNER not in tags or not wanted.items() <= tags.items():
             raise _nothing(handle)

@@ -142,7 +142,10 @@ class Networks:
             raise DriverUnavailable(f"the networks cannot be listed: {refused.words}") from refused
 
     async def _make(self, need: NetworkNeed) -> bool:
-        body = {"Name": need.name, "CheckDuplicate": True, "Driver": "bridge", "Labels": dict(need.labels)}
+        body: dict[str, Any] = {"Name": need.name, "CheckDuplicate": True, "Driver": "bridge"}
+        body["Labels"] = dict(need.labels)
+        if need.private:
+            body["Options"] = {"com.docker.network.bridge.enable_icc": "false"}
         try:
             made = (await self._api.change("POST", "networks/create", body=body))["Id"]
         except Refused as refused:

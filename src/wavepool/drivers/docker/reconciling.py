@@ -82,6 +82,8 @@ class Reconciler:
         for container_id, summary in summaries.items():
             phase = _PHASES.get(str(summary.get("State")), Phase.CREATED)
             sighting = self._known.get(container_id)
+            if sighting is not None and phase is Phase.RUNNING and sighting.is_unclaimed():
+                continue
             if sighting is None or ORDER[sighting.phase] < ORDER[phase]:
                 yield container_id, phase
 

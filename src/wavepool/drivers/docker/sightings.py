@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from wavepool import labels
 from wavepool.drivers.base import Handle, Phase, Scope
+from wavepool.drivers.docker.claim_mark import claimed_at
 from wavepool.drivers.docker.kernel_log import Tally
 from wavepool.drivers.docker.unwatched import Unwatched
 from wavepool.drivers.docker.verdict import Witnessed
@@ -27,7 +30,7 @@ REMEMBERED = 20_000
 
 class OwnActs:
     """What this driver alone knows of containers, by id: which it is starting (by name), has stopped, has removed, and
-    which ran on while it found no daemon.
+    which ran on while it found no daemon, which parked ones never ran.
     """
 
     def __init__(self) -> None:
@@ -35,6 +38,8 @@ class OwnActs:
         self._stopped: OrderedDict[str, None] = OrderedDict()
         self._removed: OrderedDict[str, None] = OrderedDict()
         self._unread: OrderedDict[str, None] = OrderedDict()
+        self._unclaimed: OrderedDict[str, None] = OrderedDict()
+        self._hearing: list[Callable[[str], None]] = []
 
     def note_stop(self, container_id: str) -> None:
         """Call before the stop is sent: its event may be faster than its answer."""
@@ -47,6 +52,27 @@ class OwnActs:
     def note_unread(self, container_id: str) -> None:
         """It ran on while no daemon could be reached, which reads its output."""
         _remember(self._unread, container_id)
+
+    def note_claim(self, container_id: str) -> None:
+        """A parked container runs its task: no event tells it."""
+        for heard in tuple(self._hearing):
+            heard(container_id)
+
+    @contextmanager
+    def hearing_claims(self, heard: Callable[[str], None]) -> Iterator[None]:
+        """Call `heard` with the id of each parked container whose task begins."""
+        self._hearing.append(heard)
+        try:
+            yield
+        finally:
+            self._hearing.remove(heard)
+
+    def note_unclaimed(self, container_id: str) -> None:
+        """A parked container that has proven never to have run, and never will."""
+        _remember(self._unclaimed, container_id)
+
+    def unclaimed(self, container_id: str) -> bool:
+        return container_id in self._unclaimed
 
     def unread(self, container_id: str) -> bool:
         return container_id in self._unread
@@ -75,6 +101,7 @@ class Sighting:
         in_gap: it had not ended when a daemon that ends its containers was lost, and was not seen running since.
         unlisted: a listing left it out, and nobody has looked yet whether it is gone.
         daemon_began: when the daemon was started that told of it after a gap, or in a first listing.
+        slot: of a parked one, until its task is known to have begun.
         unwatched: set where it had ended in the first listing, and was started under an earlier daemon.
     """
 
@@ -97,13 +124,27 @@ class Sighting:
     unlisted: bool = False
     daemon_began: datetime | None = None
     unwatched: Unwatched | None = None
+    slot: Path | None = None
+
+    def is_unclaimed(self) -> bool:
+        """Whether it is parked and has no start mark: then nothing that its container does matters. Looks for it."""
+        if self.slot is None:
+            return False
+        began = claimed_at(self.slot)
+        if began is None:
+            return True
+        self.started_at, self.slot = began, None  # from now on it is like any other
+        if self.phase is Phase.CREATED:
+            self.phase = Phase.RUNNING
+        return False
 
     def apply(self, action: str, attributes: Mapping[str, str], at: datetime) -> bool:
         """Take in an event; True where it may have changed the state."""
         match action:
             case "start":
-                self.phase, self.started_at, self.complete = Phase.RUNNING, at, True
-                self.in_gap = False
+                if self.slot is None:
+                    self.phase, self.started_at = Phase.RUNNING, at
+                self.complete, self.in_gap = True, False
             case "die":
                 self.phase, self.died = Phase.EXITED, (int(attributes.get("exitCode", "0")), at)
             case "destroy":
@@ -167,7 +208,8 @@ def sight(container_id: str, name: str, found: Mapping[str, str]) -> Sighting | 
     except (KeyError, ValueError):
         return None
     handle = Handle(driver=DRIVER_NAME, id=container_id, name=name, attempt=attempt)
-    return Sighting(handle=handle, run_id=run_id, wave=wave, labels=found)
+    slot = Path(found[labels.SLOT]) if labels.PARKED in found and labels.SLOT in found else None
+    return Sighting(handle=handle, run_id=run_id, wave=wave, labels=found, slot=slot)
 
 
 def in_scope(found: Mapping[str, str], scope: Scope) -> bool:

@@ -100,6 +100,10 @@ def host_config(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None
         config["NanoCpus"] = round(limits.cpus * 1_000_000_000)
     if limits.pids is not None:
         config["PidsLimit"] = limits.pids
+    if spec.read_only:
+        config["ReadonlyRootfs"] = True
+    if spec.tmpfs:
+        config["Tmpfs"] = {path: f"rw,exec,nosuid,nodev,mode=1777,size={size}" for path, size in spec.tmpfs.items()}
     return config
 
 

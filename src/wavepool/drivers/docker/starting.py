@@ -16,6 +16,7 @@ import anyio.to_thread
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec
 from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.claim_mark import claimed_at
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.guard import check_shell
 from wavepool.drivers.docker.lifetime import was_restarted_since
@@ -31,11 +32,16 @@ LOOK_AGAIN_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A container of the attempt. `is_new`: this very call made it."""
+    """A container of the attempt.
+
+    `was_started`: its task may run or have run. `parked`: it was started ahead; then its start mark says so.
+    `is_new`: this very call made it.
+    """
 
     id: str
     was_started: bool
     is_new: bool = False
+    parked: bool = False
 
 
 class Starter:
@@ -57,13 +63,15 @@ class Starter:
             DriverUnavailable: the daemon cannot be reached.
         """
         give_up = time.monotonic() + self._deadline_s
-        found = await self._obtain(spec, body, give_up)
+        found = await self.obtain(spec, body, give_up)
         if not found.was_started:
+            if found.parked:
+                raise NotStarted(f"{spec.name} was parked by another process meanwhile", transient=True)
             if spec.commands:
                 await check_shell(self._api, spec, found.id)
             await self._join(spec, found.id)
             if await self._is_mine_to_start(spec, found):
-                await self._launch(spec, found.id, give_up)
+                await self.launch(spec, found.id, give_up)
         return found.id
 
     async def find(self, spec: AttemptSpec) -> Found | None:
@@ -75,10 +83,12 @@ class Starter:
         if found is None or found["State"]["Status"] in ("removing", "dead"):
             return None
         _check_ours(spec, found)
-        return Found(id=str(found["Id"]), was_started=read_final(found["State"]).started_at is not None)
+        parked = labels.PARKED in (found["Config"].get("Labels") or {})
+        began = claimed_at(spec.slot) if parked else read_final(found["State"]).started_at
+        return Found(id=str(found["Id"]), was_started=began is not None, parked=parked)
 
-    async def _obtain(self, spec: AttemptSpec, body: dict[str, Any], give_up: float) -> Found:
-        """Create the container, or find the one of this very attempt."""
+    async def obtain(self, spec: AttemptSpec, body: dict[str, Any], give_up: float) -> Found:
+        """Create the container, or find the one of this very attempt. Raises as `start`."""
         cut: Unknown | None = None
         while True:
             try:
@@ -137,7 +147,8 @@ class Starter:
             raise vanished(spec)  # the mark is that of another container, removed since we looked
         return read_final(now["State"]).started_at is None
 
-    async def _launch(self, spec: AttemptSpec, container_id: str, give_up: float) -> None:
+    async def launch(self, spec: AttemptSpec, container_id: str, give_up: float) -> None:
+        """Start a container that was never started. Raises as `start`."""
         try:
             try:
                 await self._api.change("POST", f"containers/{container_id}/start")

@@ -6,9 +6,12 @@ while it takes the network down (50 ms on a bridge, API 1.41), and `inspect` wou
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
+from wavepool import labels
 from wavepool.drivers.base import Observation, Phase, Synced
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
@@ -44,7 +47,9 @@ class Teller:
 
     async def tell(self, sighting: Sighting) -> None:
         """Tell the state that events have shown; inspect only where they do not suffice. Raises as the API does."""
-        if sighting.phase is Phase.GONE:
+        if sighting.is_unclaimed() and not sighting.unlisted:
+            await self._tell_unclaimed(sighting)
+        elif sighting.phase is Phase.GONE:
             await self._tell_gone(sighting)
         elif sighting.unlisted:
             sighting.unlisted = False
@@ -59,6 +64,13 @@ class Teller:
                 await self._send(sighting, Phase.EXITED, ended)
         else:
             await self._send(sighting, sighting.phase, None)
+
+    async def _tell_unclaimed(self, sighting: Sighting) -> None:
+        """A parked container is created and no more, even where it has ended; its removal is nobody's loss."""
+        if sighting.phase is Phase.GONE:
+            self._known.pop(sighting.handle.id, None)
+        elif not self._own.unclaimed(sighting.handle.id):
+            await self._send(sighting, Phase.CREATED, None)
 
     async def _ask_who_killed(self, sighting: Sighting) -> None:
         """A daemon that stops ends its containers as a user would, and tells it, before it cuts the stream."""
@@ -90,12 +102,18 @@ class Teller:
             await anyio.sleep(LATE_OOM_S)
         found = await inspect(self._api, sighting.handle.id)
         self._hear_the_kernel(sighting)
+        if sighting.is_unclaimed():
+            sighting.phase = Phase.GONE if found is None else sighting.phase
+            await self._tell_unclaimed(sighting)
+            return
         if found is None:
             sighting.phase = Phase.GONE
             if sighting.told is not None or sighting.died is not None:
                 await self._tell_gone(sighting)
             return
         final = read_final(found["State"])
+        if labels.PARKED in sighting.labels:
+            final = replace(final, started_at=sighting.started_at)  # by its start mark
         sighting.started_at = final.started_at or sighting.started_at  # the event's own time may differ by a little
         if final.status in ("removing", "dead") and self._own.removed(sighting.handle.id):
             return  # its destroy event follows

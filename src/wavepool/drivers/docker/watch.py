@@ -126,7 +126,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until cancelled, or until the daemon stayed away for longer than the patience."""
-        with self._out, closing(self._kernel):
+        with self._out, closing(self._kernel), self._own.hearing_claims(self._hear_claim):
             async with anyio.create_task_group() as group:
                 group.start_soon(self._births.run)
                 group.start_soon(self._kernel.run)
@@ -233,8 +233,17 @@ class Watcher:
         self._changed[container_id] = None
         self._wake.set()
 
+    def _hear_claim(self, container_id: str) -> None:
+        if container_id in self._known:
+            self._note_changed(container_id)
+
     def _watch_over(self, container_id: str, action: str, *, age_s: float) -> None:
-        """Look closely at a container in its first moments, where its cgroup is on this host."""
+        """Look closely at a container in its first moments, where its cgroup is on this host.
+
+        Those of a parked one are over when its task begins: the engine hears of all its memory kills.
+        """
+        if self._known[container_id].slot is not None:
+            return
         if not self._api.address.startswith("unix://") or (action in ("create", "start") and age_s > YOUNG_S):
             return
         if action == "create":
