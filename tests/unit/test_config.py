@@ -115,6 +115,8 @@ WRONG = {
     "parallel": "0",
     "budget": "-1",
     "schedule": "waves",
+    "warm": "-1",
+    "parked_memory": "1k",
     "memory": "5m",
     "cpus": "NaN",
     "pids": "0",
@@ -166,7 +168,7 @@ def test_a_wrong_value_is_refused_by_the_name_that_was_used(name: str, tmp_path:
         load(cwd=tmp_path)
 
 
-@pytest.mark.parametrize("line", ["parallel = true", "retries = false", "pids = true", "parallel = 1.5"])
+@pytest.mark.parametrize("line", ["parallel = true", "retries = false", "pids = true", "parallel = 1.5", "warm = true"])
 def test_a_switch_is_no_number(line: str, tmp_path: Path) -> None:
     (tmp_path / "wavepool.toml").write_text(line)
     with pytest.raises(SettingError, match="whole number"):

@@ -23,7 +23,7 @@ from wavepool.model import AttemptId, Rules, Task
 from wavepool.plan import check_schedule
 from wavepool.statedir import StateDir
 from wavepool.units import format_size, human_size
-from wavepool.wiring import RunRequest, open_driver, with_budget
+from wavepool.wiring import RunRequest, open_driver, with_budget, with_warmth
 
 DRY_RUN_ID = "dry-run"
 
@@ -58,6 +58,7 @@ def print_rehearsal(request: RunRequest, *, as_json: bool) -> None:
                 "dry_run": True,
                 "driver": found.driver,
                 "execution_mode": found.execution_mode,
+                "warm": rules.warm,
                 "warnings": list(request.plan.warnings),
                 "actions": list(steps),
             }
@@ -73,8 +74,8 @@ async def _ask_driver(request: RunRequest) -> tuple[Rules, DriverFacts]:
     async with AsyncExitStack() as stack:
         # A driver may keep records from the moment it is opened; a rehearsal leaves none behind.
         scratch = stack.enter_context(TemporaryDirectory(prefix="wavepool-dry-run-"))
-        _, found = await open_driver(stack, request, StateDir(Path(scratch)), notice)
-        return with_budget(request, found), found
+        driver, found = await open_driver(stack, request, StateDir(Path(scratch)), notice)
+        return with_warmth(request, with_budget(request, found), driver, found, notice), found
 
 
 def _described(step: Planned, tasks: dict[str, Task], names: SpecBuilder) -> dict[str, Any]:
@@ -114,7 +115,9 @@ def _verb(action: Action) -> str:
 def _print_lines(steps: Iterator[dict[str, Any]], driver: str, rules: Rules) -> None:
     total = sum(node.capacity.memory_bytes for node in rules.nodes)
     out = sys.stdout
-    out.write(f"dry run on {driver}, {rules.schedule} schedule, budget {human_size(total)}: nothing is done\n")
+    kept = f", of it {human_size(rules.warm * rules.parked_bytes)} for up to {rules.warm} parked containers"
+    warm = kept if rules.warm else ""
+    out.write(f"dry run on {driver}, {rules.schedule} schedule, budget {human_size(total)}{warm}: nothing is done\n")
     for step in steps:
         subject = repr(step["batch_id"]) if "batch_id" in step else f"wave {step['wave_number']}"
         limit = f" with {step['memory_limit']}" if "memory_limit" in step else ""

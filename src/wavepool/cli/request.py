@@ -147,6 +147,7 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
         grace_s=settings.grace,
         watchdog=limit_policy_of(settings).watchdog,
         keep_failed=settings.keep_failed,
+        parked_bytes=settings.parked_memory,
     )
     return RunRequest(
         plan=plan,
@@ -155,6 +156,7 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
         secrets=secrets,
         driver=settings.driver,
         budget=settings.budget,
+        warm=settings.warm,
         run_id=None if raw.run_id is None else parse_run_id(raw.run_id),
         state_dir=settings.state_dir,
         signals=True,

@@ -18,6 +18,7 @@ from wavepool.cli.output import check_directory, check_output
 from wavepool.cli.request import RawOptions, build_request, read_plan
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
+from wavepool.cli.warmth import WarmCommand
 from wavepool.engine.recover.dead_runs import dead_run_lines
 from wavepool.statedir import StateDir, new_run_id
 from wavepool.wiring import run_plan
@@ -25,7 +26,7 @@ from wavepool.wiring import run_plan
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="run", short_help="Run all waves of a plan.")(run)
+    app.command(name="run", cls=WarmCommand, short_help="Run all waves of a plan.")(run)
 
 
 def run(
@@ -52,6 +53,9 @@ def run(
     watch_progress: Annotated[str | None, typer.Option(help="How long without output and CPU time, as 10m.")] = None,
     budget: Annotated[str | None, typer.Option(help="Memory that tasks may hold together: a size, or auto.")] = None,
     schedule: Annotated[str | None, typer.Option(help="barrier (waves as written) or rolling.")] = None,
+    warm: Annotated[
+        str | None, typer.Option(metavar="[N]", help="Start up to N containers ahead of their tasks; N may be missing.")
+    ] = None,
     retries: Annotated[str | None, typer.Option(help="Attempts of a task altogether.")] = None,
     retry_on: Annotated[str | None, typer.Option(help="Verdicts that are tried again, with commas.")] = None,
     keep_going: Annotated[bool | None, typer.Option("--keep-going", help="Go on after a failed wave.")] = None,
@@ -92,6 +96,7 @@ def run(
         watch_progress=watch_progress,
         budget=budget,
         schedule=schedule,
+        warm=warm,
         retries=retries,
         retry_on=retry_on,
         keep_going=keep_going,

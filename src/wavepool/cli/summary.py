@@ -72,4 +72,7 @@ def _closing(result: Mapping[str, Any]) -> Text:
         f"{took(result['duration_s'], result['since_start_s'])} ({result['execution_mode']}), run {result['run_id']}",
         style="default",
     )
+    warm = result["warm"]
+    if warm["parked_at_most"]:
+        text.append(f"; {warm['started_warm']} of {warm['attempts_started']} started warm", style="default")
     return text

@@ -17,8 +17,8 @@ from wavepool.errors import InputError
 from wavepool.inputs import image_problem, network_problem
 from wavepool.inputs.softlimits import SoftLimit, expected_soft_limit, parse_soft_limit
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL, subnet_pool_problem
-from wavepool.model import LOG_LIMIT_BYTES, Isolation, Schedule, VerdictKind, WatchdogRule
-from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_duration, parse_size
+from wavepool.model import LOG_LIMIT_BYTES, PARKED_BYTES, Isolation, Schedule, VerdictKind, WatchdogRule
+from wavepool.units import DOCKER_MEMORY_MIN_BYTES, MIB, parse_duration, parse_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,12 @@ def _limit(value: object) -> object:
 
 def _budget(value: object) -> object:
     return value if value == "auto" else _size(value)
+
+
+def _warm(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("auto or a number")
+    return value
 
 
 def _seconds(value: object) -> object:
@@ -154,6 +160,14 @@ class Settings(BaseModel):
         Source(expected="auto, or a size such as 40g"),
     ] = "auto"
     schedule: Annotated[Schedule, Source(expected="barrier or rolling")] = Schedule.BARRIER
+    warm: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=0, le=10_000)],
+        BeforeValidator(_warm),
+        Source(expected="auto, or a whole number from 0 to 10000"),
+    ] = 0
+    parked_memory: Annotated[
+        int, BeforeValidator(_size), Field(ge=MIB), Source(expected="a size of at least 1m, such as 32m")
+    ] = PARKED_BYTES
     memory: Annotated[_Limit | None, Source(expected=_LIMIT_EXPECTED)] = None
     cpus: Annotated[
         float | None, Field(ge=0.01, le=10_000, allow_inf_nan=False), Source(expected="cores, from 0.01")

@@ -11,6 +11,7 @@ No I/O, no clock, no asyncio. Replay runs `apply` alone, so a later release neve
     attempts.py  slice: one attempt from its start to its verdict
     scheduling.py  slice: which task starts next
     gates/       the reasons to wait, one file each
+    warming.py   which attempts containers are parked for
     retry.py     which verdict is tried again, and when
     timers.py    deadlines
 """

@@ -50,6 +50,7 @@ def on_running(state: RunState, event: events.Running, now: Now) -> Iterator[Fac
         started_at=event.started_at,
         deadline_s=_deadline_s(state, event.attempt, now),
         born_s=now.boot_s - _age_s(attempt, event.started_at, now),
+        warm=event.warm,
     )
     if attempt.stop_reason is not None:
         yield _stop_intended(state, attempt, attempt.stop_reason, attempt.finding)
@@ -64,7 +65,11 @@ def on_ended(state: RunState, event: events.Ended, now: Now) -> Iterator[Fact]:
     if handle is None and event.handle is not None:
         handle = event.handle
         yield facts.AttemptStarted(
-            attempt=event.attempt, handle=handle, started_at=event.ending.started_at, deadline_s=None
+            attempt=event.attempt,
+            handle=handle,
+            started_at=event.ending.started_at,
+            deadline_s=None,
+            warm=event.warm,
         )
     has_logs = handle is not None and event.ending.kind is not VerdictKind.START_ERROR
     yield facts.AttemptExited(attempt=event.attempt, ending=event.ending, archive=has_logs)

@@ -58,20 +58,28 @@ class WaveReady:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """The driver says that the attempt runs (from its start call, or from the watch)."""
+    """The driver says that the attempt runs (from its start call, or from the watch).
+
+    `warm`: its container was started ahead, and had waited for it.
+    """
 
     attempt: AttemptId
     handle: Handle
     started_at: datetime | None
+    warm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """The driver says that the attempt ended, was lost, or did not start. `handle` None where none was ever known."""
+    """The driver says that the attempt ended, was lost, or did not start. `handle` None where none was ever known.
+
+    `warm` as in `Running`, in case that was never told.
+    """
 
     attempt: AttemptId
     handle: Handle | None
     ending: Ending
+    warm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

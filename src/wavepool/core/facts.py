@@ -117,7 +117,7 @@ class StartIntended:
 class AttemptStarted:
     """It runs, or has run. `deadline_s` is where it will be stopped, None for no bound of its own.
 
-    `born_s` is its start on the boot clock: lifetimes count from it.
+    `born_s` is its start on the boot clock: lifetimes count from it. `warm`: its container had been parked for it.
     """
 
     attempt: AttemptId
@@ -125,6 +125,7 @@ class AttemptStarted:
     started_at: datetime | None
     deadline_s: float | None
     born_s: float | None = None
+    warm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,8 +156,8 @@ class RunState:
         """Open waves of which every task is final and no attempt is left: they can be settled."""
         self.live: dict[AttemptId, AttemptState] = {}
         self.timers = Timers()
-        self.free: list[Resources] = [node.capacity for node in run.rules.nodes]
-        """What is left of each node's budget."""
+        self.free: list[Resources] = [node.capacity for node in run.rules.for_attempts()]
+        """What is left of each node's budget for attempts."""
         self.starting = 0
         """Attempts that are intended and not yet known to run."""
         self.pending = 0
@@ -215,7 +215,7 @@ class RunState:
 
     def memory_held_bytes(self) -> int:
         """What running attempts hold together, over all nodes."""
-        total = sum(node.capacity.memory_bytes for node in self.rules.nodes)
+        total = sum(node.capacity.memory_bytes for node in self.rules.for_attempts())
         return total - sum(free.memory_bytes for free in self.free)
 
     def note_if_ripe(self, wave: WaveState) -> None:
@@ -249,6 +249,20 @@ class RunState:
             heapq.heappop(self._ready)
             entry.indexed = False
         return None
+
+    def coming(self) -> Iterator[TaskState]:
+        """The pending tasks that are ready, in the order of the plan. Changes nothing; O(log n) for each taken."""
+        nearest = [(self._ready[0], 0)] if self._ready else []
+        while nearest:
+            index, place = heapq.heappop(nearest)
+            for child in range(2 * place + 1, min(2 * place + 3, len(self._ready))):  # of a heap's own tree
+                heapq.heappush(nearest, (self._ready[child], child))
+            if self.order[index].status is TaskStatus.PENDING:
+                yield self.order[index]
+
+    def waiting_for(self, key: Hashable, limit: int) -> list[TaskState]:
+        """The first tasks, at most `limit`, that wait for `key`, in the order of the plan."""
+        return [self.order[index] for index in heapq.nsmallest(limit, self._waiting.get(key, ()))]
 
     def set_aside(self, key: Hashable) -> None:
         """Let the head wait for `key`, so that the next task comes up."""

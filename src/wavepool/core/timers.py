@@ -62,6 +62,10 @@ class Timers:
         """All deadlines that are set, as a copy."""
         return dict(self._deadline_s)
 
+    def subjects(self, kind: TimerKind) -> list[AttemptId | int | str]:
+        """Whose deadlines of that kind are set. O(all deadlines)."""
+        return [key.subject for key in self._deadline_s if key.kind is kind]
+
     def next_s(self) -> float | None:
         """The earliest deadline, None if there is none."""
         self._drop_stale()

@@ -15,6 +15,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
+from wavepool import labels
 from wavepool.core import decide, events, facts
 from wavepool.core.actions import Action, actions
 from wavepool.core.events import Event
@@ -25,6 +26,7 @@ from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener, tell
 from wavepool.engine.perform import Performer
 from wavepool.engine.replay import Replayed, first_actions, still_wanted
+from wavepool.engine.warm import Warmer
 from wavepool.engine.watchdog import WatchdogLoop
 from wavepool.errors import DriverUnavailable, InvariantBroken
 from wavepool.journal.base import Journal
@@ -50,6 +52,7 @@ class Engine:
         clock: tells the time.
         listeners: told every fact after its commit.
         clock_offset_s: the driver's clock less ours, as its probe found.
+        warmer: parks containers ahead, where the run wants that.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Engine:
         clock: Clock,
         listeners: Sequence[Listener] = (),
         clock_offset_s: float = 0.0,
+        warmer: Warmer | None = None,
     ) -> None:
         self.state = state
         self._driver = driver
@@ -73,6 +77,7 @@ class Engine:
         self._watchdog = WatchdogLoop(
             state=state, driver=driver, clock=clock, tell=self._send.send, clock_offset_s=clock_offset_s
         )
+        self._warmer = warmer
         self._interrupts: list[events.Interrupted] = []
         self._failure: DriverUnavailable | None = None
 
@@ -108,6 +113,7 @@ class Engine:
             group.start_soon(self._watch)
             group.start_soon(self._watchdog.run)
             await self._hear_what_exists(group)
+            self._begin_to_warm(group)
 
         return await self._guarded(begin)
 
@@ -135,6 +141,7 @@ class Engine:
             told = await self._hear_what_exists(group)
             if cancelled:  # only now, so that what ended by itself keeps its own verdict
                 await self._step([events.Interrupted(force=True), told], group, advance=False)
+            self._begin_to_warm(group)
             for action in for_attempts:
                 if still_wanted(self.state, action):
                     group.start_soon(self._perform, action)
@@ -203,6 +210,7 @@ class Engine:
                 decided.append(fact)
         if decided:
             await self._commit(decided, group)
+            self._let_warmer_look()
         if self._failure is not None and any(isinstance(event, events.DriverFailed) for event in batch):
             raise self._failure
 
@@ -220,6 +228,14 @@ class Engine:
         event = await self._performer.perform(action)
         if event is not None:
             await self._send.send(event)
+
+    def _begin_to_warm(self, group: TaskGroup) -> None:
+        if self._warmer is not None:
+            group.start_soon(self._warmer.run)
+
+    def _let_warmer_look(self) -> None:
+        if self._warmer is not None:
+            self._warmer.look()
 
     # -- what the driver sees --
 
@@ -258,23 +274,29 @@ class Engine:
                     event = self._event_of(seen)
                     if first:  # one that is only created has nothing that a stop could wait for
                         (created.add if seen.phase is Phase.CREATED else created.discard)(seen.handle.attempt)
+                        self._note_left_over(seen)
                 elif first:
                     first = False
                     event = events.AllTold(present=frozenset(a for _, a in seen.present) - created)
                 else:
                     event = None  # after a reconnect the driver itself tells what is gone
+                    self._let_warmer_look()  # what was parked may be
                 if event is not None:
                     await self._send.send(event)
         raise InvariantBroken("the driver's watch ended by itself")
+
+    def _note_left_over(self, seen: Observation) -> None:
+        if self._warmer is not None and seen.phase is Phase.CREATED and labels.PARKED in seen.labels:
+            self._warmer.left_over(seen.handle)
 
     def _event_of(self, seen: Observation) -> Event | None:
         attempt = seen.handle.attempt
         if attempt not in self.state.live:
             return None
+        warm = labels.PARKED in seen.labels
         if seen.phase is Phase.RUNNING:
-            return events.Running(attempt=attempt, handle=seen.handle, started_at=seen.started_at)
+            return events.Running(attempt=attempt, handle=seen.handle, started_at=seen.started_at, warm=warm)
         if seen.ending is not None:
-            return events.Ended(
-                attempt=attempt, handle=seen.handle, ending=self._watchdog.with_peak(attempt, seen.ending)
-            )
+            ending = self._watchdog.with_peak(attempt, seen.ending)
+            return events.Ended(attempt=attempt, handle=seen.handle, ending=ending, warm=warm)
         return None

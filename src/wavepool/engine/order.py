@@ -20,8 +20,8 @@ TASKS_PER_FACT = 1000
 _NAMES = {"max_attempts": "retries", "isolation": "isolate", "wave_timeout_s": "timeout", "image": "base_image"}
 """Fields that people know by another name; `task_timeout_s` is `timeout` too."""
 
-_NOT_COMPARED = {"nodes", "task_timeout_s", "secrets"}
-"""What is free now, the same option again, and what is read anew by every process."""
+_NOT_COMPARED = {"nodes", "task_timeout_s", "secrets", "warm"}
+"""What is free now (and what may be parked, by that), the same option again, and what every process reads anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +105,7 @@ def _check_order(order: Order, run: RunOpened, notice: Callable[[str], None]) ->
         )
     differing = [
         *_differing(order.rules, run.rules),
+        *(["warm"] if bool(order.rules.warm) != bool(run.rules.warm) else []),
         *_differing(order.surroundings, run.surroundings),
     ]
     if differing:

@@ -15,10 +15,12 @@ from wavepool.core import actions, events
 from wavepool.core.actions import Action
 from wavepool.core.events import Event
 from wavepool.core.state import RunState
-from wavepool.drivers.base import Driver, LogChunk, Needs, NetworkNeed, Scope, SupportsKeeping
+from wavepool.drivers.base import Driver, LogChunk, SupportsKeeping
 from wavepool.engine.attendance import Attendance
 from wavepool.engine.commands import failed_command
 from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.warm import Warmer
+from wavepool.engine.waves import WaveNetworks
 from wavepool.errors import (
     DriverUnavailable,
     InfrastructureError,
@@ -34,7 +36,6 @@ from wavepool.model import (
     Ending,
     Evidence,
     Handle,
-    Isolation,
     LogRecord,
     SidecarTrouble,
     VerdictKind,
@@ -77,11 +78,24 @@ class Performer:
         driver: open; closed by its owner.
         specs: builds what is asked of the driver.
         files: the run's directory.
+        networks: of the waves.
+        warmer: whose parked containers the starts claim.
     """
 
-    def __init__(self, *, state: RunState, driver: Driver, specs: SpecBuilder, files: RunDir) -> None:
+    def __init__(
+        self,
+        *,
+        state: RunState,
+        driver: Driver,
+        specs: SpecBuilder,
+        files: RunDir,
+        networks: WaveNetworks,
+        warmer: Warmer | None = None,
+    ) -> None:
         self._state = state
         self._driver = driver
+        self._networks = networks
+        self._warmer = warmer
         self._specs = specs
         self._files = files
         self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
@@ -105,28 +119,22 @@ class Performer:
         return await self._methods[type(action)](action)
 
     async def _prepare_wave(self, action: actions.PrepareWave) -> Event:
-        name = self._specs.network(action.wave)
-        if self._specs.isolation is not Isolation.WAVE or name is None:
-            return events.WaveReady(wave=action.wave)
-        need = NetworkNeed(name=name, labels=self._specs.network_labels(action.wave))
         try:
-            await self._driver.prepare(Needs(networks=(need,)))
+            await self._networks.ensure(action.wave)
         except InfrastructureError as error:
             return events.WaveReady(wave=action.wave, problem=str(error))
         return events.WaveReady(wave=action.wave)
 
     async def _release_wave(self, action: actions.ReleaseWave) -> None:
-        if self._specs.isolation is not Isolation.WAVE:
-            return
-        scope = Scope(owner=self._specs.owner, run_id=self._specs.run_id, wave=action.wave)
-        try:
-            await self._driver.remove(scope)
-        except InfrastructureError as error:
-            # The end of the run removes what is left of every wave, and reports what it cannot.
-            _log.warning("wave not released", wave=action.wave, problem=str(error))
+        await self._networks.release(action.wave)
 
     async def _start(self, action: actions.StartAttempt) -> Event | None:
-        attempt = action.attempt
+        if self._warmer is None:
+            return await self._start_now(action.attempt, None)
+        async with self._warmer.starting(action.attempt) as parked:
+            return await self._start_now(action.attempt, parked)
+
+    async def _start_now(self, attempt: AttemptId, parked: Handle | None) -> Event | None:
         problem = ""
         for pause_s in _pauses():
             try:
@@ -145,7 +153,8 @@ class Performer:
             except InfrastructureError as error:
                 return events.Ended(attempt=attempt, handle=None, ending=_start_error(str(error), transient=False))
             else:
-                return events.Running(attempt=attempt, handle=handle, started_at=None)
+                warm = parked is not None and parked.id == handle.id  # else it was proved dead, and replaced
+                return events.Running(attempt=attempt, handle=handle, started_at=None, warm=warm)
         if (live := self._state.attempt(attempt)) is None or live.handle is not None:
             return None  # the watch has told meanwhile
         evidence = Evidence(reason=f"whether it started could not be known: {problem}")

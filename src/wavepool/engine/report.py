@@ -46,6 +46,8 @@ class RunReport:
         self._last_at: datetime | None = None
         self._stopped: facts.RunStopped | None = None
         self._work = WorkTime()
+        self._started = 0
+        self._started_warm = 0
 
     @classmethod
     def of(cls, stamped: Iterable[Stamped]) -> RunReport:
@@ -69,7 +71,9 @@ class RunReport:
             case facts.AttemptStarted() as fact:
                 task = self._tasks[fact.attempt.task_id]
                 task.container_id, task.container_name = fact.handle.id, fact.handle.name
-                task.status = "running"
+                task.status, task.warm = "running", fact.warm
+                self._started += 1
+                self._started_warm += fact.warm
             case facts.WatchdogWarned() as fact:
                 self._tasks[fact.attempt.task_id].warnings.append(measured(fact.finding))
             case facts.AttemptSettled() as fact:
@@ -135,6 +139,11 @@ class RunReport:
             "completed_at": stamp(self._ended_at),
             "duration_s": round(self._work.seconds, 3),
             "since_start_s": _seconds(run.at, self._ended_at or self._last_at),
+            "warm": {
+                "parked_at_most": run.rules.warm,
+                "attempts_started": self._started,
+                "started_warm": self._started_warm,
+            },
             "metrics": _sum_metrics(waves),
             "waves": waves,
             "left_behind": self.left_behind,
@@ -194,6 +203,7 @@ class _TaskReport:
         "status",
         "task",
         "verdict",
+        "warm",
         "warnings",
     )
 
@@ -201,6 +211,8 @@ class _TaskReport:
         self.task = task
         self.container_id = ""
         self.container_name = ""
+        self.warm = False
+        """Of its last attempt."""
         self.status = "pending"
         self.verdict: VerdictKind | None = None
         self.reason = ""
@@ -245,6 +257,7 @@ class _TaskReport:
             "verdict": self.verdict.value if self.verdict is not None else None,
             "evidence": evidence,
             "attempts": settled.attempt.number if settled is not None else 0,
+            "warm": self.warm,
             "retried_because": self.retried,
             "warnings": self.warnings,
             "log": settled.log.path if settled is not None else None,

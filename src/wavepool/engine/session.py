@@ -26,10 +26,12 @@ from wavepool.engine.replay import Replayed
 from wavepool.engine.report import RunReport
 from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.warm import open_warmer
+from wavepool.engine.waves import WaveNetworks
 from wavepool.errors import InfrastructureError, InvariantBroken
 from wavepool.journal.base import Journal
 from wavepool.model import Isolation, Task, VerdictKind
-from wavepool.plan import check_capacity
+from wavepool.plan import check_budget
 from wavepool.statedir import RunDir, StateDir
 
 
@@ -178,7 +180,7 @@ class Session:
             return begun
         if self.order is None:
             raise InvariantBroken(f"nothing says what run {self.files.id} is to do")
-        check_capacity(self.order.plan, self.order.rules.nodes)
+        check_budget(self.order.plan, self.order.rules)
         opened = opened_run(
             self.order, run_id=self.files.id, owner=self.state_dir.owner(), driver=self.driver_facts, clock=self.clock
         )
@@ -237,14 +239,22 @@ class Session:
         )
 
     def _engine(self, state: RunState, specs: SpecBuilder) -> Engine:
+        networks = WaveNetworks(self.driver, specs)
+        warmer = open_warmer(
+            state=state, driver=self.driver, specs=specs, files=self.files, networks=networks, notice=self.notice
+        )
+        performer = Performer(
+            state=state, driver=self.driver, specs=specs, files=self.files, networks=networks, warmer=warmer
+        )
         return Engine(
             state=state,
             driver=self.driver,
             journal=self.journal,
-            performer=Performer(state=state, driver=self.driver, specs=specs, files=self.files),
+            performer=performer,
             clock=self.clock,
             listeners=self.listeners if self.control is None else (*self.listeners, self.control),
             clock_offset_s=self.driver_facts.clock_offset_s,
+            warmer=warmer,
         )
 
     async def _prepare(self, begun: Begun, specs: SpecBuilder) -> None:

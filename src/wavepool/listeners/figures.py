@@ -12,10 +12,23 @@ class Figures:
     """Counts of tasks, of one wave or of the whole run. Every task is in one of pending, starting, running, ended.
 
     `failed` is what ended without success and not by a timeout, as in the seed's line; `cancelled` and `skipped` are
-    parts of it. `retries` counts attempts that were followed by another one.
+    parts of it. `retries` counts attempts that were followed by another one. Of the attempts that `started` so many
+    were `warm`: their containers had been parked for them.
     """
 
-    __slots__ = ("cancelled", "failed", "pending", "retries", "running", "skipped", "starting", "success", "timeout")
+    __slots__ = (
+        "cancelled",
+        "failed",
+        "pending",
+        "retries",
+        "running",
+        "skipped",
+        "started",
+        "starting",
+        "success",
+        "timeout",
+        "warm",
+    )
 
     def __init__(self) -> None:
         self.pending = 0
@@ -27,6 +40,8 @@ class Figures:
         self.cancelled = 0
         self.skipped = 0
         self.retries = 0
+        self.started = 0
+        self.warm = 0
 
     @property
     def ended(self) -> int:
@@ -50,6 +65,11 @@ class Figures:
             self.failed += count
             self.cancelled += count if verdict is VerdictKind.CANCELLED else 0
             self.skipped += count if verdict is VerdictKind.SKIPPED else 0
+
+
+def warm_words(figures: Figures) -> str:
+    """How many of the attempts started warm."""
+    return f"{figures.warm} of {figures.started} started warm"
 
 
 class WaveProgress(Figures):

@@ -16,7 +16,7 @@ from wavepool.core.facts import Stamped
 from wavepool.core.softlimits import measured
 from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
-from wavepool.listeners.figures import WaveProgress
+from wavepool.listeners.figures import WaveProgress, warm_words
 from wavepool.listeners.progress import Ended, Progress
 from wavepool.listeners.wording import at_once_words, count, printable
 from wavepool.model import AttemptId, Finding, VerdictKind
@@ -153,6 +153,8 @@ def _counts(progress: Progress) -> Text:
         number = getattr(totals, word.lower())
         if number:
             line.append(f", {word}: {number}", style="dim")
+    if progress.run is not None and progress.run.rules.warm:
+        line.append(f", {warm_words(totals)}", style="dim")
     return line
 
 

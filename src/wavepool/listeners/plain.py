@@ -12,7 +12,7 @@ from wavepool.core.facts import Stamped
 from wavepool.core.softlimits import measured
 from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
-from wavepool.listeners.figures import WaveProgress
+from wavepool.listeners.figures import Figures, WaveProgress, warm_words
 from wavepool.listeners.lines import LineWriter
 from wavepool.listeners.progress import Progress
 from wavepool.listeners.wording import WAITED_FOR, at_once_words, count, printable, stamp, took
@@ -116,7 +116,8 @@ class PlainListener(Listener):
                 if not fact.verdict.succeeded or self._verbose:
                     yield self._verdict(fact)
             case facts.AttemptStarted() as fact if self._verbose:
-                yield f"task {_named(fact.attempt.task_id)}: attempt {fact.attempt.number} runs"
+                warm = ", started warm" if fact.warm else ""
+                yield f"task {_named(fact.attempt.task_id)}: attempt {fact.attempt.number} runs{warm}"
             case facts.StopIntended(handle=None, reason=StopReason.TIMEOUT) as fact:
                 yield f"task {_named(fact.attempt.task_id)}: out of time before it had started"
             case facts.WatchdogWarned() as fact:
@@ -151,7 +152,8 @@ class PlainListener(Listener):
                 again = "it has another round" if fact.deadline_s is not None else "what has not started is skipped"
                 yield f"wave {fact.wave} reached its timeout: what runs is stopped, {again}"
             case facts.WaveSettled() as fact:
-                yield _settled(self.progress.waves[fact.wave], resumed=self.progress.work.sessions > 1)
+                wave = self.progress.waves[fact.wave]
+                yield f"{_settled(wave, resumed=self.progress.work.sessions > 1)}{self._warm(wave)}"
             case facts.RunStopped() as fact:
                 yield f"nothing new starts: {printable(fact.cause)}"
             case facts.RunInterrupted(force=True):
@@ -159,13 +161,18 @@ class PlainListener(Listener):
             case facts.RunInterrupted():
                 yield "interrupted: nothing new starts, what runs is waited for; interrupt again to stop it"
             case facts.RunFinished() as fact:
-                yield f"run finished after {self._took(fact)}: {fact.outcome.value}. {self.progress.totals.line()}"
+                totals = self.progress.totals
+                yield f"run finished after {self._took(fact)}: {fact.outcome.value}. {totals.line()}{self._warm(totals)}"
             case _:
                 pass
 
     def _took(self, fact: facts.RunFinished) -> str:
         run = self.progress.run
         return took(self.progress.work.seconds, None if run is None else (fact.at - run.at).total_seconds())
+
+    def _warm(self, figures: Figures) -> str:
+        run = self.progress.run
+        return f", {warm_words(figures)}" if run is not None and run.rules.warm else ""
 
     def _verdict(self, fact: facts.AttemptSettled) -> str:
         parts = [f"task {_named(fact.attempt.task_id)}: attempt {fact.attempt.number} {fact.verdict.kind.value}"]
@@ -200,9 +207,10 @@ def _named(task_id: str) -> str:
 def _opening(fact: facts.RunOpened) -> str:
     budget_bytes = sum(node.capacity.memory_bytes for node in fact.rules.nodes)
     nodes = f" on {len(fact.rules.nodes)} nodes" if len(fact.rules.nodes) > 1 else ""
+    warm = f", up to {fact.rules.warm} parked" if fact.rules.warm else ""
     return (
         f"run {printable(fact.run_id)} opened: driver {fact.driver}, schedule {fact.rules.schedule.value}, "
-        f"budget {human_size(budget_bytes)}{nodes}"
+        f"budget {human_size(budget_bytes)}{nodes}{warm}"
     )
 
 

@@ -106,6 +106,9 @@ class Progress:
                 self._start(fact)
             case facts.AttemptStarted():
                 self._started(fact.attempt)
+                for figures in (self._wave_of[fact.attempt.task_id], self.totals):
+                    figures.started += 1
+                    figures.warm += fact.warm
             case facts.WatchdogWarned():
                 self.warned[fact.attempt] = fact.finding
             case facts.AttemptExited():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from wavepool.model.limits import Resources
+from wavepool.model.pools import PARKED_BYTES
 from wavepool.model.tasks import Mount, SecretSource
 from wavepool.model.verdicts import DEFAULT_RETRY_ON, VerdictKind
 from wavepool.model.watchdog import Watchdog
@@ -56,6 +57,8 @@ class Rules:
         grace_s: between SIGTERM and SIGKILL.
         watchdog: soft limits of every task that has none of its own.
         keep_failed: keep the file system of each attempt that started and did not succeed.
+        warm: how many containers may be parked ahead of their tasks at once; 0 for none.
+        parked_bytes: what each of these counts in the budget until it is claimed.
     """
 
     schedule: Schedule = Schedule.BARRIER
@@ -71,6 +74,16 @@ class Rules:
     grace_s: float = 10.0
     watchdog: Watchdog = field(default_factory=Watchdog)
     keep_failed: bool = False
+    warm: int = 0
+    parked_bytes: int = PARKED_BYTES
+
+    def for_attempts(self) -> tuple[Node, ...]:
+        """The nodes with what attempts may hold there: the first one keeps room for all that may be parked."""
+        if not self.warm:
+            return self.nodes
+        first, *rest = self.nodes
+        room = first.capacity._replace(memory_bytes=first.capacity.memory_bytes - self.warm * self.parked_bytes)
+        return (replace(first, capacity=room), *rest)
 
 
 LOG_LIMIT_BYTES = 32 * 1024 * 1024

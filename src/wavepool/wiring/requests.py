@@ -10,7 +10,7 @@ from wavepool.budget import Budget
 from wavepool.drivers.base import PullProgress
 from wavepool.engine.listener import Listener
 from wavepool.model import Rules, Surroundings
-from wavepool.plan import Plan
+from wavepool.plan import Plan, Warm
 from wavepool.statedir import RunDir
 
 
@@ -25,6 +25,7 @@ class RunRequest:
         secrets: name -> value.
         driver: ``auto``, ``docker`` or ``process``.
         budget: ``auto`` or bytes.
+        warm: how many containers may be parked ahead at once: a number, ``auto``, or 0; replaces that of the rules.
         run_id: None for a new one. An existing run is gone on with.
         state_dir: where journals, logs and locks live.
         signals: the run owns SIGINT and SIGTERM (main thread only).
@@ -37,6 +38,7 @@ class RunRequest:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     driver: str = "auto"
     budget: Budget = "auto"
+    warm: Warm = 0
     run_id: str | None = None
     state_dir: Path
     signals: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from wavepool.plan import check_schedule
 from wavepool.statedir import RunDir, StateDir, new_run_id
 from wavepool.wiring.engines import check_keeping, journaled_driver, open_driver, with_budget
 from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
+from wavepool.wiring.warmth import with_warmth
 
 RUNS_NAMED = 10
 """Of the runs that there are, in the message about one that there is not."""
@@ -96,6 +97,10 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
             check_keeping(request.rules, driver)
         # A new run gets its directory when nothing can refuse it any more.
         rules = with_budget(request, found, resumed=exists)
+        if held is None or held.replayed is None:
+            rules = with_warmth(request, rules, driver, found, hooks.notice)
+        else:  # it keeps its own; only whether the same was asked for is looked at
+            rules = replace(rules, warm=int(bool(request.warm)))
         held = held or await _hold(stack, state_dir, files, hooks.listeners, may_be_new=True)
         secrets = request.secrets
         if held.replayed is not None and not held.replayed.is_over:

@@ -31,6 +31,7 @@ class AttemptStory:
 
     Attributes:
         phase: where it stands.
+        warm: its container had been parked for it.
         warnings: what the watchdog found, one sentence each.
         kept, not_kept: the image of its file system, or why there is none.
         problem: what of it could not be removed.
@@ -42,6 +43,7 @@ class AttemptStory:
         self.intended_at = intended_at
         self.phase = AttemptPhase.INTENDED
         self.handle: Handle | None = None
+        self.warm = False
         self.started_at: datetime | None = None
         self.finished_at: datetime | None = None
         self.verdict: Verdict | None = None
@@ -85,6 +87,7 @@ class AttemptStory:
             "duration_s": self.took_s,
             "container_id": "" if self.handle is None else self.handle.id,
             "container_name": "" if self.handle is None else self.handle.name,
+            "warm": self.warm,
             "log": None if log is None else log.path,
             "log_bytes": 0 if log is None else log.size_bytes,
             "log_problem": None if log is None else log.problem,
@@ -207,7 +210,7 @@ class Chronicle:
         match fact:
             case facts.AttemptStarted():
                 story = self._attempt(fact.attempt)
-                story.handle = fact.handle
+                story.handle, story.warm = fact.handle, fact.warm
                 story.started_at = fact.started_at
                 if story.phase is AttemptPhase.INTENDED:
                     story.phase = AttemptPhase.RUNNING
