@@ -151,7 +151,7 @@ class RunReport:
 
     def _add(self, fact: facts.TasksAdded) -> None:
         for wave in fact.waves:
-            nodes = () if self._run is None else self._run.rules.nodes
+            nodes = () if self._run is None else self._run.rules.for_attempts()
             self._waves[wave.number] = _WaveReport(wave.number, Room(nodes, wave.parallelism))
         for task in fact.tasks:
             self._tasks[task.id] = _TaskReport(task)

@@ -162,7 +162,8 @@ class PlainListener(Listener):
                 yield "interrupted: nothing new starts, what runs is waited for; interrupt again to stop it"
             case facts.RunFinished() as fact:
                 totals = self.progress.totals
-                yield f"run finished after {self._took(fact)}: {fact.outcome.value}. {totals.line()}{self._warm(totals)}"
+                counts = f"{totals.line()}{self._warm(totals)}"
+                yield f"run finished after {self._took(fact)}: {fact.outcome.value}. {counts}"
             case _:
                 pass
 

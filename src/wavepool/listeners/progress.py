@@ -56,7 +56,7 @@ class Progress:
         run: the first fact, None before it came.
         totals, waves: figures of the run, and of each wave by number in the plan's order.
         open: numbers of the waves that are open, in the order of their opening.
-        held_bytes, budget_bytes: memory that is promised, over all nodes.
+        held_bytes, budget_bytes: memory that is promised to attempts, and may be, over all nodes.
         warned: attempts that hold memory and that the watchdog has warned of, with the last finding of each.
         recent: the latest ended attempts and skipped tasks, oldest first; `troubled`: those without success.
     """
@@ -161,7 +161,7 @@ class Progress:
         match stamped.fact:
             case facts.RunOpened() as fact:
                 self.run = fact
-                self.budget_bytes = sum(node.capacity.memory_bytes for node in fact.rules.nodes)
+                self.budget_bytes = sum(node.capacity.memory_bytes for node in fact.rules.for_attempts())
             case facts.TasksAdded() as fact:
                 self._add(fact)
             case facts.WaveOpened() as fact:
@@ -213,7 +213,7 @@ class Progress:
 
     def _add(self, fact: facts.TasksAdded) -> None:
         for wave in fact.waves:
-            nodes = () if self.run is None else self.run.rules.nodes
+            nodes = () if self.run is None else self.run.rules.for_attempts()
             self.waves[wave.number] = WaveProgress(wave.number, Room(nodes, wave.parallelism))
         for task in fact.tasks:
             wave_progress = self._wave_of[task.id] = self.waves[task.wave]
