@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from wavepool.model import Isolation, Limits, Node, Resources, Rules, Schedule, Task, VerdictKind, Wave
@@ -23,6 +23,7 @@ class Troubles:
         not_prepared: a wave's network cannot be made.
         driver_fails: the driver is gone for good at some time of the run.
         left_behind: something cannot be removed.
+        not_parked: a container cannot be parked. dies_parked: it ends before it is claimed, with nobody told.
         resumes: how often a run that was interrupted, or that the machine ended, is taken up again.
         retries: how often somebody has failed tasks tried again, mostly of a run that ended.
         duration_s, latency_s: longest run of an attempt, longest answer to a call.
@@ -41,6 +42,8 @@ class Troubles:
     not_prepared: float = 0.0
     driver_fails: float = 0.0
     left_behind: float = 0.0
+    not_parked: float = 0.0
+    dies_parked: float = 0.0
     resumes: int = 0
     retries: int = 0
     duration_s: float = 30.0
@@ -75,9 +78,32 @@ def random_scenario(seed: int) -> Scenario:
         for number in sorted(rng.sample(range(1, 12), rng.randint(0, 5)))
     )
     tasks = _random_tasks(rng, waves, schedule, largest) if waves else ()
-    return Scenario(
-        waves=waves, tasks=tasks, rules=_random_rules(rng, schedule, nodes), troubles=_random_troubles(rng), seed=seed
+    rules, troubles = _random_rules(rng, schedule, nodes), _random_troubles(rng)
+    return _random_warmth(Scenario(waves=waves, tasks=tasks, rules=rules, troubles=troubles, seed=seed))
+
+
+def _random_warmth(scenario: Scenario) -> Scenario:
+    """Of those on one node two in three park containers; the budget grows by what these keep, so that all still fits.
+
+    It draws by itself, so that what else is drawn does not depend on it.
+    """
+    rng = Random(f"warmth of {scenario.seed}")
+    rules = scenario.rules
+    if len(rules.nodes) != 1:
+        return scenario
+    much = rng.choice((0.0, 0.3))
+    return replace(
+        scenario,
+        rules=warmed(rules, rng.choice((0, 1, 5))),
+        troubles=replace(scenario.troubles, not_parked=0.3 * much, dies_parked=0.5 * much),
     )
+
+
+def warmed(rules: Rules, places: int) -> Rules:
+    """The same rules, of one node, with so many containers that may be parked beside all that fitted before."""
+    [node] = rules.nodes
+    room = node.capacity._replace(memory_bytes=node.capacity.memory_bytes + places * rules.parked_bytes)
+    return replace(rules, nodes=(replace(node, capacity=room),), warm=places)
 
 
 def _random_tasks(rng: Random, waves: tuple[Wave, ...], schedule: Schedule, largest: int) -> tuple[Task, ...]:

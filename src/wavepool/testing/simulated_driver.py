@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -12,7 +13,7 @@ from wavepool.core.actions import Action
 from wavepool.core.events import Event
 from wavepool.model import AttemptId, Ending, Evidence, LogRecord, VerdictKind
 from wavepool.testing.scenarios import Troubles
-from wavepool.testing.simulated_world import Body, BodyPhase, Violation, World
+from wavepool.testing.simulated_world import CONTAINERS_OF_PARKING, Body, BodyPhase, Violation, World
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -64,6 +65,8 @@ class SimulatedDriver:
         self._troubles = troubles
         self._process = 0
         """Rises with each crash: what was under way to the dead process never arrives."""
+        self.killed_in: Counter[str] = Counter()
+        """How many containers were in each phase of parking when a process died."""
 
     def perform(self, action: Action) -> None:
         match action:
@@ -83,10 +86,17 @@ class SimulatedDriver:
                 self._after_latency(lambda: self._remove(action.attempt))
 
     def _start(self, body: Body) -> None:
+        if body.phase in (BodyPhase.PARKING, BodyPhase.LEAVING):
+            body.then = self._if_alive(lambda: self._start(body))
+            return None
+        if body.phase is BodyPhase.PARKED:
+            return self._claim(body)
         if body.phase is BodyPhase.RUNNING:
-            return self._tell(events.Running(attempt=body.attempt, handle=body.handle, started_at=None))
+            return self._tell(events.Running(attempt=body.attempt, handle=body.handle, started_at=None, warm=body.warm))
         if body.ending is not None:
-            return self._tell(events.Ended(attempt=body.attempt, handle=body.handle, ending=body.ending))
+            return self._tell(
+                events.Ended(attempt=body.attempt, handle=body.handle, ending=body.ending, warm=body.warm)
+            )
         drawn = self._rng.random()
         if drawn < self._troubles.refused + self._troubles.refused_for_now:
             ending = Ending(
@@ -104,10 +114,74 @@ class SimulatedDriver:
 
         return self._after_latency(begin)
 
-    def _take_effect(self, body: Body, does: bool) -> None:
+    # -- parked containers --
+
+    def park(self, attempt: AttemptId, failed: Callable[[], None]) -> None:
+        """Make its container; `failed` is called where that cannot be."""
+        body = self._world.park(attempt)
+
+        def is_there() -> None:
+            if self._rng.random() < self._troubles.not_parked:
+                self._world.move(body, BodyPhase.ABSENT)
+                failed()
+            else:
+                self._world.move(body, BodyPhase.PARKED)
+                body.dead = False
+                if self._rng.random() < self._troubles.dies_parked:
+                    self._agenda.at(self._rng.random() * self._troubles.duration_s, self._if_alive(dies))
+            self._go_on(body)
+
+        def dies() -> None:
+            body.dead = True
+
+        self._after_latency(is_there)
+
+    def give_up(self, attempt: AttemptId) -> None:
+        """Remove its container, which nobody has claimed."""
+        body = self._world.bodies[attempt]
+        if body.phase is not BodyPhase.PARKED or attempt in self._world.ledger.nodes:
+            raise Violation(f"{attempt} is given up while it is {body.phase.name}")
+        self._world.move(body, BodyPhase.LEAVING)
+
+        def is_gone() -> None:
+            self._world.move(body, BodyPhase.ABSENT)
+            self._go_on(body)
+
+        self._after_latency(is_gone)
+
+    def release(self) -> None:
+        """The run is over: whatever is parked goes."""
+        for body in list(self._world.parked.values()):
+            self._world.move(body, BodyPhase.GONE)
+
+    def _go_on(self, body: Body) -> None:
+        then, body.then = body.then, None
+        if then is not None:
+            then()
+
+    def _claim(self, body: Body) -> None:
+        """It is told to go, and leaves its mark; or it was dead, and is started cold in its place."""
+        self._world.move(body, BodyPhase.CLAIMED)
+
+        def send() -> None:
+            if body.dead:
+                self._world.move(body, BodyPhase.ABSENT)
+                self._start(body)
+            else:
+                self._world.move(body, BodyPhase.SENT)
+                self._after_latency(mark)
+
+        def mark() -> None:
+            self._take_effect(body, True, warm=True)
+            self._tell(events.Running(attempt=body.attempt, handle=body.handle, started_at=None, warm=True))
+
+        self._after_latency(send)
+
+    def _take_effect(self, body: Body, does: bool, *, warm: bool = False) -> None:
         if not does:
-            body.phase = BodyPhase.ABSENT
+            self._world.move(body, BodyPhase.ABSENT)
             return
+        body.warm = warm
         self._world.execute(body)
         self._agenda.at(self._rng.random() * self._troubles.duration_s, lambda: self._end(body, self._draw_ending()))
 
@@ -128,7 +202,7 @@ class SimulatedDriver:
         if body.phase is BodyPhase.RUNNING:
             ended = Ending(kind=ending.kind, evidence=ending.evidence, finished_at=self._agenda.utc())
             self._world.end(body, ended)
-            self._tell(events.Ended(attempt=body.attempt, handle=body.handle, ending=ended))
+            self._tell(events.Ended(attempt=body.attempt, handle=body.handle, ending=ended, warm=body.warm))
 
     def _stop(self, action: actions.StopAttempt) -> None:
         stopped = Ending(kind=VerdictKind.FAILED, evidence=Evidence(exit_code=143, signal="SIGTERM"))
@@ -145,19 +219,27 @@ class SimulatedDriver:
         self._rng.shuffle(bodies)
         for body in bodies:
             if body.ending is not None:
-                yield events.Ended(attempt=body.attempt, handle=body.handle, ending=body.ending)
+                yield events.Ended(attempt=body.attempt, handle=body.handle, ending=body.ending, warm=body.warm)
             else:
-                yield events.Running(attempt=body.attempt, handle=body.handle, started_at=None)
+                yield events.Running(attempt=body.attempt, handle=body.handle, started_at=None, warm=body.warm)
         yield events.AllTold(present=frozenset(body.attempt for body in bodies))
 
     def cut_off(self) -> None:
-        """The process died: starts that were under way have their effect now, or never will."""
+        """The process died: starts that were under way have their effect now, or never will.
+
+        What is parked reads the end of its stdin; whether the last word came before that is not known to anybody.
+        """
         self._process += 1
         self._inbox.clear()
         self._world.calls.clear()
         for body in self._world.bodies.values():
+            body.then = None
             if body.phase is BodyPhase.STARTING:
                 self._take_effect(body, self._rng.random() < 0.5)
+            elif body.phase in CONTAINERS_OF_PARKING:
+                self.killed_in[body.phase.name] += 1
+                sent = body.phase is BodyPhase.SENT
+                self._take_effect(body, sent and self._rng.random() < 0.5, warm=sent)
 
     # -- messages --
 

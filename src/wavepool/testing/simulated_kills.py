@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from wavepool.testing.scenarios import Scenario, random_scenario
+from wavepool.testing.simulated_world import CONTAINERS_OF_PARKING
 from wavepool.testing.simulation import Simulated, Simulation, Violation
 
 CRASH_RATES = (0.02, 0.1, 0.3)
@@ -35,6 +36,8 @@ class Tally:
         runs: how many.
         kills: how many processes died.
         attempts: how many had a program that began to run, once each (else there is a violation).
+        warm: how many of those began by the claim of a parked container.
+        killed_in: phase of a parked container -> how many were in it when their process died.
         killed_after: kind of the last committed fact -> kills that came then.
         commits_end_with: the kinds of fact that any commit ended with, so that a kill could come after them.
         violations: what must never happen, each with its seed.
@@ -43,6 +46,8 @@ class Tally:
     runs: int = 0
     kills: int = 0
     attempts: int = 0
+    warm: int = 0
+    killed_in: Counter[str] = field(default_factory=Counter)
     killed_after: Counter[str] = field(default_factory=Counter)
     commits_end_with: set[str] = field(default_factory=set)
     violations: list[str] = field(default_factory=list)
@@ -52,6 +57,8 @@ class Tally:
         self.runs += 1
         self.kills += result.crashes
         self.attempts += result.executions
+        self.warm += result.warm_starts
+        self.killed_in.update(result.killed_in)
         self.killed_after.update(result.killed_after)
         self.commits_end_with |= result.commits_end_with
 
@@ -60,14 +67,17 @@ class Tally:
         self.runs += other.runs
         self.kills += other.kills
         self.attempts += other.attempts
+        self.warm += other.warm
+        self.killed_in.update(other.killed_in)
         self.killed_after.update(other.killed_after)
         self.commits_end_with |= other.commits_end_with
         self.violations += other.violations
 
     @property
     def missed(self) -> list[str]:
-        """Kinds of fact that ended commits, and after which no kill came."""
-        return sorted(self.commits_end_with - self.killed_after.keys())
+        """Kinds of fact that ended commits, and after which no kill came; phases of parking that no kill came in."""
+        phases = {phase.name for phase in CONTAINERS_OF_PARKING} if self.warm else set()
+        return sorted(self.commits_end_with - self.killed_after.keys()) + sorted(phases - self.killed_in.keys())
 
 
 def scenario_with_kills(seed: int) -> Scenario:
@@ -118,6 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     took_s = time.monotonic() - began_s
     for kind, count in tally.killed_after.most_common():
         sys.stdout.write(f"  killed after {kind:16} {count:>8,}\n")
+    for phase, count in tally.killed_in.most_common():
+        sys.stdout.write(f"  containers that were {phase.lower():8} {count:>8,}\n")
     sys.stdout.write(f"{summary(tally)}, {took_s:.0f} s\n")
     for sentence in tally.violations[:20]:
         sys.stderr.write(f"VIOLATION: {sentence}\n")
@@ -129,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def summary(tally: Tally) -> str:
     """The numbers in one line."""
     return (
-        f"{tally.kills:,} kills in {tally.runs:,} simulated runs of {tally.attempts:,} attempts: "
+        f"{tally.kills:,} kills in {tally.runs:,} simulated runs of {tally.attempts:,} attempts ({tally.warm:,} warm): "
         f"{len(tally.violations)} violations (nothing lost, doubled or left); "
         f"{len(tally.killed_after)} kinds of last fact, {len(tally.missed)} missed"
     )

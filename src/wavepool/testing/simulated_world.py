@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
 from wavepool.core import facts
@@ -21,19 +21,34 @@ class Violation(AssertionError):
 
 
 class BodyPhase(Enum):
-    """`ABSENT`: nothing ever ran, so that a start may still be tried. `ENDED`: its traces are there. `GONE`: none."""
+    """`ABSENT`: nothing ever ran, so that a start may still be tried. `ENDED`: its traces are there. `GONE`: none.
+
+    Of a parked one: it is being made (`PARKING`), waits (`PARKED`), is being removed (`LEAVING`), is claimed and was
+    not told yet (`CLAIMED`), was told and has not left its start mark (`SENT`). With the mark it is `RUNNING`.
+    """
 
     ABSENT = auto()
+    PARKING = auto()
+    PARKED = auto()
+    LEAVING = auto()
+    CLAIMED = auto()
+    SENT = auto()
     STARTING = auto()
     RUNNING = auto()
     ENDED = auto()
     GONE = auto()
 
 
-class Body:
-    """One attempt as it really is."""
+CONTAINERS_OF_PARKING = frozenset(
+    {BodyPhase.PARKING, BodyPhase.PARKED, BodyPhase.LEAVING, BodyPhase.CLAIMED, BodyPhase.SENT}
+)
+"""There is a container, and its task has not begun."""
 
-    __slots__ = ("attempt", "ending", "executions", "handle", "node", "phase", "task")
+
+class Body:
+    """One attempt as it really is. `dead`: it waited for its claim, and has ended. `warm`: it ran by a claim."""
+
+    __slots__ = ("attempt", "dead", "ending", "executions", "handle", "node", "phase", "task", "then", "warm")
 
     def __init__(self, attempt: AttemptId, task: Task, node: int) -> None:
         self.attempt = attempt
@@ -42,6 +57,10 @@ class Body:
         self.phase = BodyPhase.ABSENT
         self.executions = 0
         self.ending: Ending | None = None
+        self.dead = False
+        self.warm = False
+        self.then: Callable[[], None] | None = None
+        """A start that waits until what is done about its parked container is done."""
         self.handle = Handle(driver="simulated", id=f"sim-{attempt}", name=str(attempt), attempt=attempt)
 
 
@@ -65,6 +84,8 @@ class World:
         self.calls: set[AttemptId] = set()
         """Starts of which the present process has heard nothing yet."""
         self.ledger = Ledger()
+        self.parked: dict[AttemptId, Body] = {}
+        """Those in a phase of parking."""
 
     # -- what the driver is asked --
 
@@ -81,12 +102,33 @@ class World:
             raise Violation(f"{attempt} is started after its verdict")
         return body
 
+    def park(self, attempt: AttemptId) -> Body:
+        """A container is about to be made for an attempt that was not intended yet."""
+        body = self.bodies.setdefault(attempt, Body(attempt, self.tasks[attempt.task_id], 0))
+        if body.phase is not BodyPhase.ABSENT or body.executions:
+            raise Violation(f"{attempt} is parked while it is {body.phase.name}")
+        if attempt in self.ledger.nodes:
+            raise Violation(f"{attempt} is parked after its start was intended")
+        self.move(body, BodyPhase.PARKING)
+        if len(self.parked) > self.rules.warm:
+            raise Violation(f"{len(self.parked)} containers are parked, {self.rules.warm} allowed")
+        self._check_room(0, body.task.wave)
+        return body
+
+    def move(self, body: Body, phase: BodyPhase) -> None:
+        """From one phase of parking to another, or out of them."""
+        body.phase = phase
+        if phase in CONTAINERS_OF_PARKING:
+            self.parked[body.attempt] = body
+        else:
+            self.parked.pop(body.attempt, None)
+
     def execute(self, body: Body) -> None:
         """Its program begins."""
         body.executions += 1
         if body.executions > 1:
             raise Violation(f"{body.attempt} is executed a second time")
-        body.phase = BodyPhase.RUNNING
+        self.move(body, BodyPhase.RUNNING)
         node, wave = body.node, body.task.wave
         self.memory_bytes[node] += body.task.limits.memory_bytes
         self.peak_bytes = max(self.peak_bytes, sum(self.memory_bytes))
@@ -108,16 +150,17 @@ class World:
         body = self.bodies.get(attempt)
         if body is None:
             return
-        if body.phase in (BodyPhase.STARTING, BodyPhase.RUNNING):
+        if body.phase in (BodyPhase.STARTING, BodyPhase.RUNNING, BodyPhase.CLAIMED, BodyPhase.SENT):
             raise Violation(f"{attempt} is removed while it runs")
-        body.phase = BodyPhase.GONE
+        self.move(body, BodyPhase.GONE)
 
     # -- what must hold --
 
     def _check_room(self, node: int, wave: int) -> None:
         budget = self.rules.nodes[node].capacity.memory_bytes
-        if self.memory_bytes[node] > budget:
-            raise Violation(f"node {node} holds {self.memory_bytes[node]} bytes, its budget is {budget}")
+        held = self.memory_bytes[node] + (0 if node else len(self.parked) * self.rules.parked_bytes)
+        if held > budget:
+            raise Violation(f"node {node} holds {held} bytes, its budget is {budget}")
         cap = self.parallelism[wave]
         if cap is not None and self.wave_running[wave] > cap:
             raise Violation(f"{self.wave_running[wave]} tasks of wave {wave} run, its parallelism is {cap}")

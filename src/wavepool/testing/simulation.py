@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from wavepool.core import actions, events, facts
@@ -20,13 +21,15 @@ from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact, Outcome, Stamped
 from wavepool.core.reopening import failed_tasks
 from wavepool.core.state import RunState, TaskStatus
+from wavepool.core.warming import GiveUp, next_step
 from wavepool.engine.replay import Replayed, first_actions, replay, still_wanted
+from wavepool.engine.warm import ABREAST
 from wavepool.errors import InvariantBroken
-from wavepool.model import Surroundings, VerdictKind
+from wavepool.model import AttemptId, Surroundings, VerdictKind
 from wavepool.testing.fingerprint import fingerprint
 from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_scenario
 from wavepool.testing.simulated_driver import START, Agenda, SimulatedDriver
-from wavepool.testing.simulated_world import TOLERANCE_S, Violation, World
+from wavepool.testing.simulated_world import TOLERANCE_S, BodyPhase, Violation, World
 
 __all__ = ["NO_TROUBLES", "Crashed", "Scenario", "Simulated", "Simulation", "Troubles", "Violation"]
 
@@ -44,8 +47,10 @@ class Simulated:
 
     `journal` holds all committed facts in their order; `crashes` and
     `executions` are counts, `resumes` says how often it was taken up after an end, `peak_bytes` the memory
-    that really ran at most, `virtual_s` how long the run took on its own clock. `killed_after` counts the crashes by
-    the kind of the last committed fact, `commits_end_with` has the kinds that a crash could have come after.
+    that really ran at most, `virtual_s` how long the run took on its own clock. `warm_starts` counts the executions
+    that began by a claim, `killed_in` the parked containers whose process died, by their phase. `killed_after` counts
+    the crashes by the kind of the last committed fact, `commits_end_with` has the kinds that a crash could have come
+    after.
     """
 
     outcome: Outcome
@@ -56,6 +61,8 @@ class Simulated:
     executions: int
     peak_bytes: int
     virtual_s: float
+    warm_starts: int
+    killed_in: Counter[str]
     killed_after: Counter[str]
     commits_end_with: set[str]
 
@@ -85,6 +92,7 @@ class Simulation:
         self._retries = 0
         self._agenda = Agenda()
         self._inbox: list[Event] = []
+        self._cold: set[AttemptId] = set()
         self._driver = SimulatedDriver(
             world=self._world, agenda=self._agenda, inbox=self._inbox, rng=self._rng, troubles=scenario.troubles
         )
@@ -111,6 +119,7 @@ class Simulation:
 
     def _result(self, outcome: Outcome) -> Simulated:
         self._check_replay()
+        self._driver.release()
         self._world.check_end(outcome)
         self._check_tasks(outcome)
         return Simulated(
@@ -122,6 +131,8 @@ class Simulation:
             executions=sum(body.executions for body in self._world.bodies.values()),
             peak_bytes=self._world.peak_bytes,
             virtual_s=self._agenda.now_s,
+            warm_starts=sum(body.warm for body in self._world.bodies.values()),
+            killed_in=self._driver.killed_in,
             killed_after=self._killed_after,
             commits_end_with=self._commits_end_with,
         )
@@ -142,6 +153,7 @@ class Simulation:
         if timer_s is not None and timer_s <= self._clock().boot_s:
             batch.append(events.DeadlinePassed())
         self._step(batch)
+        self._warm()
 
     def _step(self, batch: Iterable[Event], *, advance: bool = True, crashes: bool = True) -> None:
         now = self._clock()
@@ -165,6 +177,22 @@ class Simulation:
             if crashes:
                 self._maybe_crash(compare=True)
             self._driver.perform(action)
+
+    def _warm(self) -> None:
+        """Park and give up, two at once, as the engine's `Warmer` does."""
+        while self._state.rules.warm:
+            parked = self._world.parked
+            busy = [name for name, each in parked.items() if each.phase in (BodyPhase.PARKING, BodyPhase.LEAVING)]
+            if len(busy) >= ABREAST:
+                return
+            step = next_step(self._state, parked, busy, lambda attempt, _: attempt not in self._cold)
+            if step is None:
+                return
+            self._maybe_crash(compare=True)
+            if isinstance(step, GiveUp):
+                self._driver.give_up(step.attempt)
+            else:
+                self._driver.park(step.attempt, partial(self._cold.add, step.attempt))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -268,6 +296,8 @@ class Simulation:
 
     def _check_verdict(self, fact: Fact) -> None:
         """A stop of ours, else what really happened."""
+        if isinstance(fact, facts.AttemptStarted) and fact.warm != self._world.bodies[fact.attempt].warm:
+            raise Violation(f"{fact.attempt} is told to have started {'warm' if fact.warm else 'cold'}, and did not")
         if not isinstance(fact, facts.AttemptSettled):
             return
         body = self._world.bodies.get(fact.attempt)
@@ -290,7 +320,7 @@ class Simulation:
                     raise Violation(f"{entry.task.id} ended as {said}, the state says {entry.verdict}")
         if ended and self._state.verdicts.total() != len(self._state.order):
             raise Violation(f"{self._state.verdicts.total()} verdicts for {len(self._state.order)} tasks")
-        if self._state.free != [node.capacity for node in rules.nodes]:
+        if self._state.free != [node.capacity for node in rules.for_attempts()]:
             raise Violation("the budget did not come back whole")
 
     def _replay(self) -> Replayed:
@@ -323,6 +353,7 @@ def census(result: Simulated) -> Counter[str]:
     """What was in one run, to be summed over many: its outcome, verdicts, crashes, executions, facts."""
     counted = Counter({f"outcome {result.outcome}": 1, "crashes": result.crashes, "facts": len(result.journal)})
     counted["executions"] = result.executions
+    counted["executions, warm"] = result.warm_starts
     counted["retries"] = sum(isinstance(stamped.fact, facts.TaskRequeued) for stamped in result.journal)
     counted["resumes after an end"] = result.resumes
     counted.update({f"verdict {kind}": count for kind, count in result.state.verdicts.items()})

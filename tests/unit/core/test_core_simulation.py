@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wavepool.core import facts
+from wavepool.core import facts, warming
 from wavepool.core.facts import Outcome
 from wavepool.core.gates.parallelism import Parallelism
 from wavepool.core.timers import TimerKey, TimerKind, Timers
@@ -16,7 +16,7 @@ from wavepool.engine.replay import replay
 from wavepool.model import Isolation, Limits, Node, Resources, Rules, Schedule, Task, VerdictKind, Wave
 from wavepool.testing import simulation
 from wavepool.testing.fingerprint import fingerprint
-from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_scenario
+from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_scenario, warmed
 from wavepool.testing.simulation import Simulation, Violation, main
 from wavepool.units import MIB
 
@@ -42,6 +42,35 @@ def test_the_net_catches_a_fact_that_replay_forgets(monkeypatch):
     monkeypatch.setattr(simulation, "replay", forgetful)
     with pytest.raises(Violation, match="replayed state differs"):
         run_many(400)
+
+
+def test_the_net_catches_a_budget_that_keeps_nothing_for_parked_containers(monkeypatch):
+    monkeypatch.setattr(Rules, "for_attempts", lambda self: self.nodes)
+    with pytest.raises(Violation, match="its budget is"):
+        run_many(200)
+
+
+def test_the_net_catches_a_container_that_is_parked_for_a_later_attempt(monkeypatch):
+    number_too_high = warming._next_attempt
+    monkeypatch.setattr(
+        warming, "_next_attempt", lambda entry: number_too_high(entry)._replace(number=entry.attempts + 2)
+    )
+    with pytest.raises(Violation, match="no end after"):
+        run_many(100)
+
+
+def test_where_parking_never_fails_the_later_waves_start_warm():
+    tasks = tuple(
+        Task(id=f"{wave}-{n}", key=f"{wave}-{n}", wave=wave, tier=1, limits=Limits(memory_bytes=64 * MIB))
+        for wave in (1, 2, 3)
+        for n in range(4)
+    )
+    rules = warmed(Rules(nodes=(Node(name="n", capacity=Resources(256 * MIB)),)), 4)
+    waves = tuple(Wave(number=wave) for wave in (1, 2, 3))
+    result = Simulation(Scenario(waves=waves, tasks=tasks, rules=rules, troubles=NO_TROUBLES, seed=1)).run()
+    assert (result.executions, result.warm_starts) == (12, 8)
+    started = [stamped.fact for stamped in result.journal if isinstance(stamped.fact, facts.AttemptStarted)]
+    assert [fact.warm for fact in started] == [False] * 4 + [True] * 8
 
 
 def run_many(count):
@@ -92,6 +121,8 @@ def scenarios(draw) -> Scenario:
         wave_timeout_s=draw(st.sampled_from([None, 20.0])),
         task_timeout_s=draw(st.sampled_from([None, 20.0])),
     )
+    if len(nodes) == 1:
+        rules = warmed(rules, draw(st.sampled_from([0, 0, 1, 4])))
     return Scenario(
         waves=waves, tasks=tuple(tasks), rules=rules, troubles=NO_TROUBLES, seed=draw(st.integers(0, 2**32))
     )
@@ -112,6 +143,8 @@ TROUBLES = st.builds(
     not_prepared=SHARES,
     driver_fails=SHARES,
     left_behind=SHARES,
+    not_parked=SHARES,
+    dies_parked=SHARES,
     resumes=st.integers(0, 2),
     retries=st.integers(0, 2),
 )
