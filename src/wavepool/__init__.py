@@ -19,15 +19,23 @@ if TYPE_CHECKING:
         save_logs,
         wait_for_containers,
     )
+    from wavepool.engine.pools import Lease, TaskExecution
     from wavepool.errors import WavepoolError
+    from wavepool.model import AgentType, Limits, PoolSettings
     from wavepool.plan import Plan, TierMap, parse_plan
-    from wavepool.wiring import GoingOn, Hooks, RunRequest, end_run, resume_run, retry_run, run_plan
+    from wavepool.wiring import ContainerPool, GoingOn, Hooks, RunRequest, end_run, resume_run, retry_run, run_plan
 
 __all__ = [
+    "AgentType",
+    "ContainerPool",
     "GoingOn",
     "Hooks",
+    "Lease",
+    "Limits",
     "Plan",
+    "PoolSettings",
     "RunRequest",
+    "TaskExecution",
     "TierMap",
     "WavepoolError",
     "check_docker_access",
@@ -47,8 +55,11 @@ __all__ = [
 _HOME_OF = {
     "WavepoolError": "wavepool.errors",
     **dict.fromkeys(("Plan", "TierMap", "parse_plan"), "wavepool.plan"),
+    **dict.fromkeys(("AgentType", "Limits", "PoolSettings"), "wavepool.model"),
+    **dict.fromkeys(("Lease", "TaskExecution"), "wavepool.engine.pools"),
     **dict.fromkeys(
-        ("GoingOn", "Hooks", "RunRequest", "end_run", "resume_run", "retry_run", "run_plan"), "wavepool.wiring"
+        ("ContainerPool", "GoingOn", "Hooks", "RunRequest", "end_run", "resume_run", "retry_run", "run_plan"),
+        "wavepool.wiring",
     ),
 }
 

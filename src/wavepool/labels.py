@@ -96,6 +96,12 @@ def wave_network_name(*, owner: str, run_id: str, wave: int, prefix: str = NAME_
     return f"{prefix}wave{wave}-net-{suffix}"
 
 
+def pool_network_name(*, owner: str, run_id: str, agent_type: str, prefix: str = NAME_PREFIX) -> str:
+    """The name of the own network of one agent type in one session of a pool."""
+    suffix = _digest("\0".join((owner, run_id, agent_type)), 12)
+    return f"{prefix}pool-{task_key(agent_type)[:36].rstrip('-_.')}-net-{suffix}"
+
+
 def task_network_name(container: str) -> str:
     """The name of the own network of the attempt whose container has this name."""
     return f"{container}-net"

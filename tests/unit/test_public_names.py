@@ -9,10 +9,16 @@ import wavepool
 from wavepool.errors import InfrastructureError, first_of_ours
 
 PUBLIC = [
+    "AgentType",
+    "ContainerPool",
     "GoingOn",
     "Hooks",
+    "Lease",
+    "Limits",
     "Plan",
+    "PoolSettings",
     "RunRequest",
+    "TaskExecution",
     "TierMap",
     "WavepoolError",
     "check_docker_access",

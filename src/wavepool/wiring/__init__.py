@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from wavepool.wiring.beside import RecoveryTools, commands_into, journal_of, open_recovery
 from wavepool.wiring.engines import check_keeping, driver_named, open_driver, open_engine, process_driver, with_budget
+from wavepool.wiring.pools import ContainerPool
 from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
 from wavepool.wiring.runs import RUNS_NAMED, end_run, known_run, resume_run, retry_run, run_plan
 from wavepool.wiring.warmth import with_warmth
 
 __all__ = [
     "RUNS_NAMED",
+    "ContainerPool",
     "GoingOn",
     "Hooks",
     "RecoveryTools",

@@ -10,11 +10,14 @@ No I/O, no clock: what happened is told with its time, and `PoolBook.decide` say
     alerts.py     the seed's three warnings, each told once until it clears
 """
 
+from wavepool.core.pools.alerts import Alert, AlertBook
 from wavepool.core.pools.book import PoolBook
 from wavepool.core.pools.decisions import Decision, Park, Retire, Why
 from wavepool.core.pools.readings import ContainerReading, Dispatch, PoolMetrics, PoolReading, metrics_of
 
 __all__ = [
+    "Alert",
+    "AlertBook",
     "ContainerReading",
     "Decision",
     "Dispatch",

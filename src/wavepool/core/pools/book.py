@@ -55,6 +55,7 @@ class PoolBook:
         self._learned = 0
         self._idle_timeout_s = settings.idle_timeout_s if settings.auto_cleanup else math.inf
         self._max_age_s = settings.max_age_s if settings.auto_cleanup else math.inf
+        self._drained = False
         self._demand = Demand(settings.max_size)
         self._thresholds = Thresholds(
             up_percent=settings.scale_up_percent,
@@ -225,10 +226,14 @@ class PoolBook:
         self._level, self._learned = size, 0
         self._demand.forget()
 
+    def drain(self) -> None:
+        """It wants none from now on, whatever its minimum says."""
+        self._drained = True
+
     @property
     def target(self) -> int:
         """How many it wants (see above)."""
-        return min(max(self._level, self._learned), self.settings.max_size)
+        return 0 if self._drained else min(max(self._level, self._learned), self.settings.max_size)
 
     def _learn(self, now_s: float) -> None:
         if self.settings.auto_scaling and self.settings.learning:

@@ -1,0 +1,104 @@
+"""Containers that nobody needs any more: removed in the background, a few at a time, after claims."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from wavepool.drivers.parking import SupportsParking
+from wavepool.engine.pools.calm import Calm
+from wavepool.engine.pools.containers import Container
+from wavepool.engine.pools.session import PoolSession
+from wavepool.engine.pools.watching import PoolWatch
+from wavepool.errors import InfrastructureError
+
+QUEUE_MAX = 64
+"""Containers that wait to be removed. Whoever brings one more waits for the first to be gone."""
+
+WORKERS = 2
+TRIES = 5
+FIRST_PAUSE_S = 0.5
+"""Before a removal is tried again; doubled for each further try. What resists them all is removed with the session."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Disposal:
+    """Takes containers over from whoever used them; from then on nobody else touches them.
+
+    Leave it as a context manager when nobody brings any more; what waits then goes with the session.
+    """
+
+    def __init__(self, session: PoolSession, watch: PoolWatch, calm: Calm) -> None:
+        self._session = session
+        self._watch = watch
+        self._calm = calm
+        self._send, self._receive = anyio.create_memory_object_stream[Container](QUEUE_MAX)
+        self._waiting = 0
+        self._idle = anyio.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._send.close()
+        self._receive.close()
+
+    @property
+    def waiting(self) -> int:
+        """Containers that are not gone yet."""
+        return self._waiting
+
+    async def take(self, container: Container) -> None:
+        """Have it removed. Returns at once unless `QUEUE_MAX` are waiting; may be called under a shield only."""
+        self._watch.forget(container)
+        container.follow.cancel()
+        self._waiting += 1
+        await self._send.send(container)
+
+    async def run(self) -> None:
+        """Remove what comes, until cancelled."""
+        async with anyio.create_task_group() as group:
+            for _ in range(WORKERS):
+                group.start_soon(self._work)
+
+    async def settled(self) -> None:
+        """Until nothing waits."""
+        while self._waiting:
+            await self._idle.wait()
+
+    async def _work(self) -> None:
+        while True:
+            container = await self._receive.receive()
+            try:
+                await self._dispose(container)
+            finally:
+                self._waiting -= 1
+                if not self._waiting:
+                    self._idle.set()
+                    self._idle = anyio.Event()
+
+    async def _dispose(self, container: Container) -> None:
+        await self._calm.wait()
+        if container.asked:
+            await self._remove(container)
+        await anyio.to_thread.run_sync(self._session.drop_slot, container)
+
+    async def _remove(self, container: Container) -> None:
+        driver, problem = self._session.driver, ""
+        for turn in range(TRIES):
+            try:
+                if container.reusable is not None:
+                    await container.reusable.close()
+                elif container.handle is not None and isinstance(driver, SupportsParking):
+                    await driver.unpark(container.handle)
+                problem = "; ".join((await driver.remove(container.handle_or_name(driver.name))).errors)
+            except InfrastructureError as error:
+                problem = str(error)
+            if not problem:
+                return
+            await anyio.sleep(FIRST_PAUSE_S * 2**turn)
+        _log.warning("a container of a pool resists; it goes with the pool", name=container.spec.name, problem=problem)

@@ -1,0 +1,70 @@
+"""What callers ask for, checked before a container is taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from wavepool.drivers.parking import Claim, OutputSink
+from wavepool.engine.pools.stock import Stock
+from wavepool.engine.pools.tasks import Order
+from wavepool.errors import InputError, shorten
+from wavepool.model import Limits
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def order_of(
+    stock: Stock,
+    command: Sequence[str] | None,
+    *,
+    env: Mapping[str, str] | None,
+    secrets: Mapping[str, bytes] | None,
+    prompt: str,
+    directory: str,
+    limits: Limits | None,
+    timeout_s: float | None,
+    grace_s: float,
+    on_output: OutputSink | None,
+) -> Order:
+    """The order.
+
+    Raises:
+        InputError: it cannot be told to a shell; or secrets for a type whose containers are reused.
+    """
+    if secrets and stock.book.settings.reuse:
+        raise InputError(
+            f"agent type {stock.name}: got secrets {sorted(secrets)}, expected none, as its containers are reused",
+            advice="A task can read the memory of what runs the next one. Use a pool without reuse.",
+        )
+    claim = Claim(
+        command=None if command is None else tuple(command),
+        env=dict(env or {}),
+        secrets=dict(secrets or {}),
+        prompt=prompt,
+        directory=directory,
+    )
+    _check(claim)
+    if timeout_s is not None and not timeout_s > 0:
+        raise InputError(f"timeout_s: got {timeout_s!r}, expected a number of seconds above 0")
+    other = limits if limits is not None and limits != stock.book.agent.limits else None
+    return Order(claim=claim, limits=other, timeout_s=timeout_s, grace_s=grace_s, on_output=on_output)
+
+
+def _check(claim: Claim) -> None:
+    if claim.command is not None and not (claim.command and claim.command[0]):
+        raise InputError(f"command: got {claim.command!r}, expected the name of a program and its arguments")
+    for name in claim.env:
+        if not _NAME.fullmatch(name):
+            raise InputError(f"env: got the name {shorten(name)}, expected letters, digits and _, no digit first")
+    for text in _texts(claim):
+        if "\0" in text:
+            raise InputError(f"got {shorten(text)}, expected a text without NUL: no program can be told one")
+    if claim.directory and not claim.directory.startswith("/"):
+        raise InputError(f"directory: got {claim.directory!r}, expected an absolute path inside the container")
+
+
+def _texts(claim: Claim) -> Iterable[str]:
+    yield from claim.command or ()
+    yield from claim.env.values()
+    yield claim.directory

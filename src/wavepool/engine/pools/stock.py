@@ -1,0 +1,275 @@
+"""The containers of one agent type: kept at hand as the book says, handed out at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from wavepool.core.pools import Park, PoolBook
+from wavepool.drivers.base import PullProgress
+from wavepool.drivers.parking import SupportsParking, SupportsReuse
+from wavepool.engine.pools.calm import Calm
+from wavepool.engine.pools.containers import Container
+from wavepool.engine.pools.disposal import Disposal
+from wavepool.engine.pools.session import PoolSession
+from wavepool.engine.pools.specs import SpecMaker
+from wavepool.engine.pools.watching import LogFollower, PoolWatch
+from wavepool.errors import CannotPark, InfrastructureError, NotStarted, PrepareError, WavepoolError
+
+PATIENT_TRIES = 3
+"""Containers in a row that cannot be made, before whoever waits for them is told."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What all stocks of a pool share.
+
+    Attributes:
+        refilling: held while a container is made ahead: one at a time in the whole pool.
+        starting: cold starts that are under way.
+        group: for what goes on in the background.
+        notice: takes sentences for a person.
+        pull, pulling: how images are got, and who is told.
+    """
+
+    session: PoolSession
+    watch: PoolWatch
+    disposal: Disposal
+    calm: Calm
+    group: TaskGroup
+    starting: anyio.CapacityLimiter
+    notice: Callable[[str], None]
+    pull: str
+    pulling: PullProgress | None
+    refilling: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+class Stock:
+    """One agent type's containers.
+
+    Args:
+        cold: why this type has none ahead from the beginning; empty where it has.
+
+    Attributes:
+        cold: why every task of it starts cold; empty where its containers are parked.
+        containers: those in the book, idle or busy, by key.
+        drained: it takes no more tasks.
+        trouble: the newest error of making one ahead; None after a success.
+    """
+
+    def __init__(self, *, book: PoolBook, specs: SpecMaker, tools: Tools, cold: str = "") -> None:
+        self.book = book
+        self.specs = specs
+        self.cold = cold
+        self.containers: dict[str, Container] = {}
+        self.drained = False
+        self.trouble: WavepoolError | None = None
+        self.reuses = book.settings.reuse and isinstance(tools.session.driver, SupportsReuse)
+        self._tools = tools
+        self._follower = LogFollower(tools.session.driver, self._fell_silent)
+        self._failures = 0
+        self._prepared = False
+        self._preparing = anyio.Lock()
+        self._changed = anyio.Event()
+
+    @property
+    def name(self) -> str:
+        """Of the agent type."""
+        return self.book.agent.name
+
+    @property
+    def idle(self) -> int:
+        """Containers at hand now."""
+        return sum(not each.claimed for each in self.containers.values())
+
+    # -- handing out --
+
+    def take(self) -> Container | None:
+        """A task came: the container that is its own from now on; None for a miss."""
+        return self._handed(self.book.claim(anyio.current_time()))
+
+    def take_another(self, dead: Container) -> Container | None:
+        """The container of a task was dead before it ran anything: another one, or None for a miss after all."""
+        self.containers.pop(dead.key, None)
+        return self._handed(self.book.claim_failed(dead.key, anyio.current_time()))
+
+    def take_back(self, container: Container, took_s: float) -> None:
+        """A reused container has run its task and is clean."""
+        container.claimed = False
+        self.book.returned(container.key, anyio.current_time(), took_s)
+        self.change()
+
+    def give_up(self, container: Container, took_s: float | None) -> None:
+        """A container is used no more; `took_s` as in the book. Whoever had it disposes of it."""
+        if self.containers.pop(container.key, None) is not None:
+            self.book.ended(container.key, anyio.current_time(), took_s)
+            self.change()
+
+    def _handed(self, key: str | None) -> Container | None:
+        self.change()
+        if key is None:
+            return None
+        container = self.containers[key]
+        container.claimed = True
+        container.uses += 1
+        container.used_at = self._tools.session.clock.now().utc
+        return container
+
+    # -- cold starts --
+
+    def cold_began(self) -> None:
+        """A miss goes into a container of its own."""
+        self.book.cold_began(anyio.current_time())
+
+    def cold_ended(self, took_s: float | None) -> None:
+        """It is over."""
+        self.book.cold_ended(anyio.current_time(), took_s)
+        self.change()
+
+    def follow_cold(self, container: Container) -> None:
+        """Read the output of a container that was started cold."""
+        self._tools.group.start_soon(self._follower.follow, container)
+
+    async def prepare(self) -> None:
+        """See once that image and network are there. Raises as `PoolSession.prepare`."""
+        if self._prepared:
+            return
+        async with self._preparing:
+            if not self._prepared:
+                await self._tools.session.prepare(self.specs, self._tools.pull, self._tools.pulling)
+                self._prepared = True
+
+    # -- keeping --
+
+    def change(self) -> None:
+        """Something is different: whoever waits looks again."""
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def ready(self, count: int) -> None:
+        """Until so many are idle; at once where every task of this type starts cold.
+
+        Raises:
+            WavepoolError: they cannot be made.
+        """
+        while self.idle < count and not self.cold:
+            if self.trouble is not None and (self._failures >= PATIENT_TRIES or _is_final(self.trouble)):
+                raise self.trouble
+            await self._changed.wait()
+
+    def drain(self) -> None:
+        """No more tasks, and no more containers: those that are idle go."""
+        self.drained = True
+        self.book.drain()
+        self.change()
+
+    async def emptied(self) -> None:
+        """Until none of its containers is left to it, after `drain`."""
+        while self.containers:
+            await self._changed.wait()
+
+    async def keep(self) -> None:
+        """Make and take away as the book says, until cancelled; returns where every task starts cold."""
+        while not self.cold:
+            changed = self._changed
+            if await self._act():
+                await self._refill()
+                continue
+            wait_s = self.book.next_look_s(anyio.current_time())
+            with anyio.move_on_after(wait_s):
+                await changed.wait()
+
+    def found_ill(self, container: Container) -> None:
+        """A health check failed: it goes, and is replaced."""
+        container.healthy = False
+        self.book.unhealthy(container.key, anyio.current_time())
+        self.change()
+
+    async def _act(self) -> bool:
+        """Take away what the book has given up; True where it wants one more."""
+        wants = False
+        for decision in self.book.decide(anyio.current_time()):
+            if isinstance(decision, Park):
+                wants = True
+            else:
+                container = self.containers.pop(decision.key)
+                _log.debug("a parked container goes", name=container.spec.name, why=decision.why)
+                await self._tools.disposal.take(container)
+                self.change()
+        return wants
+
+    async def _refill(self) -> None:
+        async with self._tools.refilling:
+            await self._tools.calm.wait()
+            if not await self._act():  # while we waited, it may have changed its mind
+                return
+            self.book.begin_park(anyio.current_time())
+            container: Container | None = None
+            try:
+                container = await self._park()
+            finally:
+                self._tell(container)
+        self.change()
+
+    def _tell(self, container: Container | None) -> None:
+        now_s = anyio.current_time()
+        if container is None:
+            self._failures += 1
+            self.book.park_failed(now_s)
+            return
+        self._failures, self.trouble = 0, None
+        self.containers[container.key] = container
+        self.book.parked(container.key, now_s)
+
+    async def _park(self) -> Container | None:
+        container: Container | None = None
+        try:
+            await self.prepare()
+            container = self._tools.session.new_container(self.specs)
+            await self._make(container)
+        except CannotPark as error:
+            self.cold = error.message
+            self._tools.notice(f"agent type {self.name}: every task starts cold: {error.message}")
+        except WavepoolError as error:
+            if self.trouble is None or str(self.trouble) != str(error):
+                self._tools.notice(f"agent type {self.name}: no container could be made ahead: {error.message}")
+            self.trouble = error
+        else:
+            return container
+        if container is not None:
+            await self._tools.disposal.take(container)
+        return None
+
+    async def _make(self, container: Container) -> None:
+        """Park it, and read its log. Raises as `SupportsParking.park`."""
+        driver = self._tools.session.driver
+        self._tools.watch.expect(container)
+        container.asked = True
+        if self.reuses and isinstance(driver, SupportsReuse):
+            container.reusable = await driver.open_reusable(container.spec)
+            container.exists(container.reusable.handle, anyio.current_time())
+            return
+        assert isinstance(driver, SupportsParking), "a driver that cannot park has no stock"
+        container.exists(await driver.park(container.spec), anyio.current_time())
+        await self._tools.group.start(self._follower.follow, container)
+        if container.output.closed.is_set():
+            raise NotStarted(f"{container.spec.name} ended as soon as it was parked", transient=True)
+
+    def _fell_silent(self, container: Container) -> None:
+        """The log of a container has ended: one that is idle is dead."""
+        if container.claimed or self.containers.pop(container.key, None) is None:
+            return
+        self.book.lost(container.key, anyio.current_time())
+        self._tools.group.start_soon(self._tools.disposal.take, container)
+        self.change()
+
+
+def _is_final(trouble: WavepoolError) -> bool:
+    """Trying again will not help: an image or a workspace is missing."""
+    return isinstance(trouble, PrepareError) or not isinstance(trouble, InfrastructureError)
