@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -36,6 +37,7 @@ from wavepool.drivers.base import (
     Synced,
     Usage,
 )
+from wavepool.drivers.parking import Claim, SupportsParking
 from wavepool.journal.base import Journal
 
 _T = TypeVar("_T")
@@ -102,7 +104,7 @@ def until_killed(switch: KillSwitch) -> Iterator[None]:
 
 
 def wrap_driver(driver: Driver, switch: KillSwitch) -> Driver:
-    """`driver` with kill points before and after prepare, start, stop, keep, remove and the reading of logs."""
+    """`driver` with kill points before and after prepare, park, start, claim, stop, keep, remove and reading logs."""
     return _MortalDriver(driver, switch)
 
 
@@ -111,7 +113,7 @@ def wrap_journal(journal: Journal, switch: KillSwitch) -> Journal:
     return _MortalJournal(journal, switch)
 
 
-class _MortalDriver(Driver, SupportsKeeping):
+class _MortalDriver(Driver, SupportsKeeping, SupportsParking):
     def __init__(self, driver: Driver, switch: KillSwitch) -> None:
         self.name = driver.name
         self._driver = driver
@@ -169,6 +171,29 @@ class _MortalDriver(Driver, SupportsKeeping):
     async def remove(self, target: Scope | Handle) -> Removed:
         named = target.attempt if isinstance(target, Handle) else f"wave {target.wave} of {target.run_id}"
         return await self._switch.around(f"remove {named}", lambda: self._driver.remove(target))
+
+    @property
+    def _parker(self) -> SupportsParking:
+        assert isinstance(self._driver, SupportsParking)
+        return self._driver
+
+    async def park(self, spec: AttemptSpec) -> Handle:
+        return await self._switch.around(f"park {spec.attempt}", lambda: self._parker.park(spec))
+
+    async def claim(self, handle: Handle, claim: Claim) -> None:
+        await self._switch.around(f"claim {handle.attempt}", lambda: self._parker.claim(handle, claim))
+
+    async def unpark(self, handle: Handle) -> None:
+        self._switch.check()
+        await self._parker.unpark(handle)
+
+    def is_parked(self, handle: Handle) -> bool:
+        self._switch.check()
+        return self._parker.is_parked(handle)
+
+    def claimed_at(self, slot: Path) -> datetime | None:
+        self._switch.check()
+        return self._parker.claimed_at(slot)
 
     @property
     def _keeper(self) -> SupportsKeeping:

@@ -58,7 +58,7 @@ from wavepool.drivers.docker.sweep import Sweeper
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.watch import watching
 from wavepool.drivers.parking import Claim, SupportsParking
-from wavepool.drivers.start_mark import is_marked, make_mark, vanished
+from wavepool.drivers.start_mark import is_marked, make_mark, unmake_mark, vanished
 from wavepool.errors import CannotPark, DriverUnavailable, InputError, NotClaimed, NotStarted
 
 PATIENCE_S = 60.0
@@ -115,6 +115,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsSidecars, S
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._sweeper.close()
+        self._parker.close()
         await self._api.close()
 
     async def probe(self) -> DriverFacts:
@@ -240,13 +241,17 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsSidecars, S
 
     async def _claim_bound(self, held: Held) -> bool:
         """Let a parked attempt go; False where it is certain that it did not."""
+        slot = held.spec.slot
         try:
-            await anyio.to_thread.run_sync(make_mark, held.spec.slot)
-            await self._claimer.claim_bound(held)
+            ours = await anyio.to_thread.run_sync(make_mark, slot)
+            try:
+                await self._claimer.claim_bound(held)
+            except (NotClaimed, InputError):
+                if ours:
+                    await anyio.to_thread.run_sync(unmake_mark, slot)
+                return False
         except OSError as error:
             raise NotStarted(f"{held.spec.name}: its slot cannot be written: {error}", transient=True) from error
-        except (NotClaimed, InputError):
-            return False
         finally:
             self._parker.release(held.spec.name)
         return True

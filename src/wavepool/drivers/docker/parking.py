@@ -133,6 +133,11 @@ class Parker:
         for name in [name for name, held in self._held.items() if _is_within(held.spec, scope)]:
             self.release(name)
 
+    def close(self) -> None:
+        """Let go of all of them: the unclaimed ones end."""
+        for name in list(self._held):
+            self.release(name)
+
     async def _obtain(self, spec: AttemptSpec, give_up: float) -> tuple[AttemptSpec, str]:
         """Make the container; the spec with its user settled, and its id.
 

@@ -22,7 +22,8 @@ PROMPT_VARIABLE_MAX_BYTES = 128 * 1024 - len("TASK_PROMPT=") - 1
 class Container:
     """A container of a `MemoryWorld`. Times are seconds of the world.
 
-    `output` holds what it wrote with the time of writing. `exists` turns False when it is removed.
+    `output` holds what it wrote with the time of writing. `exists` turns False when it is removed. One that `is_parked`
+    was started ahead of its task; `waits` is True until that is told, or the container ends without it.
     """
 
     id: str
@@ -34,10 +35,22 @@ class Container:
     ending: Ending | None = None
     output: list[tuple[float, LogChunk]] = field(default_factory=list)
     exists: bool = True
+    is_parked: bool = False
+    waits: bool = False
 
     @property
     def handle(self) -> Handle:
         return Handle(driver=DRIVER_NAME, id=self.id, name=self.spec.name, attempt=self.spec.attempt)
+
+    @property
+    def is_unclaimed(self) -> bool:
+        """It was parked, and nothing ever ran in it."""
+        return self.is_parked and self.started_s is None
+
+    @property
+    def has_ended(self) -> bool:
+        """It writes nothing more."""
+        return self.phase in (Phase.EXITED, Phase.GONE) or (self.is_unclaimed and not self.waits)
 
     @property
     def key(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -31,15 +32,17 @@ from wavepool.drivers.base import (
 )
 from wavepool.drivers.memory.containers import DRIVER_NAME, Container
 from wavepool.drivers.memory.hazards import Fault
+from wavepool.drivers.memory.parking import Parked
 from wavepool.drivers.memory.watching import OutputStream, StateStream
 from wavepool.drivers.memory.world import MemoryWorld
+from wavepool.drivers.parking import Claim, SupportsParking
 from wavepool.drivers.start_mark import vanished
 from wavepool.errors import DriverUnavailable, KeepError, NoSuchAttempt, NotStarted, PrepareError, Unknown
 
 _T = TypeVar("_T")
 
 
-class MemoryDriver(Driver, SupportsKeeping):
+class MemoryDriver(Driver, SupportsKeeping, SupportsParking):
     """Keeps the contract on a `MemoryWorld`. Any number of drivers may share one world.
 
     What it does wrong is decided by ``world.hazards``; each `Fault` says what it does.
@@ -49,6 +52,7 @@ class MemoryDriver(Driver, SupportsKeeping):
 
     def __init__(self, world: MemoryWorld) -> None:
         self._world = world
+        self._parked = Parked(world)
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,7 +60,7 @@ class MemoryDriver(Driver, SupportsKeeping):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        return None
+        self._parked.release_all()
 
     async def probe(self) -> DriverFacts:
         await self._reach("probe")
@@ -91,13 +95,46 @@ class MemoryDriver(Driver, SupportsKeeping):
         if self._strikes(Fault.START_CUT_BETWEEN, subject):
             raise Unknown(f"the start of {spec.name} was cut off after its create")
         if container.phase is Phase.CREATED:
-            await self._pass(self._world.latencies.start_s)
+            await self._pass(self._world.latencies.claim_s if container.is_parked else self._world.latencies.start_s)
+            container = self._taken(container) or await self._create_or_adopt(spec)
             self._world.run(container)
         if container.phase is Phase.GONE:
             raise NotStarted(f"{spec.name} was removed while it was being started")
         if self._strikes(Fault.START_CUT_AFTER, subject):
             raise Unknown(f"the start of {spec.name} was cut off")
         return container.handle
+
+    async def park(self, spec: AttemptSpec) -> Handle:
+        return await self._shielded(self._park(spec), self._world.latencies.deadline_s)
+
+    async def _park(self, spec: AttemptSpec) -> Handle:
+        await self._reach(f"park/{_key(spec)}")
+        self._parked.check(spec)
+        self._refuse_by_fault(spec, _key(spec))
+        container = await self._create_or_adopt(spec)
+        if container.phase is not Phase.CREATED:
+            raise NotStarted(f"{spec.name} cannot be parked: it runs, or ran, already")
+        container.is_parked = True
+        await self._pass(self._world.latencies.start_s)
+        self._parked.hold(container)
+        return container.handle
+
+    async def claim(self, handle: Handle, claim: Claim) -> None:
+        await self._shielded(self._claim(handle, claim), self._world.latencies.deadline_s)
+
+    async def _claim(self, handle: Handle, claim: Claim) -> None:
+        await self._reach(f"claim/{handle.attempt}")
+        await self._pass(self._world.latencies.claim_s)
+        self._parked.claim(handle, claim)
+
+    async def unpark(self, handle: Handle) -> None:
+        self._parked.release(handle.name)
+
+    def is_parked(self, handle: Handle) -> bool:
+        return self._parked.held(handle.name) is not None
+
+    def claimed_at(self, slot: Path) -> datetime | None:
+        return self._world.claims.get(slot)
 
     def watch(self, scope: Scope) -> AbstractAsyncContextManager[AsyncIterator[Observation | Synced]]:
         return self._watch(scope)
@@ -240,6 +277,9 @@ class MemoryDriver(Driver, SupportsKeeping):
         while self._world.is_appearing(spec.name):  # the name is taken, and yet nothing is there to be found
             await self._world.wait()
         existing = self._world.named(spec.name)
+        if existing is not None and existing.is_unclaimed and self._parked.held(spec.name) is None:
+            self._world.destroy(existing)  # nobody can claim it any more, and nothing ran in it
+            existing = None
         if existing is None:
             if self._world.has_run(spec):
                 raise vanished(spec)
@@ -248,6 +288,10 @@ class MemoryDriver(Driver, SupportsKeeping):
         if not existing.agrees_with(spec):
             raise NotStarted(f"{spec.name} exists, and is not what was asked for")
         return existing
+
+    def _taken(self, container: Container) -> Container | None:
+        """A container that is to run now; None for a parked one that does not take its claim."""
+        return self._parked.take(container.spec.name) if container.is_parked else container
 
     def _check(self, spec: AttemptSpec) -> None:
         if spec.image in self._world.absent_images:

@@ -83,7 +83,7 @@ class StateStream(AsyncIterator[Observation | Synced]):
         for container in existing:
             self._tell(container, 0.0)
         for gone in set(self._told) - {container.id for container in existing}:
-            self._put(0.0, _gone(self._told.pop(gone)))
+            self._tell_gone(gone)
         self._put(0.0, Synced(present=frozenset((each.spec.run_id, each.spec.attempt) for each in existing)))
         self._world.wake()
 
@@ -100,7 +100,13 @@ class StateStream(AsyncIterator[Observation | Synced]):
                 self._told.pop(container.id, None)
             self._put(delay_s, told)
         elif container.id in self._told:
-            self._put(delay_s, _gone(self._told.pop(container.id)))
+            self._tell_gone(container.id, delay_s)
+
+    def _tell_gone(self, container_id: str, delay_s: float = 0.0) -> None:
+        """What was parked and never claimed is nobody's loss."""
+        told = self._told.pop(container_id)
+        if container_id not in self._world.never_claimed:
+            self._put(delay_s, _gone(told))
 
     def _put(self, delay_s: float, item: Observation | Synced | DriverUnavailable) -> None:
         due_s = self._world.time_s + delay_s
@@ -130,7 +136,7 @@ class OutputStream(AsyncIterator[LogChunk]):
                 self._next += 1
                 if self._since is None or self._world.wall(time_s) >= self._since:
                     return self._torn(chunk)
-            if not self._follow or self._container.phase in (Phase.EXITED, Phase.GONE):
+            if not self._follow or self._container.has_ended:
                 raise StopAsyncIteration
             await self._world.wait()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Protocol
 
 import anyio
@@ -40,12 +41,14 @@ class Latencies:
     """How long the engine takes, in seconds.
 
     `reappear_s`: after this a create that was cut off has its effect all the same (150 ms was seen on a real one).
+    `claim_s`: from a claim to its task.
     `deadline_s`: how long a hanging call is waited for, beside a stop's grace.
     """
 
     prepare_s: float = 0.02
     create_s: float = 0.01
     start_s: float = 0.02
+    claim_s: float = 0.001
     stop_s: float = 0.005
     remove_s: float = 0.01
     reappear_s: float = 0.15
@@ -75,6 +78,8 @@ class MemoryWorld:
         peak_running: the most containers that ever ran at one moment.
         networks: name -> labels.
         kept: reference -> what was kept of an attempt, and the owner.
+        claims: slot -> when the task of a parked container out of it began.
+        never_claimed: ids of parked containers that were removed before anything ran in them.
     """
 
     def __init__(
@@ -98,6 +103,8 @@ class MemoryWorld:
         self.peak_running = 0
         self.networks: dict[str, Mapping[str, str]] = {}
         self.kept: dict[str, tuple[str, Kept]] = {}
+        self.claims: dict[Path, datetime] = {}
+        self.never_claimed: set[str] = set()
         self._entrypoints = dict(entrypoints or {})
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, Container] = {}
@@ -199,12 +206,23 @@ class MemoryWorld:
     def create(self, spec: AttemptSpec) -> Container:
         """A container that does not run yet. Its name must be free."""
         assert spec.name not in self._by_name
-        argv = spec.command if spec.command is not None else self._entrypoints.get(spec.image, DEFAULT_ENTRYPOINT)
-        script = in_turn(spec.commands) if spec.commands else Script.parse(argv)
-        made = Container(id=f"sim-{next(self._ids):08d}", spec=spec, script=script, node=self._place(spec))
+        made = Container(id=f"sim-{next(self._ids):08d}", spec=spec, script=self._script(spec), node=self._place(spec))
         self._by_id[made.id] = self._by_name[spec.name] = made
         self._tell(made)
         return made
+
+    def tell_late(self, container: Container, spec: AttemptSpec) -> None:
+        """A parked container learns what it is for."""
+        container.spec, container.script = spec, self._script(spec)
+
+    def end_waiting(self, container: Container) -> None:
+        """A parked container ends without a task."""
+        container.waits = False
+        self.wake()
+
+    def changed(self, container: Container) -> None:
+        """Tell all watchers of it."""
+        self._tell(container)
 
     def create_late(self, spec: AttemptSpec, delay_s: float) -> None:
         """A create that was cut off: it has its effect after `delay_s`."""
@@ -221,6 +239,9 @@ class MemoryWorld:
         if container.phase is not Phase.CREATED or not container.exists:
             return
         container.phase, container.started_s = Phase.RUNNING, self._time_s
+        if container.is_parked:
+            container.waits = False
+            self.claims[container.spec.slot] = self.wall(self._time_s)
         self.executions[container.spec.run_id, container.spec.attempt] += 1
         self._hold(container)
         container.write_output(self._time_s)
@@ -244,6 +265,9 @@ class MemoryWorld:
             return
         if container.phase is Phase.RUNNING:
             self._release(container)
+        if container.is_unclaimed:
+            container.waits = False
+            self.never_claimed.add(container.id)
         container.exists = False
         container.phase = Phase.EXITED if container.ending else Phase.GONE
         del self._by_id[container.id], self._by_name[container.spec.name]
@@ -256,6 +280,10 @@ class MemoryWorld:
             event.set()
 
     # ---- inside ----
+
+    def _script(self, spec: AttemptSpec) -> Script:
+        argv = spec.command if spec.command is not None else self._entrypoints.get(spec.image, DEFAULT_ENTRYPOINT)
+        return in_turn(spec.commands) if spec.commands else Script.parse(argv)
 
     def _end(self, container: Container, kind: VerdictKind, evidence: Evidence) -> None:
         if container.phase is not Phase.RUNNING:
