@@ -104,11 +104,13 @@ class Execution:
         exit_code: of the command; 128 + N where signal N ended it.
         clean: the proof afterwards held: no process but init and the shell, nothing left in tmpfs and slot.
         problem: why it is not clean.
+        oom_kills: how many processes of the container the kernel killed for memory meanwhile; None where not counted.
     """
 
     exit_code: int
     clean: bool
     problem: str = ""
+    oom_kills: int | None = None
 
 
 class ReusableContainer(ABC):

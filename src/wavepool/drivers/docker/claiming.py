@@ -170,7 +170,7 @@ class Claimer:
     async def _resize(self, held: Held, limits: Limits) -> None:
         """Give it other limits, before anything was sent. Raises NotClaimed: the engine does not."""
         try:
-            await self._api.change("POST", f"containers/{held.id}/update", body=_resources(limits))
+            await self._api.change("POST", f"containers/{held.id}/update", body=resources(limits))
         except (Refused, Unknown, DriverUnavailable) as error:
             held.attachment.close()
             raise NotClaimed(f"{held.spec.name} cannot be resized: {error.message}") from error
@@ -210,7 +210,7 @@ def _with_own(made_with: Mapping[str, str], told: Mapping[str, str | bytes | Non
     return {**own, **told}
 
 
-def _resources(limits: Limits) -> dict[str, Any]:
+def resources(limits: Limits) -> dict[str, Any]:
     """The body of an update: all that `host_config` limits, as the engine takes no absent value for 'no limit'."""
     body: dict[str, Any] = {
         "Memory": limits.memory_bytes,

@@ -50,6 +50,7 @@ from wavepool.drivers.docker.own_networks import OwnNetworks
 from wavepool.drivers.docker.parking import Held, Parker
 from wavepool.drivers.docker.reconciling import EVERY_S
 from wavepool.drivers.docker.removal import Remover
+from wavepool.drivers.docker.reusing import DockerReusable, Reuse
 from wavepool.drivers.docker.sightings import DRIVER_NAME, OwnActs
 from wavepool.drivers.docker.spec import create_body, user_of
 from wavepool.drivers.docker.stacks import Stacks
@@ -57,7 +58,7 @@ from wavepool.drivers.docker.starting import Starter
 from wavepool.drivers.docker.sweep import Sweeper
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.watch import watching
-from wavepool.drivers.parking import Claim, SupportsParking
+from wavepool.drivers.parking import Claim, SupportsParking, SupportsReuse
 from wavepool.drivers.start_mark import is_marked, make_mark, unmake_mark, vanished
 from wavepool.errors import CannotPark, DriverUnavailable, InputError, NotClaimed, NotStarted
 
@@ -65,7 +66,7 @@ PATIENCE_S = 60.0
 START_DEADLINE_S = 120.0
 
 
-class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsSidecars, SupportsStacks):
+class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, SupportsSidecars, SupportsStacks):
     """Attempts in containers of one Docker engine.
 
     Args:
@@ -107,6 +108,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsSidecars, S
         self._has_gateway: bool | None = None
         self._sweeper = Sweeper(self._api)
         self._keeper = Keeper(self._api)
+        self._reuse = Reuse(self._api, self._starter, is_remote=self._is_remote, knows_gateway=self._knows_gateway)
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,6 +144,14 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsSidecars, S
             finally:
                 self._own.starting.discard(spec.name)
         return Handle(driver=self.name, id=container_id, name=spec.name, attempt=spec.attempt)
+
+    async def open_reusable(self, spec: AttemptSpec) -> DockerReusable:
+        async with self._turn(spec.name):
+            self._own.starting.add(spec.name)
+            try:
+                return await self._reuse.open(spec)
+            finally:
+                self._own.starting.discard(spec.name)
 
     def watch(self, scope: Scope) -> AbstractAsyncContextManager[AsyncIterator[Observation | Synced]]:
         return watching(self._api, scope, self._own, patience_s=self._patience_s, reconcile_s=self._reconcile_s)

@@ -229,12 +229,12 @@ def _prepare(spec: AttemptSpec) -> AttemptSpec:
     """Make the directories that its mounts need, and settle its user. Raises CannotPark, NotStarted."""
     try:
         if spec.late and spec.workspace == spec.slot / "work":
-            spec = replace(spec, user=spec.user or _default_user())
+            spec = replace(spec, user=spec.user or default_user())
             spec.workspace.mkdir(exist_ok=True)
             give(spec.workspace, user_of(spec), private=0o700, public=0o777)
         user = user_of(spec)
         if spec.late and spec.user is None and user.partition(":")[0] == "0":
-            user = _default_user()
+            user = default_user()
         if claimed_at(spec.slot) is not None:
             raise NotStarted(f"{spec.name} cannot be parked: it runs, or ran, already")
         lay_out(spec.slot, user)
@@ -243,7 +243,8 @@ def _prepare(spec: AttemptSpec) -> AttemptSpec:
     return replace(spec, user=user)
 
 
-def _default_user() -> str:
+def default_user() -> str:
+    """Whom a late container runs as that has no shared workspace, and where nobody said whom."""
     return UNPRIVILEGED_USER if os.getuid() == 0 else f"{os.getuid()}:{os.getgid()}"
 
 

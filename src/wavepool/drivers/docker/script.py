@@ -93,9 +93,9 @@ def take_over(
     argv = words(command)
     parts = [*settings(others), *_secret_files(secrets), *_mark(mark)]
     if directory:
-        parts.append(b"cd %b || exit 126" % quoted(_absolute(directory)))
+        parts.append(b"cd %b || exit 126" % quoted(absolute(directory)))
     parts += [*settings(own), b"exec %b </dev/null" % argv]
-    _check_room(command, variables)
+    check_room(command, variables)
     return b"{ " + b"; ".join(parts) + b"; }\n"
 
 
@@ -167,14 +167,15 @@ def _mark(text: str) -> list[bytes]:
     return [b"set -C", written, b"set +C"]
 
 
-def _absolute(directory: str) -> str:
+def absolute(directory: str) -> str:
+    """`directory` itself. Raises InputError where it depends on where the shell is."""
     if not directory.startswith("/"):
         raise InputError(f"the directory {directory!r} is not absolute")
     return directory
 
 
-def _check_room(command: Sequence[str], variables: Mapping[str, str | bytes | None]) -> None:
-    """Raise InputError for what execve would refuse when the mark is made already."""
+def check_room(command: Sequence[str], variables: Mapping[str, str | bytes | None]) -> None:
+    """Raise InputError for what execve would refuse."""
     sizes = [len(encoded(word)) for word in command]
     sizes += [len(name) + 1 + len(encoded(value)) for name, value in variables.items() if value is not None]
     if max(sizes) > STRING_MAX_BYTES or sum(sizes) > ALL_MAX_BYTES:

@@ -9,6 +9,7 @@ from typing import Any
 
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec
+from wavepool.drivers.docker.delivery import user_ids
 from wavepool.drivers.docker.guard import guarded
 from wavepool.errors import NotStarted
 from wavepool.model import Mount
@@ -103,8 +104,15 @@ def host_config(spec: AttemptSpec, *, prompt_dir: Path, secrets_dir: Path | None
     if spec.read_only:
         config["ReadonlyRootfs"] = True
     if spec.tmpfs:
-        config["Tmpfs"] = {path: f"rw,exec,nosuid,nodev,mode=1777,size={size}" for path, size in spec.tmpfs.items()}
+        config["Tmpfs"] = {path: _tmpfs_options(size, user_of(spec)) for path, size in spec.tmpfs.items()}
     return config
+
+
+def _tmpfs_options(size_bytes: int, user: str) -> str:
+    """Its user owns it, as a directory that the image has at its place gives it its own mode."""
+    ids = user_ids(user)
+    owner = f",uid={ids[0]},gid={ids[1]}" if ids else ""
+    return f"rw,exec,nosuid,nodev,mode=1777,size={size_bytes}{owner}"
 
 
 def log_config(limit_bytes: int) -> dict[str, Any]:

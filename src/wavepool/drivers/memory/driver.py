@@ -33,16 +33,17 @@ from wavepool.drivers.base import (
 from wavepool.drivers.memory.containers import DRIVER_NAME, Container
 from wavepool.drivers.memory.hazards import Fault
 from wavepool.drivers.memory.parking import Parked
+from wavepool.drivers.memory.reusing import MemoryReusable, idle_spec
 from wavepool.drivers.memory.watching import OutputStream, StateStream
 from wavepool.drivers.memory.world import MemoryWorld
-from wavepool.drivers.parking import Claim, SupportsParking
+from wavepool.drivers.parking import Claim, SupportsParking, SupportsReuse
 from wavepool.drivers.start_mark import vanished
 from wavepool.errors import DriverUnavailable, KeepError, NoSuchAttempt, NotStarted, PrepareError, Unknown
 
 _T = TypeVar("_T")
 
 
-class MemoryDriver(Driver, SupportsKeeping, SupportsParking):
+class MemoryDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse):
     """Keeps the contract on a `MemoryWorld`. Any number of drivers may share one world.
 
     What it does wrong is decided by ``world.hazards``; each `Fault` says what it does.
@@ -135,6 +136,16 @@ class MemoryDriver(Driver, SupportsKeeping, SupportsParking):
 
     def claimed_at(self, slot: Path) -> datetime | None:
         return self._world.claims.get(slot)
+
+    async def open_reusable(self, spec: AttemptSpec) -> MemoryReusable:
+        idle = idle_spec(spec)
+        if self._world.named(spec.name) is not None:
+            raise NotStarted(f"{spec.name} exists already")
+        handle = await self.start(idle)
+        container = self._world.find(handle)
+        if container is None:
+            raise NotStarted(f"{spec.name} was removed while it was being started")
+        return MemoryReusable(self._world, container)
 
     def watch(self, scope: Scope) -> AbstractAsyncContextManager[AsyncIterator[Observation | Synced]]:
         return self._watch(scope)

@@ -17,6 +17,7 @@ The command is ``("sim", WORD, ...)``, or a shell call of the same: ``("sh", "-c
 ``show_env=NAME``      writes the value of a variable
 ``show_secret=NAME``   writes the bytes of a secret
 ``not_executable``     ends with 126, as a file without the execute bit
+``unclean``            leaves what a reused container cannot get rid of
 =====================  ================================================================================
 
 Anything else is a program that does not exist: it ends with 127 and says on stderr what was not understood.
@@ -57,6 +58,7 @@ class Script:
     term_code: int = SIGTERM_CODE
     term_delay_s: float = 0.0
     writes: tuple[tuple[str, bytes], ...] = ()
+    unclean: bool = False
 
     @staticmethod
     def parse(argv: tuple[str, ...]) -> Script:
@@ -127,6 +129,7 @@ _WORDS: dict[str, Callable[[Script, str], Script]] = {
     "on_term": lambda script, value: replace(script, term_code=int(value)),
     "term_delay": lambda script, value: replace(script, term_delay_s=float(value)),
     "not_executable": lambda script, _: _failing(NOT_EXECUTABLE_CODE, "sim: permission denied"),
+    "unclean": lambda script, _: replace(script, unclean=True),
     "stdout": _write("stdout"),
     "stderr": _write("stderr"),
     "show_prompt": _write("prompt"),
