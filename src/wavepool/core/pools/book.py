@@ -101,6 +101,10 @@ class PoolBook:
         self._next_park_s = now_s + max(backoff_s, self.settings.refill_pause_s)
         self._counts["park_failures"] += 1
 
+    def try_again(self) -> None:
+        """The cause of the failures so far is over: the next is tried at once."""
+        self._failures_in_a_row, self._next_park_s = 0, 0.0
+
     def _end_park(self, now_s: float) -> float:
         begun_s = self._park_begun_s
         if begun_s is None:

@@ -3,7 +3,8 @@
     pool.py        what callers use: `ContainerPool`
     lease.py       a container for one task, with its workspace open before and after
     orders.py      what is asked for, checked
-    tasks.py       one task, from its claim or cold start to its verdict
+    tasks.py       one task, from its submission to its verdict: `claiming.py` where a container is ready,
+                   `starting.py` where one has to be made, `stopping.py` where its time is up
     stock.py       one agent type's containers, kept as its book (`wavepool.core.pools`) says
     health.py      whether those that wait could still run a task
     disposal.py    those that nobody needs any more
@@ -12,7 +13,8 @@
     specs.py       what a driver is asked for
     calm.py        claims come first
 
-`results.py`, `output.py`, `verdicts.py`, `containers.py` and `telling.py` are what these tell each other.
+`progress.py`, `results.py`, `output.py`, `verdicts.py`, `containers.py` and `telling.py` are what these tell each
+other.
 """
 
 from wavepool.engine.pools.lease import Lease

@@ -8,10 +8,10 @@ from pathlib import Path
 import anyio.to_thread
 
 from wavepool.drivers.parking import OutputSink
-from wavepool.engine.pools.orders import order_of
+from wavepool.engine.pools.orders import GRACE_S, order_of
 from wavepool.engine.pools.results import TaskExecution, Where
 from wavepool.engine.pools.stock import Stock
-from wavepool.engine.pools.tasks import GRACE_S, TaskRun
+from wavepool.engine.pools.tasks import TaskRun
 from wavepool.errors import InputError
 from wavepool.model import Limits
 
@@ -33,12 +33,12 @@ class Lease:
     @property
     def warm(self) -> bool:
         """True while its container is one that was ready."""
-        return self._task.where is not Where.COLD
+        return self._task.progress.where is not Where.COLD
 
     @property
     def workspace(self) -> Path:
         """The host's side of its /workspace. Ask again after `run`: another container may have had to stand in."""
-        return self._task.container.workspace
+        return self._task.progress.container.workspace
 
     async def run(
         self,

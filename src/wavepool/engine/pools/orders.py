@@ -4,14 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from wavepool.drivers.parking import Claim, OutputSink
 from wavepool.engine.pools.stock import Stock
-from wavepool.engine.pools.tasks import Order
 from wavepool.errors import InputError, shorten
 from wavepool.model import Limits
 
+GRACE_S = 10.0
+"""Default: how long a task that is stopped has to end by itself."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be done.
+
+    Attributes:
+        limits: other limits than the agent type's; None for these.
+        timeout_s: from its start; None for no bound but the lifetime of its limits.
+        grace_s: how long it has to end by itself where it is stopped.
+        on_output: told each piece of its output.
+    """
+
+    claim: Claim
+    limits: Limits | None = None
+    timeout_s: float | None = None
+    grace_s: float = GRACE_S
+    on_output: OutputSink | None = None
+
+    def bound_s(self, stock: Stock) -> float | None:
+        """How long it may run."""
+        lifetime_s = (self.limits or stock.book.agent.limits).lifetime_s
+        bounds = [each for each in (self.timeout_s, lifetime_s) if each is not None]
+        return min(bounds, default=None)
 
 
 def order_of(
@@ -30,12 +57,18 @@ def order_of(
     """The order.
 
     Raises:
-        InputError: it cannot be told to a shell; or secrets for a type whose containers are reused.
+        InputError: it cannot be told to a shell; or secrets, or other limits, for a type whose containers are reused.
     """
     if secrets and stock.book.settings.reuse:
         raise InputError(
             f"agent type {stock.name}: got secrets {sorted(secrets)}, expected none, as its containers are reused",
             advice="A task can read the memory of what runs the next one. Use a pool without reuse.",
+        )
+    other = limits if limits is not None and limits != stock.book.agent.limits else None
+    if other is not None and stock.book.settings.reuse:
+        raise InputError(
+            f"agent type {stock.name}: got other limits than its own, and its containers are reused",
+            advice="Use an agent type with these limits, or a pool without reuse.",
         )
     claim = Claim(
         command=None if command is None else tuple(command),
@@ -47,7 +80,6 @@ def order_of(
     _check(claim)
     if timeout_s is not None and not timeout_s > 0:
         raise InputError(f"timeout_s: got {timeout_s!r}, expected a number of seconds above 0")
-    other = limits if limits is not None and limits != stock.book.agent.limits else None
     return Order(claim=claim, limits=other, timeout_s=timeout_s, grace_s=grace_s, on_output=on_output)
 
 

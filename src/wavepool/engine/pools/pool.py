@@ -18,13 +18,13 @@ from wavepool.engine.pools.calm import Calm
 from wavepool.engine.pools.disposal import Disposal
 from wavepool.engine.pools.health import HealthCheck
 from wavepool.engine.pools.lease import Lease
-from wavepool.engine.pools.orders import order_of
+from wavepool.engine.pools.orders import GRACE_S, order_of
 from wavepool.engine.pools.output import OUTPUT_LIMIT_BYTES
 from wavepool.engine.pools.results import TaskExecution
 from wavepool.engine.pools.session import PoolSession, new_session_id
 from wavepool.engine.pools.specs import SpecMaker, check_pool, user_of
 from wavepool.engine.pools.stock import Stock, Tools
-from wavepool.engine.pools.tasks import GRACE_S, TaskRun
+from wavepool.engine.pools.tasks import TaskRun
 from wavepool.engine.pools.telling import container_infos, status_of
 from wavepool.engine.pools.watching import PoolWatch
 from wavepool.errors import InfrastructureError, InputError, InvariantBroken
@@ -120,7 +120,7 @@ class ContainerPool:
                 output_limit_bytes=self._output_limit_bytes,
             )
             self.left_behind = await stack.enter_async_context(session.held())
-            watch, calm = PoolWatch(self._driver, session.scope), Calm()
+            watch, calm = PoolWatch(self._driver, session.scope, self._engine_is_there), Calm()
             disposal = stack.enter_context(Disposal(session, watch, calm))
             group = await stack.enter_async_context(anyio.create_task_group())
             self._tools = Tools(
@@ -369,6 +369,11 @@ class ContainerPool:
         if isinstance(self._driver, SupportsParking | SupportsReuse):
             return ""
         return f"the {self._driver.name} driver cannot start anything ahead"
+
+    def _engine_is_there(self) -> None:
+        """It may have been away: what could not be made then is tried again at once."""
+        for stock in self._stocks.values():
+            stock.try_again()
 
     def _say_what_cannot_be(self) -> None:
         if why := self._why_cold():

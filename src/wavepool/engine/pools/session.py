@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -32,6 +33,21 @@ _log = structlog.get_logger(__name__)
 def new_session_id(clock: Clock) -> str:
     """The id of a pool's session; to everybody else it is a run without a journal."""
     return f"pool-{new_run_id(clock.now().utc)}"
+
+
+def move_files(old: Container, new: Container) -> None:
+    """What was placed in one container's own workspace goes into the other's; nothing ran in either. Blocks.
+
+    Raises:
+        InfrastructureError: it cannot.
+    """
+    if new.workspace == old.workspace:
+        return
+    try:
+        for name in os.listdir(old.workspace):
+            os.rename(old.workspace / name, new.workspace / name)
+    except OSError as error:
+        raise InfrastructureError(f"{old.workspace} cannot be moved to {new.workspace}: {error.strerror}") from error
 
 
 class PoolSession:

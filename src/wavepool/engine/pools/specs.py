@@ -219,6 +219,8 @@ def check_pool(spec: PoolSpec) -> None:
             f"agent type {name}: got min_size {settings.min_size}, size {settings.size}, max_size {settings.max_size}, "
             "expected 0 <= min_size <= size <= max_size"
         )
+    if spec.agent.workspace is not None and not spec.agent.workspace.startswith("/"):
+        raise InputError(f"agent type {name}: got workspace {spec.agent.workspace!r}, expected an absolute path")
     if settings.reuse and settings.max_uses < 1:
         raise InputError(f"agent type {name}: got max_uses {settings.max_uses}, expected at least 1")
     for what in ("max_age_s", "idle_timeout_s", "health_interval_s", "scale_interval_s"):

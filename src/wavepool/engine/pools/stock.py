@@ -163,6 +163,12 @@ class Stock:
                 raise self.trouble
             await self._changed.wait()
 
+    def try_again(self) -> None:
+        """What could not be made for want of an engine may be made now."""
+        if self._failures:
+            self.book.try_again()
+            self.change()
+
     def drain(self) -> None:
         """No more tasks, and no more containers: those that are idle go."""
         self.drained = True

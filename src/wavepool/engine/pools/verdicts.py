@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from wavepool.drivers.parking import Execution
 from wavepool.errors import NotStarted
 from wavepool.model import TIMEOUT_EXIT_CODE, Ending, Evidence, StopReason, Verdict, VerdictKind
+
+KILLED = 137
+"""The exit code of what got a SIGKILL."""
 
 _STOPPED = {
     StopReason.TIMEOUT: "it reached its timeout and was stopped",
@@ -42,9 +46,33 @@ def not_started(error: NotStarted) -> Ending:
     return Ending(kind=VerdictKind.FAILED, evidence=evidence)
 
 
-def exited(exit_code: int) -> Ending:
-    """The ending of a task in a reused container, of which only the exit code is known."""
-    signal = f" (signal {exit_code - 128})" if 128 < exit_code < 193 else ""
-    kind = VerdictKind.FAILED if exit_code else VerdictKind.SUCCESS
-    evidence = Evidence(reason=f"it ended with exit code {exit_code}{signal}", exit_code=exit_code)
+def never_began() -> Ending:
+    """The ending of a task that its pool's end kept from running."""
+    return Ending(kind=VerdictKind.CANCELLED, evidence=Evidence(reason="nothing of it ran"))
+
+
+def killed() -> Ending:
+    """The ending of a task in a reused container that was killed with it."""
+    return Ending(kind=VerdictKind.FAILED, evidence=Evidence(signal="SIGKILL", signal_sender="wavepool"))
+
+
+def executed(execution: Execution) -> Ending:
+    """The ending of a task in a reused container."""
+    code, kills = execution.exit_code, execution.oom_kills
+    if code == KILLED and kills:
+        return Ending(
+            kind=VerdictKind.OOM,
+            evidence=Evidence(
+                reason="the kernel killed it for memory; give it more (memory)",
+                exit_code=code,
+                signal="SIGKILL",
+                signal_sender="kernel",
+                oom_kills=kills,
+            ),
+        )
+    kind = VerdictKind.FAILED if code else VerdictKind.SUCCESS
+    reason = f"it ended with exit code {code}"
+    if kills:
+        reason += "; the kernel killed a child of it for memory"
+    evidence = Evidence(reason=reason, exit_code=code, oom_kills=kills, child_oom=bool(kills) or None)
     return Ending(kind=kind, evidence=evidence)

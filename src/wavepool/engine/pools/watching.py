@@ -36,10 +36,12 @@ class PoolWatch:
     Args:
         driver: open.
         scope: the session.
+        synced: called when all that exists was told: at first, and after each outage of the engine.
     """
 
-    def __init__(self, driver: Driver, scope: Scope) -> None:
+    def __init__(self, driver: Driver, scope: Scope, synced: Callable[[], None]) -> None:
         self._driver = driver
+        self._synced = synced
         self._scope = scope
         self._containers: dict[AttemptId, Container] = {}
         self._changed = anyio.Event()
@@ -64,6 +66,7 @@ class PoolWatch:
                             self._take(item)
                         else:
                             self._take_stock(item)
+                            self._synced()
                             task_status.started()
                             task_status = anyio.TASK_STATUS_IGNORED
             except InfrastructureError as error:
