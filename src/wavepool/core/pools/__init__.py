@@ -4,8 +4,11 @@ No I/O, no clock: what happened is told with its time, and `PoolBook.decide` say
 
     book.py       one pool: its containers, its claims, its decisions
     decisions.py  what is to be done: park one, retire one
+    target.py     how many it wants: the level, or what was learned
+    sizing.py     the seed's thresholds of utilisation, and the base stock of a demand
     demand.py     how much is asked for, learned from arrivals and refills
-    sizing.py     how many to keep ready: the seed's thresholds, and the base stock of what was learned
+    refill.py     the making: one at a time, with pauses
+    tally.py      counts, times and histograms
     readings.py   what a pool tells of itself: the seed's nine fields, its metrics, latency histograms
     alerts.py     the seed's three warnings, each told once until it clears
 """
@@ -13,6 +16,7 @@ No I/O, no clock: what happened is told with its time, and `PoolBook.decide` say
 from wavepool.core.pools.alerts import Alert, AlertBook
 from wavepool.core.pools.book import PoolBook
 from wavepool.core.pools.decisions import Decision, Park, Retire, Why
+from wavepool.core.pools.demand import Demand
 from wavepool.core.pools.readings import ContainerReading, Dispatch, PoolMetrics, PoolReading, metrics_of
 
 __all__ = [
@@ -20,6 +24,7 @@ __all__ = [
     "AlertBook",
     "ContainerReading",
     "Decision",
+    "Demand",
     "Dispatch",
     "Park",
     "PoolBook",

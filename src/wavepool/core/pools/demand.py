@@ -57,9 +57,21 @@ class Demand:
 
     def wanted(self, now_s: float) -> int:
         """The stock that serves `HIT_GOAL` of the arrivals, up to the limit; 0 as long as nothing is known."""
+        return max(self.by_rate(now_s), self.by_backlog())
+
+    def by_rate(self, now_s: float) -> int:
+        """The base stock of a Poisson demand of the rate and lead time so far."""
         rate = self.rate_per_s(now_s)
-        poisson = 0 if rate is None or self._lead_s is None else base_stock(rate * self._lead_s, self._limit)
-        return max(poisson, self._quantile())
+        return 0 if rate is None or self._lead_s is None else base_stock(rate * self._lead_s, self._limit)
+
+    def by_backlog(self) -> int:
+        """The stock that would have served `HIT_GOAL` of the arrivals so far."""
+        rest = (1 - HIT_GOAL) * sum(self._seen)
+        for stock in range(self._limit, 0, -1):
+            rest -= self._seen[stock]
+            if rest < 0:
+                return stock
+        return 0
 
     def rate_per_s(self, now_s: float) -> float | None:
         """Arrivals a second; it falls while none comes. None as long as there were too few."""
@@ -90,11 +102,3 @@ class Demand:
             self._seen = [count / self._weight for count in self._seen]
             self._weight = 1.0
         self._seen[min(stock, self._limit)] += self._weight
-
-    def _quantile(self) -> int:
-        rest = (1 - HIT_GOAL) * sum(self._seen)
-        for stock in range(self._limit, 0, -1):
-            rest -= self._seen[stock]
-            if rest < 0:
-                return stock
-        return 0

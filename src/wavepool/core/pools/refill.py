@@ -1,0 +1,54 @@
+"""The making of containers for one pool: one at a time, with a pause between two, and longer ones after failures."""
+
+from __future__ import annotations
+
+from wavepool.errors import InvariantBroken
+
+FIRST_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 60.0
+
+
+class Refill:
+    """Whether one is being made, and from when on the next may be. `pool` is its name, for messages."""
+
+    def __init__(self, pool: str, pause_s: float) -> None:
+        self._pool = pool
+        self._pause_s = pause_s
+        self._begun_s: float | None = None
+        self._next_s = 0.0
+        self._failures = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether one is being made."""
+        return self._begun_s is not None
+
+    def begin(self, now_s: float) -> None:
+        """One is being made from now on."""
+        if self._begun_s is not None:
+            raise InvariantBroken(f"pool {self._pool}: a second container is made while one is under way")
+        self._begun_s = now_s
+
+    def done(self, now_s: float) -> float:
+        """It is there. Returns what it took in seconds, the pause that follows included."""
+        took_s = self._end(now_s)
+        self._failures = 0
+        self._next_s = now_s + self._pause_s
+        return took_s + self._pause_s
+
+    def failed(self, now_s: float) -> None:
+        """It could not be made: the next may be after 1, 2, 4, ... up to 60 seconds."""
+        self._end(now_s)
+        backoff_s = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        self._next_s = now_s + max(backoff_s, self._pause_s)
+
+    def wait_s(self, now_s: float) -> float | None:
+        """Seconds until the next may be made, 0 or less if it may be now; None while one is under way."""
+        return None if self.under_way else self._next_s - now_s
+
+    def _end(self, now_s: float) -> float:
+        if self._begun_s is None:
+            raise InvariantBroken(f"pool {self._pool}: a container was made, or was not, and none was under way")
+        took_s, self._begun_s = now_s - self._begun_s, None
+        return max(0.0, took_s)
