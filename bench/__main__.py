@@ -19,6 +19,7 @@ from bench import (
     makespan,
     million,
     resume,
+    sizing,
     spawn,
     watching,
 )
@@ -30,6 +31,7 @@ Family = Callable[[Options], Awaitable[list[Figure]]]
 FAMILIES: dict[str, Family] = {
     "decisions": decisions.measure,
     "makespan": makespan.measure,
+    "sizing": sizing.measure,
     "million": million.measure,
     "resume": resume.measure,
     "spawn": spawn.measure,

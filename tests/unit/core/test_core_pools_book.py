@@ -136,3 +136,169 @@ def test_what_did_not_happen_cannot_be_told() -> None:
     pool.book.begin_park(pool.now_s)
     with pytest.raises(InvariantBroken):
         pool.book.begin_park(pool.now_s)
+
+
+# -- age, health and failures --
+
+
+def test_old_ones_are_replaced_before_they_go() -> None:
+    pool = warm(replace(FIXED, max_age_s=60.0, idle_timeout_s=600.0))
+    pool.now_s += 60.0
+    assert pool.book.decide(pool.now_s) == [Park()]
+    pool.settle()
+    assert (pool.gone, pool.idle) == ([("c1", Why.OLD), ("c2", Why.OLD)], ["c3", "c4"])
+
+
+def test_at_the_greatest_size_an_old_one_makes_room_first_and_one_at_a_time() -> None:
+    pool = warm(replace(FIXED, size=4, max_age_s=60.0, idle_timeout_s=600.0))
+    pool.now_s += 63.0
+    assert pool.book.decide(pool.now_s) == [Retire(key="c1", why=Why.OLD), Park()]
+    pool.book.begin_park(pool.now_s)
+    assert pool.book.decide(pool.now_s) == []
+    pool.book.parked("c5", pool.now_s)
+    assert pool.book.decide(pool.now_s) == [Retire(key="c2", why=Why.OLD), Park()]
+
+
+def test_one_that_cannot_be_replaced_goes_when_it_is_overdue() -> None:
+    pool = warm(replace(FIXED, size=1, max_age_s=60.0, idle_timeout_s=600.0))
+    pool.now_s += 60.0
+    pool.book.begin_park(pool.now_s)
+    pool.book.park_failed(pool.now_s)
+    assert pool.book.decide(pool.now_s + 0.5) == []
+    assert Retire(key="c1", why=Why.OLD) in pool.book.decide(pool.now_s + 6.1)
+
+
+def test_what_may_not_be_cleaned_up_stays_old_and_idle() -> None:
+    pool = warm(replace(FIXED, max_age_s=60.0, idle_timeout_s=30.0, auto_cleanup=False))
+    pool.wait(10_000.0)
+    assert (pool.gone, pool.idle) == ([], ["c1", "c2"])
+    assert pool.book.next_look_s(pool.now_s) is None
+
+
+def test_an_ill_one_is_not_handed_out_and_is_replaced() -> None:
+    pool = warm()
+    pool.book.unhealthy("c1", pool.now_s)
+    assert pool.book.snapshot(pool.now_s).unhealthy == 1
+    assert pool.book.claim(pool.now_s) == "c2"
+    pool.settle()
+    assert pool.gone == [("c1", Why.UNHEALTHY)]
+    assert pool.idle == ["c3", "c4"]
+    assert pool.book.snapshot(pool.now_s).unhealthy == 0
+
+
+def test_one_that_died_unused_counts_as_ill_until_it_is_replaced() -> None:
+    pool = warm()
+    pool.book.lost("c1", pool.now_s)
+    pool.book.lost("c1", pool.now_s)
+    reading = pool.book.snapshot(pool.now_s)
+    assert (reading.lost, reading.unhealthy, reading.idle) == (1, 1, 1)
+    pool.settle()
+    assert pool.book.snapshot(pool.now_s).unhealthy == 0
+
+
+def test_after_failures_it_waits_longer_and_longer() -> None:
+    pool, waits = Pool(), []
+    for _ in range(8):
+        pool.book.begin_park(pool.now_s)
+        pool.book.park_failed(pool.now_s)
+        wait_s = pool.book.next_look_s(pool.now_s)
+        assert wait_s is not None
+        assert pool.book.decide(pool.now_s + wait_s - 0.001) == []
+        pool.now_s += wait_s
+        assert pool.book.decide(pool.now_s) == [Park()]
+        waits.append(wait_s)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    pool.settle()
+    pool.book.claim(pool.now_s)
+    pool.book.begin_park(pool.now_s)
+    pool.book.park_failed(pool.now_s)
+    assert pool.book.next_look_s(pool.now_s) == 1
+
+
+def test_between_two_containers_there_may_be_a_pause() -> None:
+    pool = Pool(replace(FIXED, refill_pause_s=5.0))
+    pool.settle()
+    assert (pool.idle, pool.book.decide(pool.now_s)) == (["c1"], [])
+    assert pool.book.next_look_s(pool.now_s) == 5.0
+    pool.wait(5.0)
+    assert pool.idle == ["c1", "c2"]
+
+
+# -- reuse --
+
+REUSED = replace(FIXED, reuse=True, max_uses=2)
+
+
+def test_a_reused_one_comes_back_and_the_last_used_is_claimed_first() -> None:
+    pool = warm(replace(REUSED, max_uses=100))
+    assert pool.book.claim(pool.now_s) == "c2"
+    pool.settle()
+    assert pool.made == 2  # a busy one counts: it comes back
+    pool.book.returned("c2", pool.now_s, 1.0)
+    assert pool.book.claim(pool.now_s) == "c2"
+    reading = pool.book.snapshot(pool.now_s)
+    assert {each.key: each.exec_count for each in reading.containers} == {"c1": 0, "c2": 2}
+
+
+def test_one_that_was_used_enough_is_replaced() -> None:
+    pool = warm(REUSED)
+    for _ in range(2):
+        assert pool.book.claim(pool.now_s) == "c2"
+        pool.book.returned("c2", pool.now_s, 1.0)
+    pool.settle()
+    assert (pool.gone, pool.idle) == ([("c2", Why.USED_UP)], ["c1", "c3"])
+
+
+def test_one_that_was_found_ill_at_work_goes_when_it_is_back() -> None:
+    pool = warm(REUSED)
+    assert pool.book.claim(pool.now_s) == "c2"
+    pool.book.unhealthy("c2", pool.now_s)
+    assert pool.book.decide(pool.now_s) == []
+    pool.book.returned("c2", pool.now_s, 1.0)
+    pool.settle()
+    assert pool.gone == [("c2", Why.UNHEALTHY)]
+
+
+def test_one_that_is_not_clean_is_gone_with_its_task() -> None:
+    pool = warm(REUSED)
+    assert pool.book.claim(pool.now_s) == "c2"
+    pool.book.ended("c2", pool.now_s, 1.0)
+    pool.settle()
+    assert pool.idle == ["c1", "c3"]
+
+
+# -- following the demand --
+
+
+def test_it_learns_from_a_burst_and_shrinks_again_when_nothing_comes() -> None:
+    pool = warm(replace(FIXED, auto_scaling=True, max_size=10, idle_timeout_s=600.0))
+    pool.book.claim(pool.now_s)
+    pool.settle()
+    for _ in range(6):
+        key = pool.book.claim(pool.now_s)
+        if key is not None:
+            pool.book.ended(key, pool.now_s, 0.1)
+    pool.settle()
+    assert len(pool.idle) >= 6
+    pool.wait(601.0)
+    assert len(pool.idle) == 1
+
+
+def test_by_hand_beats_what_was_learned() -> None:
+    pool = warm(replace(FIXED, auto_scaling=True, max_size=10))
+    pool.book.claim(pool.now_s)
+    pool.settle()
+    for _ in range(6):
+        pool.book.claim(pool.now_s)
+    pool.book.resize(3)
+    assert pool.book.target == 3
+
+
+def test_drained_it_wants_none_whatever_its_least() -> None:
+    pool = warm()
+    assert pool.book.claim(pool.now_s) == "c1"
+    pool.book.drain()
+    pool.settle()
+    assert (pool.idle, pool.gone) == ([], [("c2", Why.SCALED_DOWN)])
+    pool.book.ended("c1", pool.now_s, 1.0)
+    assert pool.book.decide(pool.now_s) == []

@@ -219,8 +219,10 @@ class PoolBook:
         self._tally.retire(gone)
         if self._stock() >= self.target:
             self._owed = 0
-        parks: list[Decision] = [Park()] if self._wants_park(now_s) else []
-        return [*gone, *parks]
+        if not self._wants_park(now_s):
+            return [*gone]
+        self._refill.wish(now_s)
+        return [*gone, Park()]
 
     def next_look_s(self, now_s: float) -> float | None:
         """In how many seconds time alone may change what is to be done; None if only an event can."""

@@ -13,17 +13,20 @@ GAPS_MIN = 4
 """Fewer gaps than this say nothing of a rate."""
 MEMORY_ARRIVALS = 200
 """What was seen so many arrivals ago counts e times less."""
+SEEN_MIN = 100
+"""Of fewer values the 99th percentile is the largest one, whatever it is."""
 _RESCALE = 1e9
 
 
 class Demand:
     """What stock would have served each arrival so far, the older ones counting less; and the rate they come at.
 
-    Two estimates, of which the larger holds. The base stock of a Poisson demand (see `sizing`) needs a few arrivals and
-    follows a new rate fast, but takes the replacements for made all at once. The other supposes nothing: a model of the
-    one refiller is kept beside the pool, which takes one lead time for each arrival in turn, and its backlog after an
-    arrival is the stock that this arrival would have needed. A quantile of these, kept in one counter for each possible
-    stock, covers bursts and a refiller that is nearly busy.
+    Two estimates. The base stock of a Poisson demand (see `sizing`) needs but a few arrivals; it takes the replacements
+    for made all at once, and arrivals for independent. The other supposes neither: a model of the one refiller is kept
+    beside the pool, which takes one lead time for each arrival in turn, and its backlog after an arrival is the stock
+    that this arrival would have needed. The quantile of these, kept in one counter for each possible stock, covers
+    bursts and a refiller that is nearly busy. Until `SEEN_MIN` arrivals the larger of both holds, then the second
+    alone. (Decision 0019 has the figures.)
     """
 
     def __init__(self, limit: int) -> None:
@@ -57,7 +60,8 @@ class Demand:
 
     def wanted(self, now_s: float) -> int:
         """The stock that serves `HIT_GOAL` of the arrivals, up to the limit; 0 as long as nothing is known."""
-        return max(self.by_rate(now_s), self.by_backlog())
+        seen = self.by_backlog()
+        return seen if self._gaps >= SEEN_MIN else max(seen, self.by_rate(now_s))
 
     def by_rate(self, now_s: float) -> int:
         """The base stock of a Poisson demand of the rate and lead time so far."""

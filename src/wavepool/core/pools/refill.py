@@ -14,6 +14,7 @@ class Refill:
     def __init__(self, pool: str, pause_s: float) -> None:
         self._pool = pool
         self._pause_s = pause_s
+        self._wished_s: float | None = None
         self._begun_s: float | None = None
         self._next_s = 0.0
         self._failures = 0
@@ -23,14 +24,20 @@ class Refill:
         """Whether one is being made."""
         return self._begun_s is not None
 
+    def wish(self, now_s: float) -> None:
+        """One is wanted, since now if not before."""
+        if self._wished_s is None:
+            self._wished_s = now_s
+
     def begin(self, now_s: float) -> None:
         """One is being made from now on."""
+        self.wish(now_s)
         if self._begun_s is not None:
             raise InvariantBroken(f"pool {self._pool}: a second container is made while one is under way")
         self._begun_s = now_s
 
     def done(self, now_s: float) -> float:
-        """It is there. Returns what it took in seconds, the pause that follows included."""
+        """It is there. Returns the seconds since it was wanted, with the pause that follows."""
         took_s = self._end(now_s)
         self._failures = 0
         self._next_s = now_s + self._pause_s
@@ -50,5 +57,6 @@ class Refill:
     def _end(self, now_s: float) -> float:
         if self._begun_s is None:
             raise InvariantBroken(f"pool {self._pool}: a container was made, or was not, and none was under way")
-        took_s, self._begun_s = now_s - self._begun_s, None
-        return max(0.0, took_s)
+        wished_s = self._begun_s if self._wished_s is None else self._wished_s
+        self._wished_s = self._begun_s = None
+        return max(0.0, now_s - wished_s)

@@ -75,11 +75,11 @@ class Thresholds:
         active_s, total_s = self._active_s, self._total_s
         passed_s = 0.0 if self._begun_s is None else now_s - self._begun_s
         self._begun_s, self._active_s, self._total_s = now_s, 0.0, 0.0
-        self._calm = max(0, self._calm - 1)
+        calm, self._calm = self._calm, max(0, self._calm - 1)
         if active_s <= 0 or total_s <= 0:
             return 0
         if active_s / total_s > self._up:
             self._calm = self.CALM_WINDOWS
             return 1
         fits = active_s <= self._up * (total_s - passed_s)
-        return -1 if fits and active_s / total_s < self._down and not self._calm else 0
+        return -1 if fits and active_s / total_s < self._down and not calm else 0

@@ -6,12 +6,15 @@ from wavepool.core.pools.demand import Demand
 from wavepool.core.pools.sizing import Thresholds
 from wavepool.model import PoolSettings
 
+CALM_WINDOWS = 6
+
 
 class Target:
     """The size that one pool wants, within its bounds.
 
     Where each container is used once it counts idle ones; with reuse, busy ones too. What was learned rises at once,
-    and falls by one a window: a container that goes and is made again a moment later is work for nothing.
+    and falls by one a window after `CALM_WINDOWS` in which no arrival asked for as much: a container that goes and is
+    made again a moment later is work for nothing.
     """
 
     def __init__(self, settings: PoolSettings, demand: Demand) -> None:
@@ -19,6 +22,8 @@ class Target:
         self._level = settings.size
         self._learned = 0
         self._drained = False
+        self._first = True
+        self._calm = 0
         self._demand = demand
         self._thresholds = Thresholds(
             up_percent=settings.scale_up_percent,
@@ -38,12 +43,17 @@ class Target:
     def arrived(self, now_s: float, in_use: int) -> None:
         """A task came, while so many ran."""
         self._demand.arrived(now_s, needed=in_use + 1 if self._settings.reuse else None)
-        if self._settings.auto_scaling and self._settings.learning:
-            self._learned = max(self._learned, self._demand.wanted(now_s))
+        if not self._settings.auto_scaling or not self._settings.learning:
+            return
+        wanted = self._demand.wanted(now_s)
+        if wanted >= self._learned:
+            self._learned, self._calm = wanted, CALM_WINDOWS
 
     def made(self, took_s: float) -> None:
-        """One was made in so long."""
-        if not self._settings.reuse:
+        """One was made in so long. The first one says nothing: it may have waited for an image."""
+        if self._first:
+            self._first = False
+        elif not self._settings.reuse:
             self._demand.led(took_s)
 
     def ran(self, took_s: float) -> None:
@@ -71,7 +81,9 @@ class Target:
             return
         step = self._thresholds.step(now_s)
         self._level = min(max(self._level + step, self._settings.min_size), self._settings.max_size)
-        if self._demand.wanted(now_s) < self._learned:
+        if self._calm:
+            self._calm -= 1
+        elif self._demand.wanted(now_s) < self._learned:
             self._learned -= 1
 
     def due_in_s(self, now_s: float, active: int) -> float | None:
