@@ -215,6 +215,16 @@ def test_after_failures_it_waits_longer_and_longer() -> None:
     assert pool.book.next_look_s(pool.now_s) == 1
 
 
+def test_when_the_cause_is_over_the_next_is_made_at_once() -> None:
+    pool = Pool()
+    for _ in range(5):
+        pool.book.begin_park(pool.now_s)
+        pool.book.park_failed(pool.now_s)
+    assert pool.book.decide(pool.now_s) == []
+    pool.book.try_again()
+    assert pool.book.decide(pool.now_s) == [Park()]
+
+
 def test_between_two_containers_there_may_be_a_pause() -> None:
     pool = Pool(replace(FIXED, refill_pause_s=5.0))
     pool.settle()

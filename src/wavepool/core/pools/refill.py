@@ -50,6 +50,10 @@ class Refill:
         self._failures += 1
         self._next_s = now_s + max(backoff_s, self._pause_s)
 
+    def try_again(self) -> None:
+        """The cause of the failures so far is over: the next may be made at once."""
+        self._failures, self._next_s = 0, 0.0
+
     def wait_s(self, now_s: float) -> float | None:
         """Seconds until the next may be made, 0 or less if it may be now; None while one is under way."""
         return None if self.under_way else self._next_s - now_s
