@@ -35,7 +35,8 @@ PROGRAMS = ["rm", "chmod", "sleep", "true", "cat", "ls", "mkdir", "dd", "ipcmk",
 
 PROBE = (
     "for d in /tmp /run /workspace /dev/shm /dev/mqueue; do echo $d:; ls -A $d; done; "
-    "set -- /proc/[0-9]*; echo $#; pwd; umask; echo ${LEFT-unset} ${TASK_PROMPT-unset}; cat $TASK_PROMPT_FILE"
+    "set -- $(ls -ldn /workspace); echo $1 $3 $4; set -- /proc/[0-9]*; echo $#; pwd; umask; "
+    "echo ${LEFT-unset} ${TASK_PROMPT-unset}; cat $TASK_PROMPT_FILE"
 )
 """What a task sees. Its own processes are two with the one that lists."""
 
@@ -81,6 +82,7 @@ HARMLESS = {
     "output that nobody waits for": ("dd if=/dev/zero bs=64k count=64 2>/dev/null; exit 0", 0),
     "non-blocking output": ("dd if=/dev/null oflag=nonblock 2>/dev/null; exit 0", None),
     "another directory, mask and variable": ("cd /tmp; umask 0; export LEFT=behind; ulimit -n 20; exit 0", 0),
+    "another mode of its workspace": ("chmod 1751 /workspace", 0),
     "too much memory": ("dd if=/dev/zero of=/dev/null bs=100M count=1", 137),
 }
 
@@ -227,6 +229,20 @@ async def test_one_that_ended_while_it_waited_runs_nothing(world: DockerWorld, i
         await world.docker("wait", container.handle.id)
         error = await raised((NotClaimed, Unknown), container.execute(Claim(command=("true",)), Heard()))
         assert error is not None
+
+
+async def test_a_wipe_that_takes_too_long_keeps_the_exit_code(
+    world: DockerWorld, images: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wavepool.drivers.docker.reusing.container.WIPE_S", 0.0)
+    async with opened(world, spec_of(world, images, "busybox")) as container:
+        done, heard = await run(
+            container, "echo said; i=0; while [ $i -lt 3000 ]; do : >f$i; i=$((i + 1)); done; exit 3"
+        )
+        assert (done.exit_code, done.clean) == (3, False)
+        assert "could not be removed within" in done.problem
+        assert heard.stdout == b"said\n"
+        await raised(NotClaimed, container.execute(Claim(command=("true",)), Heard()))
 
 
 async def test_a_task_gets_its_own_limits(world: DockerWorld, images: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from wavepool.drivers.docker.attachment import Attachment
 from wavepool.drivers.docker.claiming import INLINE_PROMPT_BYTES, resources
 from wavepool.drivers.docker.delivery import write_prompt
 from wavepool.drivers.docker.reusing import shell
+from wavepool.drivers.docker.reusing.ground import Ground
 from wavepool.drivers.docker.reusing.marks import Mark, MarkFinder
 from wavepool.drivers.docker.reusing.witness import Witness
 from wavepool.drivers.docker.script import CHANGED_BY_SHELLS
@@ -32,6 +33,7 @@ class Parts:
     """What an open container consists of.
 
     Attributes:
+        ground: its workspace; None for one that is shared.
         image_argv: what its image would run by itself, for tasks without a command.
         variables: that it was made with, the image's among them.
     """
@@ -40,6 +42,7 @@ class Parts:
     handle: Handle
     attachment: Attachment
     witness: Witness
+    ground: Ground | None
     image_argv: tuple[str, ...]
     variables: Mapping[str, str]
 
@@ -167,9 +170,12 @@ class DockerReusable(ReusableContainer):
         if not hearing.is_done:
             return hearing.problem or "its shell or the connection to it ended"
         try:
-            return hearing.problem or self._parts.witness.look()
+            return hearing.problem or self._parts.witness.look() or self._ground_problem()
         except OSError:
             return "its container ended"
+
+    def _ground_problem(self) -> str:
+        return self._parts.ground.restore() if self._parts.ground is not None else ""
 
 
 class Hearing:

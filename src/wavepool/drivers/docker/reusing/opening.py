@@ -24,6 +24,7 @@ from wavepool.drivers.docker.delivery import give, write_prompt
 from wavepool.drivers.docker.parking import default_user
 from wavepool.drivers.docker.reusing import shell
 from wavepool.drivers.docker.reusing.container import DockerReusable, Parts
+from wavepool.drivers.docker.reusing.ground import Ground
 from wavepool.drivers.docker.reusing.marks import Mark, MarkFinder
 from wavepool.drivers.docker.reusing.places import places_of
 from wavepool.drivers.docker.reusing.runner import RUNNER_TARGET, Shells, make_place, put
@@ -112,6 +113,7 @@ class Reuse:
                 handle=Handle(driver=DRIVER_NAME, id=container_id, name=spec.name, attempt=spec.attempt),
                 attachment=attachment,
                 witness=witness,
+                ground=Ground(spec.workspace) if _has_own_workspace(spec) else None,
                 image_argv=image.argv,
                 variables=variables,
             )
