@@ -96,6 +96,8 @@ class Proxy:
         self.cut_answers_to: list[bytes] = []
         """Each entry cuts one connection: at the answer to the next request whose first line holds it."""
         self.connections = 0
+        self.asked: list[bytes] = []
+        """First lines of what was asked through it."""
         self._up = True
         self._open: set[anyio.CancelScope] = set()
 
@@ -137,6 +139,7 @@ class Proxy:
         try:
             async for data in client:
                 first_line = data.split(b"\r\n", 1)[0]
+                self.asked.append(first_line)
                 wanted = next((each for each in self.cut_answers_to if each in first_line), None)
                 if wanted is not None:
                     self.cut_answers_to.remove(wanted)

@@ -94,7 +94,7 @@ def take_over(
     parts = [*settings(others), *_secret_files(secrets), *_mark(mark)]
     if directory:
         parts.append(b"cd %b || exit 126" % quoted(absolute(directory)))
-    parts += [*settings(own), b"exec %b </dev/null" % argv]
+    parts += [*settings(own), b"exec %b <>/dev/null" % argv]
     check_room(command, variables)
     return b"{ " + b"; ".join(parts) + b"; }\n"
 

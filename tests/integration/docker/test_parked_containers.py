@@ -1,0 +1,410 @@
+"""Parked containers on the real engine: what their task sees, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import textwrap
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from anyio.abc import SocketStream
+
+from wavepool import labels
+from wavepool.drivers.base import AttemptSpec, Handle, Needs, NetworkNeed, Observation, Phase
+from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.parking import Claim
+from wavepool.drivers.start_mark import is_marked, make_mark
+from wavepool.errors import CannotPark, MayHaveRun, NotClaimed
+from wavepool.model import Limits, VerdictKind
+from wavepool.testing.observing import ending_from, output, raised, scope_of, wait_ended, wait_for_output
+from wavepool.units import MIB
+
+if TYPE_CHECKING:
+    from conftest import DockerWorld, Proxy
+
+pytestmark = [pytest.mark.anyio, pytest.mark.docker]
+
+SOCKET = "/var/run/docker.sock"
+
+LOOKS = r"""
+tr '\0' '\n' </proc/$$/environ | sort; pwd; id; umask; ulimit -a
+sed -n 's/^\(Sig...\|Cap...\|NoNewPrivs\|Seccomp\|Groups\|Threads\):/\1/p' /proc/$$/status
+cat /proc/1/comm; sed 's/^.*) //' /proc/$$/stat | cut -d' ' -f2
+for n in 0 1 2 3 4 5 6 7 8 9 10 11 12; do readlink /proc/$$/fd/$n; grep -s flags /proc/$$/fdinfo/$n; done
+cut -d' ' -f5- /proc/self/mountinfo | sed 's/ - .*//' | sort
+cat /proc/$$/oom_score_adj; cat "$TASK_PROMPT_FILE"; ls -ln /run/secrets/key | cut -c 1-50; cat /run/secrets/key
+cat | wc -c; tr '\0' ' ' </proc/$$/cmdline
+"""
+"""What a task can see of its surroundings, as far as a script of busybox can look."""
+
+
+def late(world: DockerWorld, **changes: Any) -> AttemptSpec:
+    spec = world.spec(None)
+    return replace(spec, late=True, workspace=spec.slot / "work", **changes)
+
+
+def claim(script: str, **fields: Any) -> Claim:
+    return Claim(command=("/bin/sh", "-c", script), **fields)
+
+
+async def parked_ended(driver: DockerDriver, handle: Handle) -> None:
+    """Until its log ends, as a pool sees it."""
+    await output(driver, handle)
+
+
+# ---- the same as cold ----
+
+
+async def test_a_claimed_task_sees_what_a_cold_one_sees(world: DockerWorld) -> None:
+    world.workspace.chmod(0o777)
+    cold = replace(
+        world.spec(
+            ("/bin/sh", "-c", LOOKS, "an 'argument'\n"),
+            prompt="do 'it'\n",
+            env={"GREETING": "it's\n$HOME", "SHLVL": "9"},
+            secret_values={"key": b"s3'cret\n"},
+        ),
+        user="1000:1000",
+        read_only=True,
+        tmpfs={"/tmp": MIB},
+    )
+    bound = replace(cold, name=f"{cold.name}-b", slot=world.root / "bound")
+    told_late = replace(cold, name=f"{cold.name}-l", slot=world.root / "late", late=True, command=None, prompt="")
+    told_late = replace(told_late, secrets={}, env={"GREETING": "other"})
+    async with world.driver() as driver:
+        seen: list[str] = []
+        for spec in (cold, bound, told_late):
+            spec.slot.mkdir(exist_ok=True)
+            handle = await (driver.start(spec) if spec is cold else driver.park(spec))
+            if spec is bound:
+                await driver.start(spec)
+            if spec is told_late:
+                told = Claim(command=cold.command, env=cold.env, prompt=cold.prompt, secrets=cold.secrets)
+                await driver.claim(handle, told)
+            stdout, stderr = await output(driver, handle)
+            assert stderr == b""
+            found = await world.inspect(handle.id)
+            assert found["Config"]["WorkingDir"] == "/workspace"
+            assert "s3'cret" not in str(found)
+            shown = stdout.decode().replace(handle.id, "ID").replace(handle.id[:12], "ID")
+            seen.append(re.sub(r"(pipe|master):\[?\d+\]?", r"\1", shown))
+    own_mount = re.compile(r"^/run/(wavepool-slot|secrets) .*\n", re.MULTILINE)
+    first, second, third = (own_mount.sub("", each) for each in seen)
+    assert "GREETING=it's" in first
+    assert second == first
+    assert third == first
+
+
+async def test_a_resized_container_has_the_limits_of_its_claim(world: DockerWorld) -> None:
+    wanted = Limits(memory_bytes=64 * MIB, cpus=0.5, pids=77)
+    smaller = Limits(memory_bytes=16 * MIB)
+    async with world.driver() as driver:
+        for limits in (wanted, smaller):
+            spec = late(world, limits=Limits(memory_bytes=32 * MIB, pids=50))
+            handle = await driver.park(spec)
+            await driver.claim(handle, claim("cat /sys/fs/cgroup/pids/pids.max 2>/dev/null; sleep 60", limits=limits))
+            config = (await world.inspect(handle.id))["HostConfig"]
+            assert [config[key] for key in ("Memory", "MemorySwap", "MemoryReservation")] == [limits.memory_bytes] * 3
+            assert config["PidsLimit"] == (limits.pids or 0), "0 is no limit"
+            assert config["NanoCpus"] == (limits.cpus or os.cpu_count() or 1) * 1_000_000_000
+
+
+# ---- endings ----
+
+
+async def test_the_end_of_a_claimed_task_is_told_by_its_event_alone(world: DockerWorld, proxy: Proxy) -> None:
+    spec = late(world)
+    async with world.driver(host=proxy.host) as driver, driver.watch(scope_of(spec)) as states:
+        handle = await driver.park(spec)
+        proxy.asked.clear()
+        await driver.claim(handle, claim("exit 9"))
+        told = await ending_from(states, spec)
+        assert told.ending is not None
+        assert (told.ending.kind, told.ending.evidence.exit_code) == (VerdictKind.FAILED, 9)
+        assert told.started_at == driver.claimed_at(spec.slot)
+        assert [line for line in proxy.asked if b"/json" in line] == [], "nobody had to ask how it ended"
+
+
+async def test_tasks_with_bad_manners_end_as_anywhere(world: DockerWorld) -> None:
+    manners = {
+        "closes its streams": ("exec >&- 2>&-; exit 5", 5),
+        "leaves daemons behind": ("(trap '' TERM HUP; sleep 300) >/dev/null 2>&1 & exit 6", 6),
+        "never reads": ("sleep 0.2; exit 7", 7),
+        "reads all there is": ("cat >/dev/null; exit 8", 8),
+        "floods": ("head -c 3000000 /dev/zero; exit 9", 9),
+        "takes its mark away": ("rm -f /run/wavepool-slot/*; exit 10", 10),
+    }
+    async with world.driver() as driver:
+        for script, code in manners.values():
+            spec = late(world)
+            handle = await driver.park(spec)
+            await driver.claim(handle, claim(script))
+            told = await wait_ended(driver, spec)
+            assert told.ending is not None
+            assert told.ending.evidence.exit_code == code
+            assert driver.claimed_at(spec.slot) == told.started_at
+            if code == 9:
+                assert len((await output(driver, handle))[0]) == 3_000_000
+
+
+# ---- deaths ----
+
+
+async def test_one_that_died_while_parked_is_not_claimed_and_its_attempt_runs_cold(world: DockerWorld) -> None:
+    bound = world.spec(world.commands.counts("bound", 0))
+    spec = late(world)
+    async with world.driver() as driver:
+        handles = [await driver.park(each) for each in (bound, spec)]
+        await world.docker("kill", *(handle.id for handle in handles))
+        for handle in handles:
+            await parked_ended(driver, handle)
+        await raised(NotClaimed, driver.claim(handles[1], claim("exit 0")))
+        assert driver.claimed_at(spec.slot) is None
+        assert await driver.start(bound) != handles[0]
+        await wait_ended(driver, bound)
+    assert world.executions(bound, "bound") == 1
+
+
+async def test_one_that_dies_in_the_instant_of_its_claim_ran_or_did_not_and_the_claim_says_which(
+    world: DockerWorld,
+) -> None:
+    outcomes: set[bool] = set()
+    async with world.driver() as driver:
+        specs = [late(world) for _ in range(6)]
+        handles = [await driver.park(spec) for spec in specs]
+        for number, (spec, handle) in enumerate(zip(specs, handles, strict=True)):
+            pid = int((await world.inspect(handle.id))["State"]["Pid"])
+            if number % 2:
+                os.kill(pid, signal.SIGSTOP)  # it reads its claim, if ever, when it is let go: it never is
+            claimed = None
+            async with anyio.create_task_group() as group:
+                group.start_soon(_kill_after, pid, 0.001 * number)
+                try:
+                    await driver.claim(handle, claim("echo ran >>/workspace/trace; sleep 60"))
+                    claimed = True
+                except NotClaimed:
+                    claimed = False
+            outcomes.add(claimed)
+            assert (driver.claimed_at(spec.slot) is not None) == claimed
+            if not claimed:
+                assert not (spec.workspace / "trace").exists()
+    assert False in outcomes
+
+
+async def _kill_after(pid: int, delay_s: float) -> None:
+    await anyio.sleep(delay_s)
+    os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_killed_orchestrator_takes_the_unclaimed_along_and_leaves_the_claimed(world: DockerWorld) -> None:
+    claimed, unclaimed, bound = late(world), late(world), world.spec(world.commands.counts("bound", 0))
+    program = textwrap.dedent(
+        """
+        import pickle, sys, anyio
+        from pathlib import Path
+        from wavepool.drivers.docker import DockerDriver
+        from wavepool.drivers.parking import Claim
+
+        async def main():
+            specs, secrets_dir = pickle.load(sys.stdin.buffer)
+            async with DockerDriver(secrets_dir=secrets_dir) as driver:
+                handles = [await driver.park(spec) for spec in specs]
+                await driver.claim(handles[0], Claim(command=("/bin/sh", "-c", "echo hello; sleep 0.5; exit 4")))
+                print(*(handle.id for handle in handles), flush=True)
+                await anyio.sleep_forever()
+
+        anyio.run(main)
+        """
+    )
+    ids = await anyio.to_thread.run_sync(
+        _killed_when_it_said, program, ((claimed, unclaimed, bound), world.secrets_dir)
+    )
+    async with world.driver() as driver:
+        told = await wait_ended(driver, claimed)
+        assert told.ending is not None
+        assert told.ending.evidence.exit_code == 4
+        assert told.started_at == driver.claimed_at(claimed.slot)
+        await output(driver, Handle(driver="docker", id=ids[1], name=unclaimed.name, attempt=unclaimed.attempt))
+        assert (await world.inspect(ids[1]))["State"]["Status"] == "exited"
+        assert driver.claimed_at(unclaimed.slot) is None
+        await driver.start(bound)
+        await wait_ended(driver, bound)
+    assert world.executions(bound, "bound") == 1
+
+
+def _killed_when_it_said(program: str, given: object) -> list[str]:
+    """Run a program, kill it when it has written a line, and give the words of that."""
+    import pickle
+
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(pickle.dumps(given))
+        process.stdin.close()
+        said = process.stdout.readline()
+        process.kill()
+    return said.decode().split()
+
+
+# ---- the steps of a bound claim ----
+
+
+async def test_a_claim_that_was_never_sent_runs_cold(world: DockerWorld) -> None:
+    spec = world.spec(world.commands.counts("unsent", 0))
+    async with world.driver() as driver:
+        parked = await driver.park(spec)
+        make_mark(spec.slot)  # the process dies between this and the write
+    async with world.driver() as driver:
+        assert await driver.start(spec) != parked
+        await wait_ended(driver, spec)
+    assert world.executions(spec, "unsent") == 1
+    assert is_marked(spec.slot), "by the cold start"
+
+
+async def test_a_claim_that_was_sent_is_adopted_whatever_became_of_the_task(world: DockerWorld) -> None:
+    runs, ended, gone = [
+        world.spec(world.commands.counts(name, 0 if name != "runs" else 60)) for name in ("runs", "ended", "gone")
+    ]
+    async with world.driver() as driver:
+        handles = [await driver.park(spec) for spec in (runs, ended, gone)]
+        for spec in (runs, ended, gone):
+            await driver.start(spec)
+        await wait_ended(driver, ended)
+        await wait_ended(driver, gone)
+    await world.docker("rm", "-f", handles[2].id)
+    async with world.driver() as driver:
+        assert [await driver.start(spec) for spec in (runs, ended)] == handles[:2]
+        await raised(MayHaveRun, driver.start(gone))
+    assert [world.executions(spec, name) for spec, name in ((ended, "ended"), (gone, "gone"))] == [1, 1]
+
+
+# ---- what cannot be parked ----
+
+
+async def test_an_image_without_a_shell_cannot_be_parked_and_runs_cold(world: DockerWorld) -> None:
+    image = f"wavepool-test-shell-less:{world.owner}"
+    await anyio.to_thread.run_sync(_import_shell_less, image)
+    try:
+        spec = replace(world.spec(None), image=image, labels={**world.spec(None).labels})
+        async with world.driver() as driver:
+            for _ in range(2):
+                assert "/bin/sh" in (await raised(CannotPark, driver.park(spec))).message
+                assert await world.docker("ps", "-aq", "--filter", f"label={labels.OWNER}={world.owner}") == ""
+            told = await wait_ended(driver, (await driver.start(spec), spec)[1])
+            assert told.ending is not None
+            assert told.ending.kind is VerdictKind.SUCCESS
+            await driver.remove(scope_of(spec))
+    finally:
+        await world.docker("rmi", "-f", image)
+
+
+def _import_shell_less(image: str) -> None:
+    with io.BytesIO() as buffer:
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            tar.add("/bin/busybox", "busybox")
+        subprocess.run(
+            ["docker", "import", "--change", 'ENTRYPOINT ["/busybox", "true"]', "-", image],
+            input=buffer.getvalue(),
+            capture_output=True,
+            check=True,
+        )
+
+
+@pytest.mark.parametrize("variable", ["a.b", "IFS"])
+async def test_variables_that_a_shell_loses_cannot_be_parked(world: DockerWorld, variable: str) -> None:
+    spec = replace(world.spec(world.commands.shows_env("TASK_ID")), env={variable: "x"})
+    async with world.driver() as driver:
+        assert variable in (await raised(CannotPark, driver.park(spec))).message
+        await driver.start(spec)
+        await wait_ended(driver, spec)
+
+
+async def test_a_remote_daemon_cannot_park(world: DockerWorld) -> None:
+    async with _tcp_door() as address, world.driver(host=address) as driver:
+        assert "remote" in (await raised(CannotPark, driver.park(late(world)))).message
+
+
+@asynccontextmanager
+async def _tcp_door() -> AsyncIterator[str]:
+    """The engine behind an address of the network."""
+
+    async def pump(source: SocketStream, sink: SocketStream) -> None:
+        async for data in source:
+            await sink.send(data)
+        await sink.send_eof()
+
+    async def handle(client: SocketStream) -> None:
+        async with client, await anyio.connect_unix(SOCKET) as engine, anyio.create_task_group() as group:
+            group.start_soon(pump, client, engine)
+            group.start_soon(pump, engine, client)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        yield f"tcp://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+        group.cancel_scope.cancel()
+
+
+# ---- secrets, networks ----
+
+
+async def test_a_late_secret_is_nowhere_but_in_its_file(world: DockerWorld) -> None:
+    spec = late(world)
+    script = (
+        "cat /run/secrets/key; ls -ln /run/secrets; "
+        "cat /proc/*/cmdline /proc/*/environ | tr '\\0' '\\n' | grep -c 's3c[r]'"
+    )
+    async with world.driver() as driver:
+        handle = await driver.park(spec)
+        await driver.claim(handle, claim(script, secrets={"key": b"s3cr\xc3\xa9t\0\n"}))
+        stdout = (await output(driver, handle))[0]
+        assert stdout.startswith(b"s3cr\xc3\xa9t\0\n")
+        assert b"-r--------" in stdout
+        assert stdout.endswith(b"\n0\n"), "no argv and no environment has it, not even while it is written"
+        assert "s3cr" not in str(await world.inspect(handle.id))
+    assert [path for path in spec.slot.rglob("*") if path.is_file() and b"s3cr" in path.read_bytes()] == []
+    assert not world.secrets_dir.exists()
+
+
+async def test_containers_on_a_private_network_cannot_reach_each_other(world: DockerWorld) -> None:
+    name = f"wavepool-test-private-{world.owner}"
+    need = NetworkNeed(name=name, labels={labels.OWNER: world.owner, labels.SCOPE: "shared"}, private=True)
+    async with world.driver() as driver:
+        await driver.prepare(Needs(images=(world.image,), networks=(need,)))
+        one, other = late(world, network=name), late(world, network=name)
+        listening = await driver.park(one)
+        calling = await driver.park(other)
+        await driver.claim(listening, claim("echo ready; nc -l -p 7000 -e echo reached"))
+        await wait_for_output(driver, listening, b"ready\n")
+        found = await world.inspect(listening.id)
+        address = found["NetworkSettings"]["Networks"][name]["IPAddress"]
+        await driver.claim(calling, claim(f"nc -w 2 {address} 7000 </dev/null; echo done"))
+        assert (await output(driver, calling))[0] == b"done\n"
+        options = await world.docker("network", "inspect", "--format", "{{json .Options}}", name)
+        assert '"com.docker.network.bridge.enable_icc":"false"' in options
+        await driver.remove(scope_of(one))
+
+
+async def test_one_watch_tells_parked_ones_created_and_then_what_they_run(world: DockerWorld) -> None:
+    spec = late(world)
+    phases: list[Phase] = []
+    async with world.driver() as driver, driver.watch(scope_of(spec)) as states:
+        handle = await driver.park(spec)
+        while not phases:
+            told = await anext(states)
+            phases += [told.phase] if isinstance(told, Observation) else []
+        await driver.claim(handle, claim("sleep 0.3"))
+        while phases[-1] is not Phase.EXITED:
+            told = await anext(states)
+            phases += [told.phase] if isinstance(told, Observation) else []
+    assert phases == [Phase.CREATED, Phase.RUNNING, Phase.EXITED]
