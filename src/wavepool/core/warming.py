@@ -55,6 +55,8 @@ def next_step(
     for attempt in idle:
         if not _may_come(state, attempt):
             return GiveUp(attempt=attempt)
+    if any(not wave.prepared for wave in state.open_waves()):
+        return None  # its first tasks start as soon as it is
     wanted = upcoming(state, suits)
     missing = next((attempt for attempt in wanted if attempt not in parked), None)
     if missing is None:

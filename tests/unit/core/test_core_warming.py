@@ -118,8 +118,10 @@ def test_what_does_not_suit_is_passed_over(narrow):
 def test_networks_are_made_ahead_for_one_wave_only(new_run, make_task):
     tasks = [make_task(f"t{wave}", wave) for wave in (1, 2, 3)]
     run = new_run(tasks, warm=3, isolation=Isolation.WAVE)
+    assert step(run) is None  # the first wave is being prepared, and starts at once then
     run.feed(events.WaveReady(wave=1))
     assert coming(run) == ["t2#1"]
+    assert step(run) == Park(attempt=AttemptId("t2", 1))
     assert coming(new_run(tasks, warm=3)) == ["t2#1", "t3#1"]
 
 

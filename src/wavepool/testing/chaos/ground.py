@@ -13,6 +13,7 @@ import anyio
 from wavepool import labels
 from wavepool.core.facts import Stamped, TasksAdded
 from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.claim_mark import claimed_at
 from wavepool.journal.reading import JournalReader
 from wavepool.statedir import StateDir
 from wavepool.testing.chaos.leftovers import Leftovers
@@ -123,6 +124,15 @@ class Ground:
         return {**kept, "HOME": str(self._home), "WAVEPOOL_GRACE": "1"}
 
     # -- what became of it --
+
+    async def parked(self, run_id: str) -> int:
+        """How many containers of that run are parked, and wait: they run, and have left no start mark."""
+        if self._api is None or not self.owner():
+            return 0
+        wanted = [f"{labels.OWNER}={self.owner()}", f"{labels.RUN}={run_id}", labels.PARKED]
+        filters = json.dumps({"label": wanted, "status": ["running"]})
+        found = await self._api.read("containers/json", {"filters": filters})
+        return sum(claimed_at(Path(each["Labels"][labels.SLOT])) is None for each in found)
 
     def journal(self, run_id: str) -> JournalReader:
         """A reader of that run's journal."""

@@ -54,6 +54,8 @@ EXPECTED = {
 }
 ATTEMPTS = {"second-try": 2, "fails": 2}
 OPTIONS = ("--retries", "2", "--retry-on", "failed", "--parallel", "3", "--isolate", "wave")
+WARM = ("--warm", "3")
+"""In every second round, where containers can be parked."""
 
 
 def write_plan(round_: Round) -> Path:
@@ -158,7 +160,8 @@ async def begin_or_resume(round_: Round, plan: Path, *, point: str | None = None
     """`run` until the journal has the plan, from then on `resume`."""
     ground = round_.ground
     if ground.committed(RUN) == 0:
-        return await ground.run(plan, RUN, *OPTIONS, point=point)
+        warm = WARM if round_.number % 2 == 0 and ground.driver == "docker" else ()
+        return await ground.run(plan, RUN, *OPTIONS, *warm, point=point)
     return await ground.resume(RUN, point=point)
 
 

@@ -1,8 +1,9 @@
 """An orchestrator that dies by SIGKILL, of its own hand, at a call that was chosen before.
 
 `arm` changes the classes of this very process and no other: no variable and no option of `wavepool` leads here. The
-calls are those of `kill_points`: each append and sync of the journal, each prepare, start, stop, remove of a driver,
-each reading of logs; there is a point before and one after it.
+calls are those of `kill_points`: each append and sync of the journal, each prepare, start, stop, remove, park and
+unpark of a driver, each reading of logs; there is a point before and one after it. In the claim of a parked container
+there are ``go`` (the command is sent) and ``mark`` (its start mark was seen, and is noted).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.docker.attachment import Attachment
+from wavepool.drivers.docker.sightings import OwnActs
 from wavepool.drivers.process import ProcessDriver
 from wavepool.errors import InputError
 from wavepool.journal.sqlite import SqliteJournal
@@ -46,6 +49,10 @@ def arm(point: str) -> None:
         for name in ("prepare", "start", "stop", "remove"):
             _around(driver, name, trigger, lambda *_, name=name, **__: name)
         _around_logs(driver, trigger)
+    for name in ("park", "unpark"):
+        _around(DockerDriver, name, trigger, lambda *_, name=name: name)
+    _around_at_once(Attachment, "write", trigger, "go")
+    _around_at_once(OwnActs, "note_claim", trigger, "mark")
 
 
 class _Trigger:
@@ -74,6 +81,20 @@ def _around(owner: Any, method: str, trigger: _Trigger, named: Callable[..., str
         trigger.at(f"before {name}")
         try:
             return await original(self, *arguments, **options)
+        finally:
+            trigger.at(f"after {name}")
+
+    setattr(owner, method, call)
+
+
+def _around_at_once(owner: Any, method: str, trigger: _Trigger, name: str) -> None:
+    """Of a method that awaits nothing."""
+    original = getattr(owner, method)
+
+    def call(self: Any, *arguments: Any) -> Any:
+        trigger.at(f"before {name}")
+        try:
+            return original(self, *arguments)
         finally:
             trigger.at(f"after {name}")
 
