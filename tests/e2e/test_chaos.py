@@ -15,7 +15,7 @@ from wavepool.testing.chaos.scenario import FULL, QUICK, Scenario
 from wavepool.testing.chaos.session import Place, Played, choose, play
 
 RecordProperty = Callable[[str, object], None]
-SMALL = ("kill", "fork-bomb", "lines", "two-orchestrators")
+SMALL = ("kill", "claims", "fork-bomb", "lines", "two-orchestrators")
 """Of each family one or two; the slow test has them all."""
 
 AT_ONCE = 4

@@ -29,9 +29,11 @@ CHOSEN = (
     "child-oom-success",
     "timeout",
 )
+NO_PROGRAM = ("not-executable", "missing-program")
+"""Who says so is the engine, the init, or the shell."""
 WAITING = "touch here.$BATCH_ID; until [ -e go.$BATCH_ID ]; do sleep 0.05; done"
 GETS = (
-    "id; pwd; ls -ln /run/secrets /workspace | sed 's/ [A-Z].*//'; cat /run/secrets/TOKEN $TASK_PROMPT_FILE; "
+    "id; pwd; ls -ln /run/secrets | sed 's/ [A-Z].*//'; cat /run/secrets/TOKEN $TASK_PROMPT_FILE; "
     "env | sort | sed 's/HOSTNAME=.*//'; cat /proc/1/limits; ls -l /proc/self/fd | wc -l; cat"
 )
 READINGS = {"memory_peak_bytes", "oom_kills", "daemon_error"}
@@ -99,19 +101,19 @@ def test_a_task_ends_warm_as_it_ends_cold(docker_world: World, chosen: tuple[str
     assert done.result["warm"] == {**told, "attempts_started": told["attempts_started"] - refused}
     for name in (each["batch_id"].removeprefix("w-") for each in warm):
         assert summary(entries[f"w-{name}"]) == summary(entries[f"c-{name}"]), name
-        if entries[f"c-{name}"]["log"] is not None:
+        if name not in NO_PROGRAM:
             assert output(world, entries[f"w-{name}"]) == output(world, entries[f"c-{name}"]), name
-    assert b"s3cretdo" in output(world, entries["w-gets"])
+    assert b"s3cret" in output(world, entries["w-gets"])
     assert world.left_behind() == []
 
 
 def summary(entry: dict[str, Any]) -> dict[str, Any]:
     """What must not depend on how it started."""
     evidence = {name: value for name, value in entry["evidence"].items() if name not in READINGS}
-    if entry["exit_code"] in (126, 127):
-        del evidence["reason"]  # it names the container, and says who found that out
-    told = {name: entry[name] for name in ("verdict", "exit_code", "exit_status", "status", "attempts", "log_problem")}
-    return {**told, "evidence": evidence} if entry["log"] else {**told, "log_problem": None, "evidence": evidence}
+    told = ("verdict", "exit_code", "exit_status", "status", "attempts", "log_problem")
+    if entry["batch_id"][2:] in NO_PROGRAM:
+        evidence, told = {}, ("verdict", "exit_code", "exit_status", "attempts")
+    return {**{name: entry[name] for name in told}, "evidence": evidence}
 
 
 def output(world: World, entry: dict[str, Any]) -> list[bytes]:

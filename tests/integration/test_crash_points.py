@@ -67,6 +67,31 @@ def test_a_run_killed_at_every_point_ends_as_if_nothing_had_happened(schedule: S
     assert report.kills == len(report.points) > 100
 
 
+def warm(how: Rules) -> Rules:
+    """The same, with three containers parked ahead beside all that fitted before."""
+    [node] = how.nodes
+    room = node.capacity._replace(memory_bytes=node.capacity.memory_bytes + 3 * how.parked_bytes)
+    return replace(how, nodes=(replace(node, capacity=room),), warm=3)
+
+
+def test_the_same_with_parked_containers_killed_around_each_park_and_claim(tmp_path: Path) -> None:
+    report = crash_everywhere(PLAN, warm(rules(Schedule.BARRIER, Isolation.WAVE)), tmp_path, only=" park | start ")
+    assert report.differences == []
+    assert report.kills > 20
+    assert any(point.startswith("after park") for point in report.points)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", Schedule)
+@pytest.mark.parametrize("isolation", Isolation)
+def test_the_same_with_parked_containers_at_every_point(
+    schedule: Schedule, isolation: Isolation, tmp_path: Path
+) -> None:
+    report = crash_everywhere(PLAN, warm(rules(schedule, isolation)), tmp_path)
+    assert report.differences == []
+    assert report.kills == len(report.points) > 100
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule", Schedule)
 @pytest.mark.parametrize("isolation", [Isolation.SHARED, Isolation.NONE])

@@ -6,6 +6,7 @@ core says what to park (`core.warming`); a start of a parked attempt is a start 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -28,6 +29,9 @@ ABREAST = 2
 YIELD_S = 1.0
 """While starts are under way, at most one container is parked in so long: they come first, but a start that hangs does
 not end the parking."""
+
+REFUSALS = 3
+"""After so many in a row no further container of that image is tried: it may be the image, or only these tasks."""
 
 FIRST_PAUSE_S = 1.0
 MAX_PAUSE_S = 30.0
@@ -77,9 +81,12 @@ class Warmer:
         self._networks = networks
         self._notice = notice
         self._places: dict[AttemptId, _Place] = {}
-        self._cold_images: set[str] = set()
+        self._refused: Counter[str] = Counter()
+        """How often in a row containers of an image could not be parked."""
         self._cold: set[AttemptId] = set()
         """Attempts whose parking failed: they are not tried again."""
+        self._told: set[str] = set()
+        """Images of which it was said that they start cold."""
         self._changed = anyio.Event()
         self._failures = 0
         self._not_before_s = 0.0
@@ -145,7 +152,7 @@ class Warmer:
         return not self._parking.is_parked(place.handle)
 
     def _suits(self, attempt: AttemptId, task: Task) -> bool:
-        return not task.sidecars and attempt not in self._cold and self._image(task) not in self._cold_images
+        return not task.sidecars and attempt not in self._cold and self._refused[self._image(task)] < REFUSALS
 
     def _wait_s(self) -> float:
         """How long a container that is to be parked must wait; 0 or less where its turn is now."""
@@ -168,11 +175,11 @@ class Warmer:
                 node = self._state.rules.nodes[0].name
                 place.handle = await self._parking.park(self._specs.build(task, attempt, slot, node))
             except CannotPark as error:
-                self._stays_cold(self._image(task), error)
+                self._stays_cold(attempt, self._image(task), error)
             except (InfrastructureError, InputError, OSError) as error:
                 self._failed(attempt, error)
             else:
-                self._failures = 0
+                self._failures = self._refused[self._image(task)] = 0
             if place.handle is None:
                 await self._remove(attempt, None)
         self._done(attempt, place)
@@ -206,9 +213,11 @@ class Warmer:
             _log.warning("parked container not removed", attempt=str(attempt), problem=problem)
         self._files.drop_slot(task.key, attempt.number)
 
-    def _stays_cold(self, image: str, error: CannotPark) -> None:
-        if image not in self._cold_images:
-            self._cold_images.add(image)
+    def _stays_cold(self, attempt: AttemptId, image: str, error: CannotPark) -> None:
+        self._cold.add(attempt)
+        self._refused[image] += 1
+        if image not in self._told:
+            self._told.add(image)
             self._notice(f"tasks of {image} start cold, --warm cannot help them: {error}")
 
     def _failed(self, attempt: AttemptId, error: Exception) -> None:

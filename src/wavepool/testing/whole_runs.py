@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ class SimulatedRun:
 
     Attributes:
         directory: for the state directory; `durable` False keeps the journal in memory (one process only).
+        notices: what a person was told, by all processes.
     """
 
     plan: Plan
@@ -62,6 +64,7 @@ class SimulatedRun:
     world: MemoryWorld
     directory: Path
     durable: bool = True
+    notices: list[str] = field(default_factory=list)
 
     def process(self, switch: KillSwitch | None = None) -> RunReport | None:
         """What one process does: begin, or go on. None where `switch` killed it."""
@@ -90,6 +93,7 @@ class SimulatedRun:
                     clock=VirtualClock(),
                     state_dir=StateDir(self.directory),
                     files=self.files,
+                    notice=self.notices.append,
                 )
                 return await session.run()
         return None
@@ -110,8 +114,12 @@ class CrashReport:
     differences: list[str] = field(default_factory=list)
 
 
-def crash_everywhere(raw_plan: Mapping[str, Any], rules: Rules, directory: Path, *, every: int = 1) -> CrashReport:
+def crash_everywhere(
+    raw_plan: Mapping[str, Any], rules: Rules, directory: Path, *, every: int = 1, only: str = ""
+) -> CrashReport:
     """Kill a run at each `every`-th point, recover it in a new process, and compare it with an undisturbed one.
+
+    With `only` points count whose names that expression is found in.
 
     What must agree is each task's verdict and number of attempts. No attempt may be executed twice, the budget must
     hold, and nothing may be left in the world.
@@ -123,7 +131,8 @@ def crash_everywhere(raw_plan: Mapping[str, Any], rules: Rules, directory: Path,
         expected = _verdicts(undisturbed.process(switch))
         report.differences += _broken_promises(undisturbed, "undisturbed")
     report.points = switch.points
-    for point in range(1, len(switch.points) + 1, every):
+    chosen = [number for number, name in enumerate(switch.points, start=1) if re.search(only, name)]
+    for point in chosen[::every]:
         where = f"killed at {point}: {switch.points[point - 1]}"
         with _fresh(plan, rules, directory) as run:
             _kill_and_recover(run, point, where, expected, report)
@@ -158,7 +167,7 @@ def _broken_promises(run: SimulatedRun, where: str) -> Iterator[str]:
     for (_, attempt), times in world.executions.items():
         if times > 1:
             yield f"{where}: attempt {attempt} was executed {times} times"
-    for node in run.rules.nodes:
+    for node in run.rules.for_attempts():
         if world.peak_memory_bytes.get(node.name, 0) > node.capacity.memory_bytes:
             yield f"{where}: {node.name} held {world.peak_memory_bytes[node.name]} bytes, above its budget"
     for left in (*world.container_names(), *world.networks):
