@@ -16,7 +16,7 @@ from wavepool.engine.clock import Clock
 from wavepool.listeners.lines import BOUND
 from wavepool.listeners.plain import SKIPS_SHOWN, PlainListener
 from wavepool.model import Limits, Node, Resources, Rules, Task, Wave
-from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles
+from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, warmed
 from wavepool.testing.simulation import Simulation
 from wavepool.units import GIB
 
@@ -80,6 +80,24 @@ def test_verbose_tells_every_start_and_success() -> None:
     said = "\n".join(lines(journal("a"), verbose=True))
     assert "task a: attempt 1 runs" in said
     assert "task a: attempt 1 success; exit code 0" in said
+
+
+def test_a_warm_run_says_how_many_started_warm() -> None:
+    tasks = tuple(
+        Task(id=f"w{wave}", key=f"w{wave}", wave=wave, tier=1, limits=Limits(memory_bytes=GIB)) for wave in (1, 2)
+    )
+    rules = warmed(Rules(nodes=(Node(name="n", capacity=Resources(GIB)),)), 2)
+    waves = (Wave(number=1), Wave(number=2))
+    facts = Simulation(Scenario(waves=waves, tasks=tasks, rules=rules, troubles=NO_TROUBLES, seed=3)).run().journal
+    said = [line.split(" ", 1)[1] for line in lines(facts, verbose=True)]
+    assert said[0].endswith("budget 1.1GB, up to 2 parked")
+    assert "task w1: attempt 1 runs" in said
+    assert "task w2: attempt 1 runs, started warm" in said
+    assert [line.rsplit(", ", 1)[1] for line in said if " settled " in line] == [
+        "0 of 1 started warm",
+        "1 of 1 started warm",
+    ]
+    assert said[-1].endswith("Timeout: 0, 1 of 2 started warm")
 
 
 def test_tells_each_failure_with_its_reason_its_log_and_the_retry() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from rich.console import Console
 
+from wavepool.cli.summary import print_summary
 from wavepool.core import warming
 from wavepool.core.decide import apply, open_run
 from wavepool.core.facts import RunOpened, StartIntended, TasksAdded
@@ -16,6 +19,8 @@ from wavepool.drivers.base import Scope
 from wavepool.drivers.memory import Fault, Latencies, MemoryDriver, MemoryWorld
 from wavepool.drivers.memory.containers import Container
 from wavepool.engine import warm
+from wavepool.engine.history.chronicle import Chronicle
+from wavepool.engine.history.runs import RunHistory
 from wavepool.engine.spec import SpecBuilder
 from wavepool.engine.warm import Warmer
 from wavepool.engine.waves import WaveNetworks
@@ -114,9 +119,16 @@ def test_what_comes_next_starts_warm(schedule: Schedule, isolation: Isolation, t
 
 
 def test_the_results_say_how_many_started_warm(tmp_path: Path) -> None:
-    report = run_in(tmp_path).process()
+    run = run_in(tmp_path)
+    report = run.process()
     assert report is not None
-    assert report.result()["warm"] == {"parked_at_most": 3, "attempts_started": 6, "started_warm": 3}
+    result = report.result()
+    assert result["warm"] == {"parked_at_most": 3, "attempts_started": 6, "started_warm": 3}
+    summary = io.StringIO()
+    print_summary(result, Console(file=summary, width=200), state_dir=tmp_path)
+    assert summary.getvalue().rstrip().endswith("; 3 of 6 started warm")
+    story = Chronicle.of(RunHistory(run.files).facts()).tasks["x"]
+    assert story.attempts[0].result()["warm"] is True
 
 
 def test_a_further_attempt_starts_warm(tmp_path: Path) -> None:

@@ -38,10 +38,11 @@ POINTS = (
     "after append *AttemptStarted*@2",
     "before append *AttemptExited*@2",
     "after append *AttemptExited*@2",
-    "before remove@2",
-    "after remove@2",
+    "before remove@3",
+    "after remove@3",
 )
-"""The first start, and the first fact of each kind, are those of the one task that starts cold."""
+"""The first start, and the first fact of each kind, are those of the one task that starts cold; the first two removals
+are its own and that of what was given up."""
 
 CLAIMED = POINTS[POINTS.index("before mark@1") :]
 """There its mark was seen, so whatever comes after it has run by its claim."""
