@@ -19,11 +19,13 @@ from wavepool.cli import (
     exec,
     logs,
     monitor,
+    pool,
     prune,
     recover,
     resume,
     run,
     runs,
+    serve,
     show,
     spawn,
     stack,
@@ -56,6 +58,8 @@ for verb in (
     doctor,
     chaos,
     stack,
+    serve,
+    pool,
 ):
     verb.register(app)
 

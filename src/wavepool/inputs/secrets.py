@@ -16,6 +16,13 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _EXPECTED = "NAME, NAME=env:VARIABLE or NAME=file:PATH"
 
 
+def secret_name_problem(name: str) -> str | None:
+    """None if a secret may have this name, else what was expected instead."""
+    if _NAME.fullmatch(name) and name not in {".", ".."}:
+        return None
+    return "the name of a secret: 1 to 64 letters, digits, _, . and -"
+
+
 def parse_secrets(items: Sequence[str], *, option: str = "--secret") -> tuple[SecretSource, ...]:
     """All secrets, in the order given.
 

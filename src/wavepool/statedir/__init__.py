@@ -5,6 +5,8 @@
     <state>/                 0700 where we make it
     ├── owner                0600: 16 hex digits, made once; containers and networks carry it as a label
     ├── processes/           records of attempts that are plain processes
+    ├── serve.lock           held (flock) as long as a `wavepool serve` works here; names that process for people
+    ├── serve.sock           0600: its socket
     ├── stacks/<name>/       a development stack: lock, and data/ with what its services wrote
     ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
     ├── removed/             directories of runs that are being deleted, or were until a crash
@@ -28,6 +30,7 @@ from __future__ import annotations
 
 from wavepool.statedir.files import size_of
 from wavepool.statedir.rundir import BEAT_S, LOCK_TRIES, LOOK_PATIENCE_S, RunDir, new_run_id
+from wavepool.statedir.serving import ServerPlace
 from wavepool.statedir.state import REMOVAL_PATIENCE_S, SPAWN_RECORD, StateDir
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "REMOVAL_PATIENCE_S",
     "SPAWN_RECORD",
     "RunDir",
+    "ServerPlace",
     "StateDir",
     "new_run_id",
     "size_of",

@@ -15,6 +15,7 @@ from pathlib import Path
 from wavepool.errors import InfrastructureError, InvariantBroken
 from wavepool.statedir.files import delete_tree, make_private, opened, sync_directory, take_lock, told, write_once
 from wavepool.statedir.rundir import LOOK_PATIENCE_S, RunDir
+from wavepool.statedir.serving import ServerPlace
 
 REMOVAL_PATIENCE_S = 30.0
 """How long a new run waits for the removal of a network that it is about to use."""
@@ -93,6 +94,10 @@ class StateDir:
         if not name or name in {".", ".."} or "/" in name or "\0" in name:
             raise InvariantBroken(f"{name!r} cannot name a directory")
         return self._stacks / name
+
+    def server(self) -> ServerPlace:
+        """Where `wavepool serve` is found, whether it serves or not."""
+        return ServerPlace(self.path)
 
     def processes(self) -> Path:
         """Where attempts that are plain processes keep their records; made where it is missing.

@@ -207,6 +207,10 @@ class PoolBook:
         """It wants none from now on, whatever its minimum says."""
         self._target.drain()
 
+    def reopen(self) -> None:
+        """After `drain`: it wants as many again as before."""
+        self._target.reopen()
+
     def decide(self, now_s: float) -> list[Decision]:
         """What to do now. Ask after everything that was told, and when `next_look_s` is over."""
         self._note(now_s)

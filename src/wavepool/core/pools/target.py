@@ -70,6 +70,10 @@ class Target:
         """None, from now on."""
         self._drained = True
 
+    def reopen(self) -> None:
+        """As many as before `drain`."""
+        self._drained = False
+
     def unused(self, enough: int) -> None:
         """More than so many were not used for long."""
         self._level, self._learned = min(self._level, enough), min(self._learned, enough)

@@ -3,6 +3,8 @@
 protocol.py  requests, replies, facts as lines; a socket that reads and writes lines
 server.py    the side of the run
 client.py    the side of whoever looks or cancels
+sockets.py   Unix sockets by their path
+pools/       the socket of `wavepool serve`, which holds warm pools for other processes
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -18,9 +16,8 @@ from wavepool.engine.control.protocol import (
     LineSocket,
     ProtocolError,
     Request,
-    open_directory,
-    short_path,
 )
+from wavepool.engine.control.sockets import connected_to
 from wavepool.errors import InfrastructureError
 from wavepool.journal.codec import Undecodable
 from wavepool.journal.line import BEGINS, from_line
@@ -160,7 +157,7 @@ async def open_control(files: RunDir, *, patience_s: float = PATIENCE_S) -> Asyn
     with anyio.move_on_after(patience_s):
         while True:
             live = files.is_live()  # first: one that ends in between is not live when it is asked about again
-            connected = _connected(files)
+            connected = connected_to(files.control)
             if connected is not None:
                 break
             if not live:
@@ -175,24 +172,3 @@ async def open_control(files: RunDir, *, patience_s: float = PATIENCE_S) -> Asyn
         yield Control(files.id, connected)
     finally:
         connected.close()
-
-
-def _connected(files: RunDir) -> LineSocket | None:
-    """None where nobody listens (any more)."""
-    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    found.setblocking(False)  # with as many waiting as it takes, a connect would wait too
-    try:
-        directory = open_directory(files.control.parent)
-        try:
-            found.connect(short_path(directory, files.control.name))
-        finally:
-            os.close(directory)
-    except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
-        found.close()
-        return None
-    except OSError as error:
-        found.close()
-        raise InfrastructureError(
-            f"cannot connect to {files.control}: {error.strerror}", advice="Only who runs it, and root, may."
-        ) from error
-    return LineSocket(found)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -24,10 +24,9 @@ from wavepool.engine.control.protocol import (
     ProtocolError,
     Request,
     line,
-    open_directory,
     parse_request,
-    short_path,
 )
+from wavepool.engine.control.sockets import accepted, listening_on
 from wavepool.engine.listener import Listener
 from wavepool.errors import JournalError
 from wavepool.journal.line import to_line
@@ -78,7 +77,7 @@ class ControlServer(Listener):
         Raises:
             OSError: the socket cannot be made.
         """
-        with self._listening() as listening:
+        with listening_on(self._files.control, backlog=CLIENTS_MAX) as listening:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._accept, listening, state, interrupt, group)
                 yield
@@ -92,38 +91,11 @@ class ControlServer(Listener):
             while self._followers:
                 await self._changed.wait()
 
-    @contextmanager
-    def _listening(self) -> Iterator[socket.socket]:
-        """The socket: of mode 0600 from its first moment; what a dead process left in its place is replaced."""
-        path = self._files.control
-        directory = open_directory(path.parent)
-        try:
-            listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-            with listening:
-                path.unlink(missing_ok=True)
-                os.fchmod(listening.fileno(), 0o600)  # before it has a name: on Linux it is made with this mode
-                listening.bind(short_path(directory, path.name))
-                path.chmod(0o600)
-                listening.listen(CLIENTS_MAX)
-                listening.setblocking(False)
-                try:
-                    yield listening
-                finally:
-                    path.unlink(missing_ok=True)
-        finally:
-            os.close(directory)
-
     async def _accept(
         self, listening: socket.socket, state: RunState, interrupt: Callable[[bool], None], group: TaskGroup
     ) -> None:
         while True:
-            await anyio.wait_readable(listening)
-            try:
-                connected, _ = listening.accept()
-            except OSError:  # who called has gone again, or there is no descriptor for it
-                await anyio.sleep(0.01)
-                continue
-            group.start_soon(self._serve, LineSocket(connected), state, interrupt)
+            group.start_soon(self._serve, await accepted(listening), state, interrupt)
 
     async def _serve(self, client: LineSocket, state: RunState, interrupt: Callable[[bool], None]) -> None:
         self._clients += 1

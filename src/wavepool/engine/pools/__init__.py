@@ -4,7 +4,8 @@
     lease.py       a container for one task, with its workspace open before and after
     orders.py      what is asked for, checked
     tasks.py       one task, from its submission to its verdict: `claiming.py` where a container is ready,
-                   `starting.py` where one has to be made, `stopping.py` where its time is up
+                   `starting.py` where one has to be made, `stopping.py` where its time is up,
+                   `cancelling.py` where somebody asks for its end
     stock.py       one agent type's containers, kept as its book (`wavepool.core.pools`) says
     health.py      whether those that wait could still run a task
     disposal.py    those that nobody needs any more
@@ -17,8 +18,9 @@
 other.
 """
 
+from wavepool.engine.pools.cancelling import Stop
 from wavepool.engine.pools.lease import Lease
 from wavepool.engine.pools.pool import ContainerPool
 from wavepool.engine.pools.results import TaskExecution, Timings, Where
 
-__all__ = ["ContainerPool", "Lease", "TaskExecution", "Timings", "Where"]
+__all__ = ["ContainerPool", "Lease", "Stop", "TaskExecution", "Timings", "Where"]

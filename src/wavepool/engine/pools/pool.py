@@ -15,6 +15,7 @@ from wavepool.drivers.parking import OutputSink, SupportsParking, SupportsReuse
 from wavepool.engine.clock import Clock, SystemClock
 from wavepool.engine.companions import DATA_UID
 from wavepool.engine.pools.calm import Calm
+from wavepool.engine.pools.cancelling import Stop
 from wavepool.engine.pools.disposal import Disposal
 from wavepool.engine.pools.health import HealthCheck
 from wavepool.engine.pools.lease import Lease
@@ -186,6 +187,7 @@ class ContainerPool:
         timeout_s: float | None = None,
         grace_s: float = GRACE_S,
         on_output: OutputSink | None = None,
+        stop: Stop | None = None,
     ) -> TaskExecution:
         """Run one task, at most once: in a container that is ready, or, where none is, in a new one at once.
 
@@ -202,6 +204,7 @@ class ContainerPool:
             timeout_s: from its start; then it is stopped, and its verdict is timeout. None: as the pools are set up.
             grace_s: how long it has to end by itself where it is stopped.
             on_output: told each piece of its output, from the loop: it must not block.
+            stop: ends it from outside.
 
         Raises:
             InputError: what is asked for cannot be; nothing was started.
@@ -223,6 +226,8 @@ class ContainerPool:
             on_output=on_output,
         )
         async with self._running(stock, submitted_s) as task:
+            if stop is not None:
+                stop.lead_to(task.cancel)
             return await task.run(order)
 
     @asynccontextmanager
@@ -255,13 +260,13 @@ class ContainerPool:
 
     async def warm(self, types: Iterable[str] | None = None, *, count: int | None = None) -> None:
         """Return once containers are idle: of each of these types (all) `count`, or its minimum. Types that start cold
-        are not waited for.
+        are not waited for. A type that is named and was drained takes tasks again.
 
         Raises:
             InputError: no such agent type; `count` is out of its pool's bounds; a workspace is missing.
             InfrastructureError: they cannot be made.
         """
-        stocks = [self._stock(name) for name in types] if types is not None else list(self._stocks.values())
+        stocks = [self._reopened(name) for name in types] if types is not None else list(self._stocks.values())
         for stock in stocks:
             if count is not None and stock.book.target < count:
                 self.scale(stock.name, count)
@@ -270,17 +275,19 @@ class ContainerPool:
             await stock.ready(min(least, stock.book.target))
 
     def scale(self, agent_type: str, size: int) -> None:
-        """Keep so many containers of a type from now on, until the demand asks for others.
+        """Keep so many containers of a type from now on, until the demand asks for others; one that was drained takes
+        tasks again.
 
         Raises:
             InputError: not between its pool's `min_size` and `max_size`, or no such agent type.
         """
-        stock = self._stock(agent_type)
+        stock = self._reopened(agent_type)
         stock.book.resize(size)
         stock.change()
 
     async def drain(self, types: Iterable[str] | None = None) -> None:
-        """Take no more tasks of these types (all), let those end that run, and return when no container is left.
+        """Take no more tasks of these types (all), let those end that run, and return when no container is left, or
+        when they are opened again.
 
         Raises:
             InputError: no such agent type.
@@ -289,7 +296,7 @@ class ContainerPool:
         stocks = [self._known(name) for name in names]
         for stock in stocks:
             stock.drain()
-        while any(run.stock in stocks for run in self._runs):
+        while any(run.stock.drained and run.stock in stocks for run in self._runs):
             await self._left.wait()
         for stock in stocks:
             await stock.emptied()
@@ -347,6 +354,13 @@ class ContainerPool:
             raise InputError(f"got agent type {name!r}, expected one of the {TYPES_MAX} that there are")
         self._notice(f"agent type {name} was not named: its pool is made now, with the default settings")
         return self._open(self._config.of(name))
+
+    def _reopened(self, name: str) -> Stock:
+        """The stock of a type that somebody wants to be ready; one that was drained is opened again."""
+        stock = self._stocks.get(name)
+        if stock is not None and stock.drained and not self._closing:
+            stock.reopen()
+        return self._stock(name)
 
     def _open(self, spec: PoolSpec) -> Stock:
         tools, agent, settings = self._held(), spec.agent, spec.settings

@@ -27,12 +27,15 @@ RELEASE_S = 90.0
 PAUSE_S = 1.0
 """Before what could not be removed is tried again."""
 
+SESSION_PREFIX = "pool-"
+"""Of the ids of sessions; runs may have such ids too."""
+
 _log = structlog.get_logger(__name__)
 
 
 def new_session_id(clock: Clock) -> str:
     """The id of a pool's session; to everybody else it is a run without a journal."""
-    return f"pool-{new_run_id(clock.now().utc)}"
+    return f"{SESSION_PREFIX}{new_run_id(clock.now().utc)}"
 
 
 def move_files(old: Container, new: Container) -> None:

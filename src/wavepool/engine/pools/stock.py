@@ -175,9 +175,15 @@ class Stock:
         self.book.drain()
         self.change()
 
+    def reopen(self) -> None:
+        """After `drain`: tasks and containers again."""
+        self.drained = False
+        self.book.reopen()
+        self.change()
+
     async def emptied(self) -> None:
-        """Until none of its containers is left to it, after `drain`."""
-        while self.containers:
+        """Until none of its containers is left to it, after `drain`; or until it is opened again."""
+        while self.drained and self.containers:
             await self._changed.wait()
 
     async def keep(self) -> None:

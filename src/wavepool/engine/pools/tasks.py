@@ -79,7 +79,7 @@ class TaskRun:
         return self._result(ending)
 
     def cancel(self) -> None:
-        """Its pool is closed: stop it, and say so in its verdict."""
+        """Its pool is closed, or somebody asks for it: stop it, and say so in its verdict."""
         self.progress.stopped = self.progress.stopped or StopReason.CANCELLED
         self.progress.interrupt()
 

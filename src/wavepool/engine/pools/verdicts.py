@@ -13,7 +13,7 @@ KILLED = 137
 
 _STOPPED = {
     StopReason.TIMEOUT: "it reached its timeout and was stopped",
-    StopReason.CANCELLED: "it was cancelled, as its pool was closed",
+    StopReason.CANCELLED: "it was cancelled, and stopped",
 }
 
 

@@ -1,0 +1,15 @@
+"""How other processes of the same user use the warm pools that `wavepool serve` holds: a Unix socket.
+
+protocol.py  requests, replies, results as lines
+outgoing.py  the output of a task on its way to whoever reads it, bounded
+server.py    the side that holds the pools
+client.py    the side that asks
+"""
+
+from __future__ import annotations
+
+from wavepool.engine.control.pools.client import NoServer, PoolClient, ServerGone, open_client
+from wavepool.engine.control.pools.protocol import TaskOrder
+from wavepool.engine.control.pools.server import PoolServer, Served
+
+__all__ = ["NoServer", "PoolClient", "PoolServer", "Served", "ServerGone", "TaskOrder", "open_client"]

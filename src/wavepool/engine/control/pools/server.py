@@ -1,0 +1,394 @@
+"""The side of the socket that holds the pools: `wavepool serve`, or whoever else has a `ContainerPool` open."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from wavepool.drivers.parking import OutputSink
+from wavepool.engine.control.pools.outgoing import Outgoing, Room
+from wavepool.engine.control.pools.protocol import (
+    REQUEST_BYTES,
+    PoolRequest,
+    TaskOrder,
+    check_stop,
+    packed,
+    parse_pool_request,
+    refusal,
+)
+from wavepool.engine.control.protocol import LineSocket, ProtocolError, line
+from wavepool.engine.control.sockets import accepted, listening_on
+from wavepool.engine.pools import Stop, TaskExecution
+from wavepool.engine.report import stamp
+from wavepool.errors import InfrastructureError, InputError, WavepoolError, first_of_ours, shorten
+from wavepool.inputs.environment import value_problem, variable_problem
+from wavepool.inputs.secrets import secret_name_problem
+from wavepool.model import Limits
+
+CLIENTS_MAX = 1024
+"""At once; one more is told so and let go."""
+
+BACKLOG = 256
+"""Clients that may wait to be let in; further ones try again by themselves."""
+
+FAREWELL_S = 5.0
+"""How long, at the end of the server, clients may take for what they have not read."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Pools(Protocol):
+    """What is served; `wavepool.engine.pools.ContainerPool` has it."""
+
+    async def execute(
+        self,
+        agent_type: str,
+        command: Sequence[str] | None,
+        *,
+        env: Mapping[str, str] | None = None,
+        secrets: Mapping[str, bytes] | None = None,
+        prompt: str = "",
+        directory: str = "",
+        limits: Limits | None = None,
+        timeout_s: float | None = None,
+        grace_s: float = 10.0,
+        on_output: OutputSink | None = None,
+        stop: Stop | None = None,
+    ) -> TaskExecution: ...
+
+    async def warm(self, types: Iterable[str] | None = None, *, count: int | None = None) -> None: ...
+
+    def scale(self, agent_type: str, size: int) -> None: ...
+
+    async def drain(self, types: Iterable[str] | None = None) -> None: ...
+
+    def status(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Something that was done for a client, for the server's log.
+
+    Attributes:
+        kind: ``task_started``, ``task_ended``, ``warmed``, ``scaled`` or ``drained``.
+        agent_type: None for all.
+        details: of the kind, ready for JSON; no secret and no variable.
+    """
+
+    kind: str
+    agent_type: str | None
+    details: Mapping[str, Any]
+
+
+class PoolServer:
+    """Lets processes of the same user (and root) use pools. Each connection asks for one thing after the other.
+
+    Args:
+        pools: open for longer than this serves.
+        path: of the socket.
+        limits_of: an agent type's limits, for tasks that ask for others.
+        heard: told what was done for clients; must not block.
+    """
+
+    def __init__(
+        self,
+        pools: Pools,
+        path: Path,
+        *,
+        limits_of: Callable[[str], Limits],
+        heard: Callable[[Served], None] = lambda served: None,
+    ) -> None:
+        self._pools = pools
+        self._path = path
+        self._limits_of = limits_of
+        self._heard = heard
+        self._since = datetime.now(UTC)
+        self._room = Room()
+        self._clients = 0
+        self._busy = 0
+        """Clients that wait for an answer, or for the rest of one."""
+        self._stops: set[Stop] = set()
+        self._ending = False
+        self._changed = anyio.Event()
+
+    @property
+    def tasks(self) -> int:
+        """How many run for clients now."""
+        return len(self._stops)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Listen inside the block. At its end clients that are still there are told so, and their tasks are stopped.
+
+        Raises:
+            OSError: the socket cannot be made.
+        """
+        with listening_on(self._path, backlog=BACKLOG) as listening:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._accept, listening, group)
+                yield
+                group.cancel_scope.cancel()
+
+    async def drained(self) -> None:
+        """Take no more tasks; return when those that run have ended, and each client has what became of its own.
+
+        Clients that do not read are waited for no longer than `FAREWELL_S` after the last task.
+        """
+        self._ending = True
+        while self._stops:
+            await self._changed.wait()
+        with anyio.move_on_after(FAREWELL_S):
+            while self._busy:
+                await self._changed.wait()
+
+    def stop_all(self) -> None:
+        """Take no more tasks, and stop those that run: their clients hear what became of them."""
+        self._ending = True
+        for stop in self._stops:
+            stop.ask()
+
+    # -- connections --
+
+    async def _accept(self, listening: socket.socket, group: TaskGroup) -> None:
+        while True:
+            group.start_soon(self._serve, await accepted(listening))
+
+    async def _serve(self, client: LineSocket) -> None:
+        self._clients += 1
+        try:
+            if (problem := self._refused(client)) is not None:
+                await client.send(refusal(InfrastructureError(problem)))
+                return
+            while (data := await client.receive(REQUEST_BYTES)) is not None:
+                self._busy += 1
+                try:
+                    await self._answer(client, data)
+                finally:
+                    self._busy -= 1
+                    self._wake()
+        except (OSError, _HungUp):
+            pass  # it has gone
+        except ProtocolError as error:
+            client.send_if_room(refusal(InputError(str(error))))
+        except anyio.get_cancelled_exc_class():
+            client.send_if_room(refusal(_ends()))
+            raise
+        finally:
+            self._clients -= 1
+            client.close()
+
+    def _refused(self, client: LineSocket) -> str | None:
+        pid, uid = client.peer()
+        if uid not in (0, os.geteuid()):
+            _log.warning("client refused", pid=pid, uid=uid)
+            return "these pools belong to another user"
+        if self._clients > CLIENTS_MAX:
+            return f"{CLIENTS_MAX} others are connected already"
+        return None
+
+    async def _answer(self, client: LineSocket, data: bytes) -> None:
+        """One request. What is wrong with it is told, and ends nothing but it."""
+        request = parse_pool_request(data)
+        try:
+            if request.op == "status":
+                reply: Mapping[str, Any] = self.status()
+            elif self._ending:
+                raise _ends()
+            elif request.order is not None:
+                reply = {"result": await self._run(client, request.order)}
+            else:
+                reply = await self._unless_gone(client, request)
+        except _HungUp:
+            raise
+        except Exception as error:  # whoever asks for something must never end the pools
+            await client.send(refusal(_ours(error)))
+            return
+        await client.send(line({"ok": True, **reply}))
+
+    def status(self) -> Mapping[str, Any]:
+        """All that there is to know: the pools' own status, and who serves them."""
+        serving = {
+            "pid": os.getpid(),
+            "since": stamp(self._since),
+            "socket": str(self._path),
+            "ending": self._ending,
+            "clients": self._clients,
+            "tasks": len(self._stops),
+        }
+        return {"server": serving, **self._pools.status()}
+
+    # -- upkeep --
+
+    async def _unless_gone(self, client: LineSocket, request: PoolRequest) -> Mapping[str, Any]:
+        """Do what is asked for, as long as somebody waits for it."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(_until_it_hangs_up, client)
+            reply = await self._keep(request)
+            group.cancel_scope.cancel()
+        return reply
+
+    async def _keep(self, request: PoolRequest) -> Mapping[str, Any]:
+        name, count = request.agent_type, request.count
+        if request.op == "drain":
+            await self._pools.drain(None if name is None else [name])
+        elif name is not None and request.op == "warm":
+            await self._pools.warm([name], count=count)
+        elif name is not None and count is not None:
+            self._pools.scale(name, count)
+        self._heard(Served(kind=_DONE[request.op], agent_type=name, details={"count": count}))
+        return self.status()
+
+    # -- tasks --
+
+    async def _run(self, client: LineSocket, order: TaskOrder) -> Mapping[str, Any]:
+        """Run it, and send what it writes."""
+        _check(order)
+        stop, outgoing = Stop(), Outgoing(self._room)
+        self._stops.add(stop)
+        self._heard(Served(kind="task_started", agent_type=order.agent_type, details={}))
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_hear_stops, client, stop)
+                async with anyio.create_task_group() as sending:
+                    if order.stream:
+                        sending.start_soon(_send, client, outgoing)
+                    result = await self._outcome(order, stop, outgoing)
+                group.cancel_scope.cancel()
+        finally:
+            outgoing.drop()
+        return result
+
+    async def _outcome(self, order: TaskOrder, stop: Stop, outgoing: Outgoing) -> Mapping[str, Any]:
+        details: Mapping[str, Any] = {"verdict": "cancelled", "why": "its client went away"}
+        try:
+            done = await self._execute(order, stop, outgoing if order.stream else None)
+            result = result_of(done, outgoing.cut, with_output=not order.stream)
+            details = _logged(result)
+        except WavepoolError as error:
+            details = {"refused": error.message}
+            raise
+        finally:
+            outgoing.close()
+            self._stops.discard(stop)
+            self._wake()
+            self._heard(Served(kind="task_ended", agent_type=order.agent_type, details=details))
+        return result
+
+    async def _execute(self, order: TaskOrder, stop: Stop, sink: OutputSink | None) -> TaskExecution:
+        return await self._pools.execute(
+            order.agent_type,
+            order.command,
+            env=order.env,
+            secrets=order.secrets,
+            prompt=order.prompt,
+            directory=order.directory,
+            limits=order.limits_over(self._limits_of(order.agent_type)) if order.limits else None,
+            timeout_s=order.timeout_s,
+            grace_s=order.grace_s,
+            on_output=sink,
+            stop=stop,
+        )
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+class _HungUp(Exception):
+    """The client has gone, or speaks out of turn: what it asked for is given up."""
+
+
+async def _until_it_hangs_up(client: LineSocket) -> None:
+    await client.until_readable()
+    raise _HungUp
+
+
+async def _hear_stops(client: LineSocket, stop: Stop) -> None:
+    """Heed what the client says while its task runs. One that has gone has its task stopped."""
+    while True:
+        try:
+            data = await client.receive(REQUEST_BYTES)
+        except OSError:
+            data = None
+        if data is None:
+            raise _HungUp
+        check_stop(data)
+        stop.ask()
+
+
+async def _send(client: LineSocket, outgoing: Outgoing) -> None:
+    while (data := await outgoing.next_line()) is not None:
+        await client.send(data)
+
+
+def _ends() -> InfrastructureError:
+    return InfrastructureError("the server is ending, and takes nothing new", advice="Start `wavepool serve` again.")
+
+
+def _ours(error: Exception) -> WavepoolError:
+    """What goes over the socket. Raises what means that the client has gone."""
+    found = first_of_ours(error)
+    if isinstance(found, _HungUp | OSError):
+        raise _HungUp from error
+    if isinstance(found, ProtocolError):
+        return InputError(str(found))
+    if isinstance(found, WavepoolError):
+        return found
+    _log.error("a request failed", exc_info=error)
+    return InfrastructureError(f"the server failed at it: {found!r}")
+
+
+def _check(order: TaskOrder) -> None:
+    """Raises InputError: a name or a value that no task may have."""
+    for name, value in order.env.items():
+        problem = variable_problem(name) or value_problem(name, value)
+        if problem is not None:
+            raise InputError(f"env: got {shorten(name)}, expected {problem}")
+    for name in order.secrets:
+        if (problem := secret_name_problem(name)) is not None:
+            raise InputError(f"secrets: got {shorten(name)}, expected {problem}")
+
+
+def result_of(done: TaskExecution, cut: Mapping[str, int], *, with_output: bool) -> dict[str, Any]:
+    """What became of a task, ready for JSON.
+
+    `cut_bytes` did not reach who asked; `dropped_bytes` are those that `stdout` and `stderr` (base64) do not have.
+    """
+    evidence = {name: value for name, value in asdict(done.verdict.evidence).items() if value not in (None, (), "")}
+    output = {"stdout": packed(done.stdout), "stderr": packed(done.stderr), "dropped_bytes": done.dropped_bytes}
+    return {
+        "agent_type": done.agent_type,
+        "attempt": done.attempt.task_id,
+        "container": done.container,
+        "where": done.where.value,
+        "warm": done.warm,
+        "verdict": done.verdict.kind.value,
+        "exit_code": done.exit_code,
+        "evidence": evidence,
+        "dispatch_s": done.dispatch_s,
+        "timings": asdict(done.timings),
+        "started_at": stamp(done.started_at),
+        "finished_at": stamp(done.finished_at),
+        "tries": done.tries,
+        "gap": done.gap,
+        "cut_bytes": dict(cut),
+        **(output if with_output else {}),
+    }
+
+
+def _logged(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    kept = ("attempt", "where", "verdict", "exit_code", "dispatch_s", "cut_bytes", "gap")
+    return {**{name: result[name] for name in kept}, "took_s": result["timings"]["total_s"]}
+
+
+_DONE = {"warm": "warmed", "scale": "scaled", "drain": "drained"}
