@@ -10,12 +10,12 @@ from unittest import SkipTest
 
 import anyio
 
-from wavepool.drivers.base import AttemptSpec, Driver, Phase
+from wavepool.drivers.base import AttemptSpec, Driver, Observation, Phase
 from wavepool.drivers.parking import Claim, ReusableContainer, SupportsReuse
 from wavepool.errors import InputError, NotClaimed, Unknown
 from wavepool.testing.driver_contract import SLEEP_S, bounded
 from wavepool.testing.driver_harness import DriverHarness
-from wavepool.testing.observing import phase_of, raised
+from wavepool.testing.observing import phase_of, raised, scope_of
 from wavepool.units import MIB
 
 
@@ -90,6 +90,20 @@ class ReuseContract:
             await raised(NotClaimed, container.execute(Claim(command=harness.commands.exits(0)), Heard()))
             await container.close()
             await container.close()
+
+    @bounded
+    async def test_it_ends_by_itself_when_its_connection_is_closed(self, harness: DriverHarness) -> None:
+        async with harness.driver() as driver:
+            spec = reusable(harness)
+            container = await supporting(driver).open_reusable(spec)
+            assert (await container.execute(Claim(command=harness.commands.exits(0)), Heard())).clean
+            async with driver.watch(scope_of(spec)) as states:
+                await container.close()
+                async for told in states:
+                    if isinstance(told, Observation) and told.phase is Phase.EXITED:
+                        break
+            async with driver.logs(container.handle) as log:
+                assert [chunk async for chunk in log] == [], "what its tasks wrote was told, and is kept nowhere"
 
     @bounded
     async def test_a_cancelled_task_spoils_its_container(self, harness: DriverHarness) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self
 import anyio
 
 from wavepool.drivers.base import Handle, LogChunk
-from wavepool.drivers.docker.api import READ_DEADLINE_S, ByteStream, DockerApi
+from wavepool.drivers.docker.api import READ_DEADLINE_S, DockerApi
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.frames import FrameDecoder
 from wavepool.drivers.docker.trouble import Refused
@@ -35,9 +35,19 @@ REOPENED = 20
 class Opened(NamedTuple):
     """A log, from its start. It is `followed` while the container runs; `keeps_bytes` as `FrameDecoder` has it."""
 
-    stream: ByteStream
+    stream: AsyncIterator[bytes]
     followed: bool
     keeps_bytes: int | None
+
+
+class _NoLog:
+    """The stream of a container whose output is kept nowhere."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
 
 
 class LogStream:
@@ -52,7 +62,7 @@ class LogStream:
     def __init__(self, name: str, reopen: Callable[[], Awaitable[Opened]], *, gap: bool = False) -> None:
         self._name = name
         self._reopen = reopen
-        self._stream: ByteStream | None = None
+        self._stream: AsyncIterator[bytes] | None = None
         self._followed = False
         self._opened = 0
         self._frames = FrameDecoder()
@@ -60,7 +70,7 @@ class LogStream:
         self._gap = gap
 
     @classmethod
-    async def of(cls, stream: ByteStream, name: str) -> Self:
+    async def of(cls, stream: AsyncIterator[bytes], name: str) -> Self:
         """One whole log that is open already, and not followed; it must have been asked for with times."""
 
         async def opened() -> Opened:
@@ -112,7 +122,7 @@ class LogStream:
                 raise self._cut("the engine cannot read on in it")
             await self.open()
 
-    async def _next_piece(self, stream: ByteStream) -> bytes:
+    async def _next_piece(self, stream: AsyncIterator[bytes]) -> bytes:
         """What comes next. Only a log that is followed may be silent: its container is."""
         if self._followed:
             return await anext(stream)
@@ -130,7 +140,8 @@ async def reading_logs(
 ) -> AsyncIterator[LogStream]:
     """Open the log of a container, running or ended; without `follow` one that runs is read as far as it is now.
 
-    With `gap` its first chunk says that the daemon was away while it ran.
+    With `gap` its first chunk says that the daemon was away while it ran. The log of one that keeps none, as those that
+    are reused, is empty.
 
     Raises:
         NoSuchAttempt: there is no such container.
@@ -144,6 +155,8 @@ async def reading_logs(
 
         async def reopen() -> Opened:
             found = await _found(api, handle)
+            if _keeps_none(found):
+                return Opened(_NoLog(), followed=False, keeps_bytes=None)
             runs = bool(found["State"]["Running"]) and follow
             try:
                 opened = api.stream("GET", f"containers/{container}/logs", {**params, "follow": "1" if runs else "0"})
@@ -172,6 +185,10 @@ def _keeps_bytes(found: Mapping[str, Any]) -> int | None:
     except (KeyError, ValueError, InputError):
         return None
     return size_bytes * (files - 1) if files > 1 else 0
+
+
+def _keeps_none(found: Mapping[str, Any]) -> bool:
+    return bool((found.get("HostConfig") or {}).get("LogConfig", {}).get("Type") == "none")
 
 
 def _refusal(handle: Handle, refused: Refused) -> NoSuchAttempt | DriverUnavailable:

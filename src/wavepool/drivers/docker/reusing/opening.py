@@ -104,7 +104,7 @@ class Reuse:
         attachment = await self._api.attach(container_id, output=True)
         witness: Witness | None = None
         try:
-            await self._starter.launch(spec, container_id, give_up)
+            await self._launch(spec, container_id, give_up)
             await _greet(spec, attachment)
             pid, variables = await self._look(spec, container_id, image)
             witness = Witness(container_id, pid)
@@ -122,6 +122,18 @@ class Reuse:
             attachment.close()
             if witness is not None:
                 witness.close()
+            raise
+
+    async def _launch(self, spec: AttemptSpec, container_id: str, give_up: float) -> None:
+        """Start it. Raises CannotPark where its shell cannot be executed, and as `Starter.launch`."""
+        try:
+            await self._starter.launch(spec, container_id, give_up)
+        except NotStarted as error:
+            if error.program_exit_code is not None:
+                raise CannotPark(
+                    f"{spec.name}: a copy of its image's shell cannot be run: {error.message}",
+                    advice=f"See that {spec.slot} is on no file system that is mounted with noexec.",
+                ) from error
             raise
 
     async def _look(self, spec: AttemptSpec, container_id: str, image: _Image) -> tuple[int, dict[str, str]]:
