@@ -86,7 +86,7 @@ def test_a_task_has_ended_only_when_both_streams_say_so() -> None:
     hearing = Hearing(NONCE, lambda stream, data: told.append((stream, data)))
     hearing.hear("stdout", f"a\x1e{NONCE} ended 3;".encode())
     assert (hearing.exit_code, hearing.is_done) == (3, False)
-    hearing.hear("stdout", f"\x1e{NONCE} done files remain;".encode())
+    hearing.hear("stdout", f"\x1e{NONCE} done 3 files remain;".encode())
     assert not hearing.is_done
     hearing.hear("stderr", f"b\x1e{NONCE} done;".encode())
     assert hearing.is_done

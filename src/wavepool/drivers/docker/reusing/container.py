@@ -182,7 +182,7 @@ class Hearing:
     """Listens to one task: tells its output, and keeps what the shell's marks say.
 
     Attributes:
-        exit_code: told as soon as the task has ended; None before.
+        exit_code: told as soon as the task has ended and left something, else with the proof; None before.
         problem: what the shell could not prove; empty where it could.
     """
 
@@ -213,7 +213,10 @@ class Hearing:
             self.exit_code = int(mark.rest)
         elif mark.word == "done":
             self._done.add(stream)
-            self.problem = mark.rest or self.problem
+            if stream == "stdout":
+                code, _, problem = mark.rest.partition(" ")
+                self.exit_code = int(code)
+                self.problem = problem or self.problem
 
 
 def _drop(stream: str, data: bytes) -> None:

@@ -7,8 +7,8 @@ itself. A task gets the output opened anew, so that it cannot make the shell's o
 The kernel's lists of System V IPC are held open as 5, 6 and 7, read up to their headings: a shell reads byte by byte,
 and the headings alone would take 380 calls each time.
 
-After each task come, in this order and without a fork where nothing was left: kill all others, tell the exit code,
-wait until they are gone, wipe the places where something is found, look again, tell on both streams.
+After each task come, in this order and without a fork where nothing was left: kill all others; if any is left yet, or
+anything in a place, tell the exit code, wait until they are gone, wipe; look again; tell on both streams.
 """
 
 from __future__ import annotations
@@ -121,23 +121,30 @@ def _sealed(places: Sequence[Place]) -> str:
 
 
 def _finish() -> str:
-    return _function(
-        "wp_finish",
+    clear = _function(
+        "wp_clear",
         [
-            "kill -9 -1",
             "printf '\\036%s ended %s;' $wp_nonce $1 >&3",
-            "wp_bad= wp_n=0",
-            f"while wp_n=$((wp_n + 1)); [ $wp_n -lt {LOOKS} ]; do if wp_alone; then break; fi; "
+            f"wp_n=0; while wp_n=$((wp_n + 1)); [ $wp_n -lt {LOOKS} ]; do if wp_alone; then break; fi; "
             f"if [ $wp_n -gt {QUICK_LOOKS} ]; then sleep 0.01; fi; jobs; kill -9 -1; done",
             "if wp_dirty; then wp_wipe; if wp_dirty; then wp_open; wp_wipe; fi; "
             'if wp_dirty; then wp_bad="$wp_f cannot be removed"; fi; fi',
+        ],
+    )
+    finish = _function(
+        "wp_finish",
+        [
+            "kill -9 -1",
+            "wp_bad=",
+            "if wp_alone; then if wp_dirty; then wp_clear $1; fi; else wp_clear $1; fi",
             "wp_check",
             "printf '\\036%s done;' $wp_nonce >&4",
             # what it names may have any bytes: it is cut off at the mark's end, and after so many of them
             "wp_bad=${wp_bad%%;*}; while [ ${#wp_bad} -gt 200 ]; do wp_bad=${wp_bad%?}; done",
-            "printf '\\036%s done %s;' $wp_nonce \"$wp_bad\" >&3",
+            "printf '\\036%s done %s %s;' $wp_nonce $1 \"$wp_bad\" >&3",
         ],
     )
+    return clear + finish
 
 
 def _each_but_kept(place: Place, act: str) -> str:
