@@ -9,7 +9,7 @@ import io
 import shutil
 import subprocess
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
 PIDS = 40
+BARE = "dash and no rm"
 PROGRAMS = ["rm", "chmod", "sleep", "true", "cat", "ls", "mkdir", "dd", "ipcmk", "prlimit", "renice", "taskset"]
 
 PROBE = (
@@ -46,6 +47,7 @@ HARMLESS = {
         "mkdir ...; mkdir -p d/e/f; ln -s /nowhere g 2>/dev/null; done; cd /; exit 0",
         0,
     ),
+    "a queue of messages": (": >/dev/mqueue/left; exit 0", 0),
     "directories that nobody may enter": (
         "for d in /tmp /workspace; do mkdir -p $d/a/b/c; : >$d/a/b/c/f; chmod 000 $d/a/b/c; chmod 0 $d/a/b $d/a; done",
         0,
@@ -103,9 +105,9 @@ SPOILING = {
 }
 
 
-def image_of(shell: str) -> bytes:
+def image_of(shell: str, programs_beside: Iterable[str] = PROGRAMS) -> bytes:
     """A file system, as a tar, with a shell of this host as /bin/sh and what a test needs beside it."""
-    programs = {name: shutil.which(name) for name in (shell, *PROGRAMS)}
+    programs = {name: shutil.which(name) for name in (shell, *programs_beside)}
     missing = [name for name, path in programs.items() if path is None]
     if missing:
         pytest.skip(f"this host has no {', '.join(missing)}")
@@ -135,8 +137,9 @@ def images() -> Iterator[dict[str, str]]:
 
     class Images(dict[str, str]):
         def __missing__(self, shell: str) -> str:
+            content = image_of("dash", ["true"]) if shell == BARE else image_of(shell)
             done = subprocess.run(
-                ["docker", "import", "-"], input=image_of(shell), capture_output=True, check=True, timeout=120
+                ["docker", "import", "-"], input=content, capture_output=True, check=True, timeout=120
             )
             self[shell] = done.stdout.decode().strip()
             return self[shell]
@@ -289,6 +292,8 @@ async def test_what_an_image_brings_can_forbid_reuse(world: DockerWorld, images:
         spec = spec_of(world, images, "empty")
         error = await raised(CannotPark, driver.open_reusable(spec))
         assert "no shell" in error.message
+        error = await raised(CannotPark, driver.open_reusable(spec_of(world, images, BARE)))
+        assert "cannot be removed" in error.message
         by_name = replace(spec_of(world, images, "busybox"), user="0")
         await raised(InputError, driver.open_reusable(by_name))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -17,6 +17,7 @@ from wavepool.drivers.docker.delivery import write_prompt
 from wavepool.drivers.docker.reusing import shell
 from wavepool.drivers.docker.reusing.ground import Ground
 from wavepool.drivers.docker.reusing.marks import Mark, MarkFinder
+from wavepool.drivers.docker.reusing.places import Place
 from wavepool.drivers.docker.reusing.witness import Witness
 from wavepool.drivers.docker.script import CHANGED_BY_SHELLS
 from wavepool.drivers.docker.spec import WORKSPACE_TARGET, environment
@@ -86,10 +87,10 @@ class DockerReusable(ReusableContainer):
         self._parts.attachment.close()
         self._parts.witness.close()
 
-    async def prove(self) -> str:
-        """Run nothing and have it wiped: why that cannot be proved of it, or an empty text. Raises Unknown."""
+    async def prove(self, places: Sequence[Place]) -> str:
+        """Leave a file and have it wiped: why that cannot be proved of it, or an empty text. Raises Unknown."""
         nonce = secrets.token_hex(16)
-        execution = await self._run(nonce, shell.nothing(nonce), _drop)
+        execution = await self._run(nonce, shell.trial(nonce, places), _drop)
         self.uses = 0
         return execution.problem or ("its output cannot be opened anew" if execution.exit_code else "")
 

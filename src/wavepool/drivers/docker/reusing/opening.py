@@ -249,7 +249,7 @@ async def _teach(container: DockerReusable, parts: Parts) -> DockerReusable:
             raise CannotPark(f"{spec.name} cannot be reused: {error}") from error
         parts.attachment.write(shell.lessons(places))
         witness.note()
-        problem = await container.prove()
+        problem = await container.prove(places)
     except OSError as error:
         raise NotStarted(f"{spec.name} ended at its start: {error}", transient=True) from error
     if problem:
