@@ -88,7 +88,7 @@ class DockerReusable(ReusableContainer):
         self._parts.witness.close()
 
     async def prove(self, places: Sequence[Place]) -> str:
-        """Leave a file and have it wiped: why that cannot be proved of it, or an empty text. Raises Unknown."""
+        """Leave files and have them wiped: why that cannot be proved of it, or an empty text. Raises Unknown."""
         nonce = secrets.token_hex(16)
         execution = await self._run(nonce, shell.trial(nonce, places), _drop)
         self.uses = 0

@@ -62,8 +62,8 @@ def task(nonce: str, *, argv: Sequence[str], variables: Mapping[str, str | bytes
 
 
 def trial(nonce: str, places: Sequence[Place]) -> bytes:
-    """A task that leaves a file, so that all of its end is tried; it fails where output cannot be opened anew."""
-    left = [b": >%b" % script.quoted(f"{place.path}/.wavepool") for place in places[-1:] if not place.kept]
+    """A task that leaves files, so that all of its end is tried; it fails where output cannot be opened anew."""
+    left = [b": >%b" % script.quoted(f"{place.path}/.wavepool") for place in places if not place.kept]
     return _compound(nonce, b"; ".join(left or [b":"]))
 
 
