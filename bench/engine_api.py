@@ -13,23 +13,27 @@ import aiohttp
 import anyio
 
 SOCKET = "/var/run/docker.sock"
-CONNECTIONS = 64
+CONNECTIONS = 256
 
 _Item = TypeVar("_Item")
 
 
 class EngineApi:
-    """Calls of one daemon, as plain as they can be. Use it as an async context manager."""
+    """Calls of one daemon, as plain as they can be. Use it as an async context manager.
+
+    Attributes:
+        path: of its socket.
+    """
 
     def __init__(self, socket: str | None = None) -> None:
         address = socket or os.environ.get("DOCKER_HOST") or f"unix://{SOCKET}"
         if not address.startswith("unix://"):
             raise SystemExit(f"the benchmarks need a Docker daemon on a unix socket of this host, not {address}")
-        self._path = address.removeprefix("unix://")
+        self.path = address.removeprefix("unix://")
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.UnixConnector(path=self._path, limit=CONNECTIONS)
+        connector = aiohttp.UnixConnector(path=self.path, limit=CONNECTIONS)
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
         return self
 
@@ -54,6 +58,16 @@ class EngineApi:
         """A stream of JSON lines, such as events."""
         async with self._request("GET", path, params, None) as response:
             yield _documents(response)
+
+    @asynccontextmanager
+    async def stream(self, path: str, params: Mapping[str, str]) -> AsyncIterator[aiohttp.StreamReader]:
+        """A stream of bytes, such as a log that is followed."""
+        async with self._request("GET", path, params, None) as response:
+            if response.status >= 400:
+                raise RuntimeError(
+                    f"GET {path}: {response.status} {(await response.read()).decode('utf-8', 'replace')}"
+                )
+            yield response.content
 
     def _request(self, method: str, path: str, params: Mapping[str, str] | None, body: Mapping[str, Any] | None) -> Any:
         assert self._session is not None
