@@ -12,15 +12,19 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 
 from bench import (
+    burst,
     cleanup,
     criteria,
     decisions,
+    dispatch,
     exits,
     makespan,
     million,
     resume,
+    reuse,
     sizing,
     spawn,
+    sustained,
     watching,
 )
 from bench.harness import Figure, Options
@@ -39,6 +43,10 @@ FAMILIES: dict[str, Family] = {
     "exits": exits.measure,
     "watching": watching.measure,
     "criteria": criteria.measure,
+    "dispatch": dispatch.measure,
+    "sustained": sustained.measure,
+    "reuse": reuse.measure,
+    "burst": burst.measure,
 }
 """In the order in which they run: the simulated ones first, the others need Docker and the test image."""
 

@@ -7,6 +7,7 @@ median of the ratios within the rounds.
 from __future__ import annotations
 
 import math
+import os
 import statistics
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,6 +142,36 @@ def compare(
         runs={way: len(values) for way, values in readings.items()},
         note=note,
     )
+
+
+def single(
+    *,
+    name: str,
+    unit: str,
+    ours: float,
+    goal: Goal,
+    floor: float | None = None,
+    rivals: Mapping[str, float] | None = None,
+    runs: Mapping[str, int] | None = None,
+    note: str = "",
+) -> Figure:
+    """The figure of one number that is no median, such as the tail of many readings."""
+    return Figure(
+        name=name,
+        unit=unit,
+        ours=ours,
+        rivals=rivals or {},
+        floor=floor,
+        goals=(str(goal),),
+        missed=() if goal.is_met(ours) else (str(goal),),
+        runs=runs or {},
+        note=note,
+    )
+
+
+def load() -> str:
+    """What the machine was busy with in the last minutes, for a note."""
+    return "load " + ", ".join(f"{each:.1f}" for each in os.getloadavg())
 
 
 def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float | None:

@@ -36,7 +36,7 @@ async def measure(options: Options) -> list[Figure]:
 
 async def _readings(ground: Ground, driver: DockerDriver, count: int, options: Options) -> Readings:
     ways: dict[str, Measure] = {
-        OURS: partial(_by_driver, ground, driver, count),
+        OURS: partial(by_driver, ground, driver, count),
         RAW: partial(by_raw_calls, ground, count),
         RUN: partial(_by_engine, ground, count),
         LOOP: partial(_by_shell, ground, count, "serial_run.sh"),
@@ -75,7 +75,8 @@ def _figures(count: int, readings: Readings) -> list[Figure]:
     return [starts, through]
 
 
-async def _by_driver(ground: Ground, driver: DockerDriver, count: int) -> float:
+async def by_driver(ground: Ground, driver: DockerDriver, count: int) -> float:
+    """Seconds until our driver has started that many."""
     specs = ground.specs(ground.run_id("spawn"), count)
     began_s = time.perf_counter()
     await each_of(specs, driver.start, at_once=PARALLEL)
