@@ -18,8 +18,8 @@ from pathlib import Path
 import anyio
 import psutil
 
-from wavepool import labels
-from wavepool.engine.pools import ContainerPool, TaskExecution
+from wavepool import ContainerPool, labels
+from wavepool.engine.pools import TaskExecution
 from wavepool.model import AgentType, Limits, PoolSettings
 from wavepool.units import MIB
 

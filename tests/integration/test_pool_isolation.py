@@ -86,6 +86,12 @@ def assert_found(own: Sequence[str], wanted: Sequence[str]) -> None:
     assert not missing, f"the search overlooks {missing}; it has found {own}"
 
 
+def holders(root: Path, token: str) -> list[Path]:
+    """Files and names of the host that have the token."""
+    names = [path for path in root.rglob("*") if token in path.name]
+    return names + [path for path in root.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
+
+
 async def look(pool: ContainerPool, name: str, stayer: Stayer) -> TaskExecution:
     done = await pool.execute(name, (*SHELL, LOOK), env=stayer.traces.looking(stayer.address))
     assert done.succeeded, done
@@ -108,36 +114,4 @@ async def test_no_task_finds_what_another_one_wrote_beside_it_or_before_it(tmp_p
             for name in (CODER, CODER, TESTER):
                 await look(pool, name, stayer)
     assert pool.left_behind == []
-    for path in tmp_path.rglob("*"):
-        assert stayer.traces.token not in path.name
-        assert not path.is_file() or stayer.traces.token.encode() not in path.read_bytes(), path
-
-
-async def test_no_task_finds_what_the_one_before_it_left_in_its_container(tmp_path: Path) -> None:
-    with anyio.fail_after(DEADLINE_S):
-        async with pool_of(tmp_path, reuse=True) as pool:
-            await pool.warm(count=1)
-            traces = Traces()
-            first = await pool.execute(CODER, (*SHELL, LEAVE + LOOK), env={**traces.leaving(), "OBJECTS": ""})
-            assert_found(found(first.stdout), EVERYWHERE)
-            second = await pool.execute(CODER, (*SHELL, LOOK), env=traces.looking("127.0.0.1"))
-            assert found(second.stdout) == [], second
-            assert (first.where, second.where) == (Where.REUSED, Where.REUSED)
-            assert first.container == second.container, "it was wiped, and not replaced"
-    assert pool.left_behind == []
-
-
-async def test_a_container_with_kernel_objects_that_cannot_be_wiped_is_replaced(tmp_path: Path) -> None:
-    traces = Traces()
-    leaving = traces.leaving()
-    if not leaving["OBJECTS"]:
-        pytest.skip("there is no program for this processor that makes System V objects")
-    with anyio.fail_after(DEADLINE_S):
-        async with pool_of(tmp_path, reuse=True) as pool:
-            await pool.warm(count=1)
-            first = await pool.execute(CODER, (*SHELL, LEAVE + LOOK), env=leaving)
-            assert_found(found(first.stdout), [*EVERYWHERE, "kernel shm", "kernel sem", "kernel msg"])
-            await pool.warm(count=1)
-            second = await pool.execute(CODER, (*SHELL, LOOK), env=traces.looking("127.0.0.1"))
-            assert found(second.stdout) == [], second
-            assert first.container != second.container
+    assert holders(tmp_path, stayer.traces.token) == []

@@ -15,7 +15,7 @@ from wavepool.statedir import StateDir
 
 PROGRAM = Path(__file__).with_name("pool_soak.py")
 HOUR_S = 3600
-SMALL = (120, 360)
+SMALL = (40, 120)
 LARGE = (1_000, 10_000)
 GROWTH = 1.05
 """What the engine may hold after the last task, of what it held after the first thousand."""
