@@ -25,9 +25,9 @@ from wavepool.drivers.base import AttemptSpec, Handle, Needs, NetworkNeed, Obser
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.parking import Claim
 from wavepool.drivers.start_mark import is_marked, make_mark
-from wavepool.errors import CannotPark, MayHaveRun, NotClaimed
+from wavepool.errors import CannotPark, MayHaveRun, NotClaimed, Unknown
 from wavepool.model import Limits, VerdictKind
-from wavepool.testing.observing import ending_from, output, raised, scope_of, wait_ended, wait_for_output
+from wavepool.testing.observing import ending_from, output, phase_of, raised, scope_of, wait_ended, wait_for_output
 from wavepool.units import MIB
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ async def test_a_resized_container_has_the_limits_of_its_claim(world: DockerWorl
             config = (await world.inspect(handle.id))["HostConfig"]
             assert [config[key] for key in ("Memory", "MemorySwap", "MemoryReservation")] == [limits.memory_bytes] * 3
             assert config["PidsLimit"] == (limits.pids or 0), "0 is no limit"
-            assert config["NanoCpus"] == (limits.cpus or os.cpu_count() or 1) * 1_000_000_000
+            assert config["NanoCpus"] == (limits.cpus or 0) * 1_000_000_000
 
 
 # ---- endings ----
@@ -255,6 +255,36 @@ def _killed_when_it_said(program: str, given: object) -> list[str]:
         said = process.stdout.readline()
         process.kill()
     return said.decode().split()
+
+
+async def test_a_shell_that_does_not_answer_is_ended_and_then_it_is_certain(world: DockerWorld) -> None:
+    spec = late(world)
+    async with world.driver(claim_deadline_s=0.5) as driver:
+        handle = await driver.park(spec)
+        await world.docker("pause", handle.id)
+        await raised(NotClaimed, driver.claim(handle, claim("touch /workspace/ran")))
+        assert (await world.inspect(handle.id))["State"]["Running"] is False
+    assert not (spec.workspace / "ran").exists()
+
+
+async def test_a_claim_that_nobody_can_settle_is_unknown(world: DockerWorld, proxy: Proxy) -> None:
+    spec = late(world)
+    async with world.driver(host=proxy.host, claim_deadline_s=0.5) as driver:
+        handle = await driver.park(spec)
+        await world.docker("pause", handle.id)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_down_after, proxy, 0.1)
+            await raised(Unknown, driver.claim(handle, claim("echo ran; sleep 60")))
+        await world.docker("unpause", handle.id)
+        proxy.up()
+    async with world.driver() as driver:
+        await wait_for_output(driver, handle, b"ran\n")  # the daemon had passed the command on
+        assert await phase_of(driver, spec) is Phase.RUNNING, "its mark tells what nobody could"
+
+
+async def _down_after(proxy: Proxy, delay_s: float) -> None:
+    await anyio.sleep(delay_s)
+    proxy.down()
 
 
 # ---- the steps of a bound claim ----

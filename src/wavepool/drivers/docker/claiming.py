@@ -37,6 +37,8 @@ from wavepool.model import Limits
 
 CLAIM_DEADLINE_S = 20.0
 """From the command to its mark. A shell answers within milliseconds, on a host without any room within a second."""
+END_DEADLINE_S = 20.0
+"""From a kill to the end."""
 LOOK_EVERY_S = 0.001
 LOOK_MAX_S = 0.02
 ASK_AFTER_S = 0.05
@@ -47,12 +49,17 @@ INLINE_PROMPT_BYTES = 64 * 1024
 
 
 class Claimer:
-    """Tells parked containers what to run, and proves of others that they never ran."""
+    """Tells parked containers what to run, and proves of others that they never ran.
 
-    def __init__(self, api: DockerApi, own: OwnActs, remover: Remover) -> None:
+    Args:
+        deadline_s: for a shell's answer; one that gives none is killed.
+    """
+
+    def __init__(self, api: DockerApi, own: OwnActs, remover: Remover, *, deadline_s: float = CLAIM_DEADLINE_S) -> None:
         self._api = api
         self._own = own
         self._remover = remover
+        self._deadline_s = deadline_s
 
     async def claim_late(self, held: Held, claim: Claim) -> None:
         """See `SupportsParking.claim`."""
@@ -61,7 +68,7 @@ class Claimer:
         with anyio.CancelScope(shield=True):
             if claim.prompt:
                 await _deliver(held.spec, claim.prompt)
-            if claim.limits is not None and claim.limits != held.spec.limits:
+            if claim.limits is not None:
                 await self._resize(held, claim.limits)
             await self._send(held, script)
 
@@ -111,10 +118,11 @@ class Claimer:
         """Wait for the start mark. Raises NotClaimed, Unknown."""
         began = time.monotonic()
         pause_s, ask_at = LOOK_EVERY_S, began + ASK_AFTER_S
+        await anyio.sleep(pause_s)
         while (at := claimed_at(held.spec.slot)) is None:
             now = time.monotonic()
             if now > ask_at:
-                if now - began > CLAIM_DEADLINE_S:
+                if now - began > self._deadline_s:
                     await self._end_unanswering(held)
                 if await self._cannot_run(held):
                     return self._last_look(held)
@@ -155,7 +163,7 @@ class Claimer:
         except Refused as refused:
             if refused.status not in (404, 409):
                 raise Unknown(f"{name} could not be stopped: {refused.words}") from refused
-        give_up = time.monotonic() + CLAIM_DEADLINE_S
+        give_up = time.monotonic() + END_DEADLINE_S
         while (found := await self._find(container_id, name)) is not None and found["State"]["Running"]:
             if time.monotonic() > give_up:
                 raise Unknown(f"{name} was killed, and yet it runs")
@@ -169,8 +177,11 @@ class Claimer:
 
     async def _resize(self, held: Held, limits: Limits) -> None:
         """Give it other limits, before anything was sent. Raises NotClaimed: the engine does not."""
+        changes = resources(held.spec.limits, limits)
+        if not changes:
+            return
         try:
-            await self._api.change("POST", f"containers/{held.id}/update", body=resources(limits))
+            await self._api.change("POST", f"containers/{held.id}/update", body=changes)
         except (Refused, Unknown, DriverUnavailable) as error:
             held.attachment.close()
             raise NotClaimed(f"{held.spec.name} cannot be resized: {error.message}") from error
@@ -210,15 +221,18 @@ def _with_own(made_with: Mapping[str, str], told: Mapping[str, str | bytes | Non
     return {**own, **told}
 
 
-def resources(limits: Limits) -> dict[str, Any]:
-    """The body of an update: all that `host_config` limits, as the engine takes no absent value for 'no limit'."""
-    body: dict[str, Any] = {
-        "Memory": limits.memory_bytes,
-        "MemorySwap": limits.memory_bytes,
-        "MemoryReservation": limits.memory_bytes,
-        "PidsLimit": -1 if limits.pids is None else limits.pids,
-    }
-    body["NanoCpus"] = round((limits.cpus or os.cpu_count() or 1) * 1_000_000_000)
+def resources(before: Limits, after: Limits) -> dict[str, Any]:
+    """The body of an update from one to the other; empty where it needs none.
+
+    The engine has no value for 'no limit': as many CPUs as there are are as good; -1 processes are.
+    """
+    body: dict[str, Any] = {}
+    if after.memory_bytes != before.memory_bytes:
+        body = dict.fromkeys(("Memory", "MemorySwap", "MemoryReservation"), after.memory_bytes)
+    if after.cpus != before.cpus:
+        body["NanoCpus"] = round((after.cpus or os.cpu_count() or 1) * 1_000_000_000)
+    if after.pids != before.pids:
+        body["PidsLimit"] = -1 if after.pids is None else after.pids
     return body
 
 

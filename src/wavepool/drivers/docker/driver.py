@@ -38,7 +38,7 @@ from wavepool.drivers.base import (
 )
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.claim_mark import claimed_at
-from wavepool.drivers.docker.claiming import Claimer
+from wavepool.drivers.docker.claiming import CLAIM_DEADLINE_S, Claimer
 from wavepool.drivers.docker.companions import Companions
 from wavepool.drivers.docker.delivery import SecretStore, default_secrets_dir, write_prompt
 from wavepool.drivers.docker.facts import driver_facts, is_remote
@@ -75,6 +75,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
         patience_s: how long a watch bears an engine that is away.
         reconcile_s: how often a watch lists what there is, in case an event was lost.
         start_deadline_s: bound of one start, its retries included; sidecars have their own.
+        claim_deadline_s: for a parked shell's answer to its claim; one that gives none is killed.
     """
 
     name = DRIVER_NAME
@@ -87,6 +88,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
         patience_s: float = PATIENCE_S,
         reconcile_s: float = EVERY_S,
         start_deadline_s: float = START_DEADLINE_S,
+        claim_deadline_s: float = CLAIM_DEADLINE_S,
     ) -> None:
         self._api = DockerApi(host)
         self._patience_s = patience_s
@@ -99,7 +101,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
         self._companions = Companions(self._api, self._own)
         self._own_networks = OwnNetworks(self._api)
         self._remover = Remover(self._api, self._own, self._networks, self._secrets, self._companions)
-        self._claimer = Claimer(self._api, self._own, self._remover)
+        self._claimer = Claimer(self._api, self._own, self._remover, deadline_s=claim_deadline_s)
         self._parker = Parker(self._api, self._starter, self._parkable_body, self._claimer.clear)
         self._stacks = Stacks(self._companions, self._own_networks, self._networks, self._remover)
         self._names: dict[str, _Turn] = {}
@@ -179,7 +181,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
             return await self._parker.park(spec)
 
     async def claim(self, handle: Handle, claim: Claim) -> None:
-        held = self._parker.held(handle.name)
+        held = self._parker.held(handle.name, handle.id)
         if held is None:
             raise NotClaimed(f"{handle.name} is not parked, or its connection is lost: nothing ran in it")
         try:
@@ -192,7 +194,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
         self._parker.release(handle.name)
 
     def is_parked(self, handle: Handle) -> bool:
-        return self._parker.held(handle.name) is not None
+        return self._parker.held(handle.name, handle.id) is not None
 
     def claimed_at(self, slot: Path) -> datetime | None:
         return claimed_at(slot)

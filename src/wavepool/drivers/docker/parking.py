@@ -116,10 +116,10 @@ class Parker:
         )
         return Handle(driver=DRIVER_NAME, id=container_id, name=spec.name, attempt=spec.attempt)
 
-    def held(self, name: str) -> Held | None:
-        """The container of this name, while we hold its connection and it was told nothing."""
+    def held(self, name: str, container_id: str = "") -> Held | None:
+        """The container of this name (and id), while we hold its connection and it was told nothing."""
         found = self._held.get(name)
-        return found if found is not None and found.waits else None
+        return found if found is not None and found.waits and container_id in ("", found.id) else None
 
     def release(self, name: str) -> None:
         """Close its connection, where there is one, and forget it."""

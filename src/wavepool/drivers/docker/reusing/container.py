@@ -115,9 +115,9 @@ class DockerReusable(ReusableContainer):
         """Its limits and its prompt. Raises NotClaimed; what became of them then is not known."""
         try:
             limits = claim.limits or self._parts.spec.limits
-            if limits != self._limits:
-                await self._api.change("POST", f"containers/{self.handle.id}/update", body=resources(limits))
-                self._limits = limits
+            if changes := resources(self._limits, limits):
+                await self._api.change("POST", f"containers/{self.handle.id}/update", body=changes)
+            self._limits = limits
             if claim.prompt != self._prompt:
                 await self._deliver(claim.prompt)
                 self._prompt = claim.prompt
