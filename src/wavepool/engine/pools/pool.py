@@ -163,9 +163,13 @@ class ContainerPool:
         self._closing = True
         for run in self._runs:
             run.cancel()
+        tools = self._held()
         with anyio.move_on_after(CLOSING_S):
             while self._runs:
                 await self._left.wait()
+            # Neither is cut off: an engine that removes what it is just making miscounts its network afterwards.
+            await tools.refilling.acquire()
+            await tools.disposal.finish()
 
     def _held(self) -> Tools:
         if self._tools is None:

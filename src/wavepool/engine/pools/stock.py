@@ -18,7 +18,15 @@ from wavepool.engine.pools.disposal import Disposal
 from wavepool.engine.pools.session import PoolSession
 from wavepool.engine.pools.specs import SpecMaker
 from wavepool.engine.pools.watching import LogFollower, PoolWatch
-from wavepool.errors import CannotPark, InfrastructureError, NotStarted, PrepareError, WavepoolError
+from wavepool.errors import (
+    CannotPark,
+    DriverUnavailable,
+    InfrastructureError,
+    NotStarted,
+    PrepareError,
+    Unknown,
+    WavepoolError,
+)
 
 PATIENT_TRIES = 3
 """Containers in a row that cannot be made, before whoever waits for them is told."""
@@ -165,7 +173,7 @@ class Stock:
 
     def try_again(self) -> None:
         """What could not be made for want of an engine may be made now."""
-        if self._failures:
+        if isinstance(self.trouble, DriverUnavailable | Unknown):
             self.book.try_again()
             self.change()
 

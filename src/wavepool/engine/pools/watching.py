@@ -30,6 +30,18 @@ NO_LOG = "its log could not be read to its end"
 _log = structlog.get_logger(__name__)
 
 
+class _Once:
+    """Tells whoever started a task that it has begun; once."""
+
+    def __init__(self, task_status: TaskStatus[None]) -> None:
+        self._status: TaskStatus[None] | None = task_status
+
+    def tell(self) -> None:
+        if self._status is not None:
+            self._status.started()
+            self._status = None
+
+
 class PoolWatch:
     """Knows of every container that is somebody's; what it hears of others it forgets.
 
@@ -56,7 +68,7 @@ class PoolWatch:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Watch until cancelled; through every outage of the engine. Started once a first watch has told all."""
-        pause_s = FIRST_PAUSE_S
+        pause_s, opened = FIRST_PAUSE_S, _Once(task_status)
         while True:
             try:
                 async with self._driver.watch(self._scope) as seen:
@@ -67,8 +79,7 @@ class PoolWatch:
                         else:
                             self._take_stock(item)
                             self._synced()
-                            task_status.started()
-                            task_status = anyio.TASK_STATUS_IGNORED
+                            opened.tell()
             except InfrastructureError as error:
                 _log.warning("the pool's watch ended; it is opened again", problem=str(error))
             await anyio.sleep(pause_s)
@@ -102,27 +113,28 @@ class LogFollower:
 
     async def follow(self, container: Container, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Read it to its end, through cuts. Started once it is open, or cannot be opened."""
+        opened = _Once(task_status)
         with container.follow:
             pause_s, tries = FIRST_PAUSE_S, 0
-            while not await self._read(container, task_status):
-                task_status.started()
-                task_status = anyio.TASK_STATUS_IGNORED
+            while not await self._read(container, opened):
+                opened.tell()
                 if self._is_over(container, tries):
                     break
                 tries += 1 if container.ending is not None else 0
                 await anyio.sleep(pause_s)
                 pause_s = min(LAST_PAUSE_S, 2 * pause_s)
         container.output.closed.set()
+        opened.tell()
         if not container.follow.cancel_called:
             self._silent(container)
 
-    async def _read(self, container: Container, task_status: TaskStatus[None]) -> bool:
+    async def _read(self, container: Container, opened: _Once) -> bool:
         """True where its end was reached, or will never be."""
         assert container.handle is not None, "it is followed before it exists"
         try:
             async with self._driver.logs(container.handle) as chunks:
                 container.output.reopened()
-                task_status.started()
+                opened.tell()
                 async for chunk in chunks:
                     _take(container, chunk)
         except NoSuchAttempt:
