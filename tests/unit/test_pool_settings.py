@@ -12,7 +12,7 @@ from wavepool.config import load_pools, load_settings
 from wavepool.errors import SettingError, WavepoolError
 from wavepool.inputs.poolfields import FIELDS
 from wavepool.inputs.pools import agent_type_problem, parse_pools
-from wavepool.model import AlertRules, PoolSettings
+from wavepool.model import AlertRules, Limits, PoolSettings
 from wavepool.units import MIB
 
 SEED_BASIC = {
@@ -83,6 +83,11 @@ def test_the_seeds_agent_types_have_its_sizes_and_variables() -> None:
     assert config.of("coder").agent.env == {"CODER_MODE": "true", "ALLOW_CODE_EXECUTION": "true"}
     assert config.of("tester").agent.env == {"TESTER_MODE": "true", "TEST_FRAMEWORKS": "jest,mocha,cypress"}
     assert config.of("reviewer").agent.env == {"REVIEWER_MODE": "true", "ANALYSIS_TOOLS": "eslint,prettier,sonar"}
+
+
+def test_every_limit_of_a_type_can_be_set() -> None:
+    limits = parse_pools({"memory": "64m", "pids": 100, "poet": {"cpus": 2, "lifetime": "1h"}}).of("poet").agent.limits
+    assert limits == Limits(memory_bytes=64 * MIB, cpus=2.0, pids=100, lifetime_s=3600.0)
 
 
 def test_an_unknown_type_gets_the_default_settings_under_its_own_name() -> None:

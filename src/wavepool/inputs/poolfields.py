@@ -231,6 +231,7 @@ FIELDS: Mapping[str, PoolField] = {
     "memory": PoolField(expected="a size of at least 6m, such as 512m or 1g", read=_memory),
     "cpus": PoolField(expected="cores, from 0.01", read=_within(0.01, 10_000)),
     "pids": PoolField(expected="a whole number from 1", read=_count(1, 4_194_304)),
+    "lifetime": PoolField(expected=_SECONDS, read=_seconds),
     "environment": PoolField(expected="texts by name", read=_variables),
     "user": PoolField(expected="uid:gid, or a name that the image knows", read=_text(_user), seed="user"),
     "network": PoolField(expected="a network's name, or none", read=_text(_network)),

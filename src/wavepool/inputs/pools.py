@@ -194,8 +194,9 @@ def _check_thresholds(said: _Said, values: Mapping[str, object]) -> None:
     raise SettingError(said.places["scale_up"], Words(f"{up:g}"), f"more than scale_down, which is {down:g}")
 
 
-_AGENT_FIELDS = {"image": "image", "user": "user", "network": "network", "workspace": "workspace", "environment": "env"}
-_SETTING_FIELDS = {
+LIMIT_FIELDS = {"memory": "memory_bytes", "cpus": "cpus", "pids": "pids", "lifetime": "lifetime_s"}
+AGENT_FIELDS = {"image": "image", "user": "user", "network": "network", "workspace": "workspace", "environment": "env"}
+SETTING_FIELDS = {
     "size": "size",
     "min_size": "min_size",
     "max_size": "max_size",
@@ -214,7 +215,7 @@ _SETTING_FIELDS = {
     "read_only": "read_only",
     "parked_memory": "parked_bytes",
 }
-_ALERT_FIELDS = {
+ALERT_FIELDS = {
     "alert_utilization": "utilization_percent",
     "alert_hit_rate": "hit_rate_percent",
     "alert_healthy": "healthy_ratio",
@@ -227,12 +228,12 @@ def _named(values: Mapping[str, object], names: Mapping[str, str]) -> dict[str, 
 
 
 def _agent(name: str, values: Mapping[str, object]) -> AgentType:
-    limits = Limits(**_named(values, {"memory": "memory_bytes", "cpus": "cpus", "pids": "pids"}))  # type: ignore[arg-type]
-    return AgentType(name=name, limits=limits, **_named(values, _AGENT_FIELDS))  # type: ignore[arg-type]
+    limits = Limits(**_named(values, LIMIT_FIELDS))  # type: ignore[arg-type]
+    return AgentType(name=name, limits=limits, **_named(values, AGENT_FIELDS))  # type: ignore[arg-type]
 
 
 def _settings(values: Mapping[str, object]) -> PoolSettings:
-    return PoolSettings(**_named(values, _SETTING_FIELDS))  # type: ignore[arg-type]
+    return PoolSettings(**_named(values, SETTING_FIELDS))  # type: ignore[arg-type]
 
 
 def _config(specs: Mapping[str, PoolSpec], fallback: PoolSpec, said: _Said, own: tuple[str, ...]) -> PoolsConfig:
@@ -251,5 +252,5 @@ def _config(specs: Mapping[str, PoolSpec], fallback: PoolSpec, said: _Said, own:
         timeout_s=values.get("timeout"),  # type: ignore[arg-type]
         preload=bool(values.get("preload_images", False)),
         log_level=values.get("log_level"),  # type: ignore[arg-type]
-        alerts=AlertRules(**_named(values, _ALERT_FIELDS)),  # type: ignore[arg-type]
+        alerts=AlertRules(**_named(values, ALERT_FIELDS)),  # type: ignore[arg-type]
     )

@@ -225,6 +225,25 @@ def test_when_the_cause_is_over_the_next_is_made_at_once() -> None:
     assert pool.book.decide(pool.now_s) == [Park()]
 
 
+def test_a_refill_takes_as_long_as_it_was_wanted() -> None:
+    pool = warm(replace(FIXED, size=1))
+    assert pool.book.claim(pool.now_s) == "c1"
+    assert pool.book.decide(pool.now_s) == [Park()]
+    pool.now_s += 2.0  # whatever the engine waits for
+    pool.settle()
+    assert pool.book.snapshot(pool.now_s).lead_s == 2.25
+    pool.book.resize(2)
+    assert pool.book.decide(pool.now_s) == [Park()]
+    pool.book.resize(1)
+    assert pool.book.decide(pool.now_s) == []
+    pool.now_s += 1000.0
+    pool.book.resize(2)
+    pool.settle()
+    lead_s = pool.book.snapshot(pool.now_s).lead_s
+    assert lead_s is not None
+    assert lead_s < 2.25
+
+
 def test_between_two_containers_there_may_be_a_pause() -> None:
     pool = Pool(replace(FIXED, refill_pause_s=5.0))
     pool.settle()

@@ -224,6 +224,7 @@ class PoolBook:
         if self._stock() >= self.target:
             self._owed = 0
         if not self._wants_park(now_s):
+            self._refill.unwish()
             return [*gone]
         self._refill.wish(now_s)
         return [*gone, Park()]

@@ -29,6 +29,11 @@ class Refill:
         if self._wished_s is None:
             self._wished_s = now_s
 
+    def unwish(self) -> None:
+        """None is wanted now. What is under way goes on."""
+        if not self.under_way:
+            self._wished_s = None
+
     def begin(self, now_s: float) -> None:
         """One is being made from now on."""
         self.wish(now_s)
