@@ -131,7 +131,7 @@ class ReusableContainer(ABC):
         Where the caller is cancelled the container is spoilt: close and remove it.
 
         Raises:
-            InputError: secrets (a task can read its runner's memory), or a claim that cannot be told to a shell.
+            InputError: secrets (what one task learns it can leave for the next), or what cannot be told to a shell.
             NotClaimed: the container had ended before; nothing ran.
             Unknown: the container ended, or its connection was cut, while the task ran.
         """

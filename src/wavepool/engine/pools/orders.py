@@ -62,7 +62,7 @@ def order_of(
     if secrets and stock.book.settings.reuse:
         raise InputError(
             f"agent type {stock.name}: got secrets {sorted(secrets)}, expected none, as its containers are reused",
-            advice="A task can read the memory of what runs the next one. Use a pool without reuse.",
+            advice="What one task learns it can leave for the next. Use a pool without reuse.",
         )
     other = limits if limits is not None and limits != stock.book.agent.limits else None
     if other is not None and stock.book.settings.reuse:
