@@ -5,63 +5,41 @@ from __future__ import annotations
 import contextlib
 import resource
 import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from wavepool.cli import (
-    attach,
-    cancel,
-    chaos,
-    cleanup,
-    doctor,
-    exec,
-    logs,
-    monitor,
-    pool,
-    prune,
-    recover,
-    resume,
-    run,
-    runs,
-    serve,
-    show,
-    spawn,
-    stack,
-)
 from wavepool.cli.pipes import Verbs, close_streams, complain, open_missing_streams
 from wavepool.errors import WavepoolError, first_of_ours
 
-app = typer.Typer(
-    name="wavepool",
-    cls=Verbs,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+MODULES = (
+    "run",
+    "resume",
+    "cancel",
+    "attach",
+    "recover",
+    "runs",
+    "show",
+    "logs",
+    "exec",
+    "prune",
+    "spawn",
+    "monitor",
+    "cleanup",
+    "doctor",
+    "chaos",
+    "stack",
+    "serve",
+    "pool",
 )
-for verb in (
-    run,
-    resume,
-    cancel,
-    attach,
-    recover,
-    runs,
-    show,
-    logs,
-    exec,
-    prune,
-    spawn,
-    monitor,
-    cleanup,
-    doctor,
-    chaos,
-    stack,
-    serve,
-    pool,
-):
-    verb.register(app)
+"""One for each verb, of the same name, in the order of the help."""
+
+_MORE = {"retry": "resume"}
+"""Verbs in the module of another one."""
 
 INTERRUPTED = 130
 
@@ -72,7 +50,6 @@ def _tell_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", "-V", help="Print the version and exit.", callback=_tell_version, is_eager=True)
@@ -81,12 +58,47 @@ def _options(
     """Run many coding agents, or any commands, in memory-budgeted waves of parallel containers."""
 
 
+def app_of(modules: Iterable[str]) -> typer.Typer:
+    """The command line with the verbs of these modules."""
+    app = typer.Typer(
+        name="wavepool",
+        cls=Verbs,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        callback=_options,
+    )
+    for name in modules:
+        import_module(f"wavepool.cli.{name}").register(app)
+    return app
+
+
+def modules_for(arguments: Sequence[str]) -> Sequence[str]:
+    """What these arguments need: the one verb that they begin with, as each brings its own part of Wavepool in; else
+    all, for help and for what is misspelt."""
+    verb = arguments[0] if arguments else ""
+    name = _MORE.get(verb, verb)
+    return (name,) if name in MODULES else MODULES
+
+
+@cache
+def _whole() -> typer.Typer:
+    return app_of(MODULES)
+
+
+def __getattr__(name: str) -> typer.Typer:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _whole()
+
+
 def main() -> None:
     """Entry point of the `wavepool` command: errors become one message on stderr and an exit code."""
     open_missing_streams()
     _raise_descriptor_limit()
     try:
-        app()
+        app_of(modules_for(sys.argv[1:]))()
     except BaseException as error:
         try:
             sys.exit(_report(error))
