@@ -23,19 +23,31 @@ if TYPE_CHECKING:
     from wavepool.errors import WavepoolError
     from wavepool.model import AgentType, Limits, PoolSettings
     from wavepool.plan import Plan, TierMap, parse_plan
+    from wavepool.pooled import (
+        AgentState,
+        DockerizedTaskExecutor,
+        PooledDockerExecutor,
+        TaskDefinition,
+        TaskResult,
+    )
     from wavepool.wiring import ContainerPool, GoingOn, Hooks, RunRequest, end_run, resume_run, retry_run, run_plan
 
 __all__ = [
+    "AgentState",
     "AgentType",
     "ContainerPool",
+    "DockerizedTaskExecutor",
     "GoingOn",
     "Hooks",
     "Lease",
     "Limits",
     "Plan",
     "PoolSettings",
+    "PooledDockerExecutor",
     "RunRequest",
+    "TaskDefinition",
     "TaskExecution",
+    "TaskResult",
     "TierMap",
     "WavepoolError",
     "check_docker_access",
@@ -53,6 +65,10 @@ __all__ = [
 ]
 
 _HOME_OF = {
+    **dict.fromkeys(
+        ("AgentState", "DockerizedTaskExecutor", "PooledDockerExecutor", "TaskDefinition", "TaskResult"),
+        "wavepool.pooled",
+    ),
     "WavepoolError": "wavepool.errors",
     **dict.fromkeys(("Plan", "TierMap", "parse_plan"), "wavepool.plan"),
     **dict.fromkeys(("AgentType", "Limits", "PoolSettings"), "wavepool.model"),

@@ -22,7 +22,7 @@ def raw(**given: Any) -> RawOrder:
 
 def test_an_order_has_what_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "env").write_text("A=1\nB=2\n")
-    (tmp_path / "prompt").write_bytes(b"do \xff it\n")
+    (tmp_path / "prompt").write_bytes(b"\xef\xbb\xbfdo it\r\n")
     monkeypatch.setenv("MY_KEY", "s3cret")
     order = build_order(
         raw(
@@ -38,7 +38,7 @@ def test_an_order_has_what_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         7.0,
     )
     assert (order.command, order.env, order.secrets) == (("ls", "-l"), {"A": "1", "B": "3"}, {"MY_KEY": b"s3cret"})
-    assert order.prompt.encode("utf-8", "surrogateescape") == b"do \xff it\n"
+    assert order.prompt.encode() == b"\xef\xbb\xbfdo it\r\n"
     assert (order.limits, order.timeout_s, order.grace_s) == ({"memory_bytes": 64 << 20, "cpus": 0.5}, 60.0, 7.0)
     assert build_order(raw(), 1.0).command is None
 
@@ -61,7 +61,10 @@ def test_what_is_wrong_is_said_by_its_option(given: dict[str, Any], words: str) 
     assert str(caught.value).startswith(words)
 
 
-def test_a_prompt_that_cannot_be_read_is_refused() -> None:
+def test_a_prompt_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes(b"\xe9")
+    with pytest.raises(SettingError, match="expected a file in UTF-8"):
+        build_order(raw(prompt_file=str(tmp_path / "latin")), 1.0)
     with pytest.raises(UnreadableFile, match="--prompt-file: cannot read /no/such/file"):
         build_order(raw(prompt_file="/no/such/file"), 1.0)
 

@@ -9,16 +9,21 @@ import wavepool
 from wavepool.errors import InfrastructureError, first_of_ours
 
 PUBLIC = [
+    "AgentState",
     "AgentType",
     "ContainerPool",
+    "DockerizedTaskExecutor",
     "GoingOn",
     "Hooks",
     "Lease",
     "Limits",
     "Plan",
     "PoolSettings",
+    "PooledDockerExecutor",
     "RunRequest",
+    "TaskDefinition",
     "TaskExecution",
+    "TaskResult",
     "TierMap",
     "WavepoolError",
     "check_docker_access",

@@ -39,15 +39,15 @@ def build_order(raw: RawOrder, grace_s: float) -> TaskOrder:
     """
     env: dict[str, str] = {}
     for name in raw.env_files or ():
-        env.update(parse_env_file(_text(name, "--env-file"), name))
+        env.update(parse_env_file(_text(name, "--env-file").removeprefix("\ufeff"), name))
     env.update(parse_environment(raw.environment or (), option="--env"))
-    prompt = b"" if raw.prompt_file is None else _read(raw.prompt_file, "--prompt-file")
+    prompt = "" if raw.prompt_file is None else _text(raw.prompt_file, "--prompt-file")
     return TaskOrder(
         agent_type=raw.agent_type,
         command=tuple(raw.command) if raw.command else None,
         env=env,
         secrets={each.name: read_secret(each, os.environ) for each in parse_secrets(raw.secrets or ())},
-        prompt=prompt.decode("utf-8", "surrogateescape"),
+        prompt=prompt,
         directory=raw.directory or "",
         limits=_limits(raw),
         timeout_s=None if raw.timeout is None else _duration(raw.timeout),
@@ -84,7 +84,7 @@ def _duration(text: str) -> float:
 
 def _text(path: str, option: str) -> str:
     try:
-        return _read(path, option).decode("utf-8-sig")
+        return _read(path, option).decode("utf-8")
     except UnicodeDecodeError:
         raise SettingError(option, path, "a file in UTF-8") from None
 

@@ -81,7 +81,7 @@ class ServingLog:
     def _event(self, kind: str, details: dict[str, Any]) -> None:
         if self._events is not None:
             at = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self._events.put(json.dumps({"event": kind, "at": at, **details}, default=str) + "\n")
+            self._events.put(json.dumps({"kind": kind, "at": at, **details}, default=str) + "\n")
 
     def _line(self, text: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

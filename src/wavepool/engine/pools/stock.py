@@ -160,13 +160,17 @@ class Stock:
         self._changed.set()
         self._changed = anyio.Event()
 
+    def _at_hand(self) -> int:
+        """What counts for its target: with reuse those too that run a task, as they come back."""
+        return len(self.containers) if self.reuses else self.idle
+
     async def ready(self, count: int) -> None:
-        """Until so many are idle; at once where every task of this type starts cold.
+        """Until so many are at hand, or all that it wants by now; at once where every task of this type starts cold.
 
         Raises:
             WavepoolError: they cannot be made.
         """
-        while self.idle < count and not self.cold:
+        while self._at_hand() < min(count, self.book.target) and not self.cold:
             if self.trouble is not None and (self._failures >= PATIENT_TRIES or _is_final(self.trouble)):
                 raise self.trouble
             await self._changed.wait()
@@ -213,8 +217,11 @@ class Stock:
 
     async def _act(self) -> bool:
         """Take away what the book has given up; True where it wants one more."""
-        wants = False
-        for decision in self.book.decide(anyio.current_time()):
+        wants, target = False, self.book.target
+        decisions = self.book.decide(anyio.current_time())
+        if self.book.target != target:
+            self.change()  # whoever waits for so many waits for others now
+        for decision in decisions:
             if isinstance(decision, Park):
                 wants = True
             else:
