@@ -106,6 +106,26 @@ class ReuseContract:
                 assert [chunk async for chunk in log] == [], "what its tasks wrote was told, and is kept nowhere"
 
     @bounded
+    async def test_a_task_whose_connection_is_closed_is_unknown_and_goes_with_its_container(
+        self, harness: DriverHarness
+    ) -> None:
+        async with harness.driver() as driver:
+            spec = reusable(harness)
+            container = await supporting(driver).open_reusable(spec)
+            begun = anyio.Event()
+
+            async def run() -> None:
+                claim = Claim(command=harness.commands.ignores_term())
+                await raised(Unknown, container.execute(claim, lambda stream, data: begun.set()))
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(run)
+                await begun.wait()
+                await container.close()
+            assert (await driver.remove(container.handle)).errors == ()
+            assert await phase_of(driver, spec) is None
+
+    @bounded
     async def test_a_cancelled_task_spoils_its_container(self, harness: DriverHarness) -> None:
         async with harness.driver() as driver:
             container = await opened(driver, harness)
