@@ -82,7 +82,7 @@ def warmed(plan: Plan, warm: Any, directory: Path, **more: Any) -> tuple[Rules, 
 
 
 def test_a_number_is_taken_as_it_is(tmp_path: Path) -> None:
-    rules, told = warmed(plan_of([64]), 9, tmp_path)
+    rules, told = warmed(plan_of([64] * 9), 9, tmp_path)
     assert (rules.warm, told) == (9, [])
     assert rules.for_attempts() == (node(GIB - 9 * PARKED),)
     assert rules.nodes == (node(GIB),)
@@ -90,15 +90,20 @@ def test_a_number_is_taken_as_it_is(tmp_path: Path) -> None:
 
 def test_more_than_the_budget_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"--warm: got 32, expected at most 31.*32MB of the budget of 1.0GB"):
-        warmed(plan_of([64]), 32, tmp_path)
+        warmed(plan_of([64] * 40), 32, tmp_path)
 
 
 def test_a_batch_that_does_not_fit_beside_it_is_refused_and_the_reason_named(tmp_path: Path) -> None:
+    plan = plan_of([*[64] * 10, 800])
     with pytest.raises(PlanError, match=r"memory.*budget of local but for 320MB of --warm 10") as caught:
-        warmed(plan_of([64, 800]), 10, tmp_path)
-    assert "batches[1]" in str(caught.value)
-    rules, _ = warmed(plan_of([64, 800]), 7, tmp_path)
-    check_budget(plan_of([64, 800]), rules)
+        warmed(plan, 10, tmp_path)
+    assert "batches[10]" in str(caught.value)
+    rules, _ = warmed(plan, 7, tmp_path)
+    check_budget(plan, rules)
+
+
+def test_no_more_is_kept_than_there_are_tasks(tmp_path: Path) -> None:
+    assert warmed(plan_of([64] * 3), 1000, tmp_path)[0].warm == 3
 
 
 @pytest.mark.parametrize(

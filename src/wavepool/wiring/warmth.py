@@ -37,11 +37,12 @@ def with_warmth(
         if not places and request.plan.tasks:
             notice("--warm has no effect: the largest batch needs the whole budget, and nothing can be kept beside it")
         return replace(rules, warm=places)
-    if request.warm * rules.parked_bytes >= node.capacity.memory_bytes:
+    warm = min(request.warm, len(request.plan.tasks))  # more would only keep room that nothing needs
+    if warm * rules.parked_bytes >= node.capacity.memory_bytes:
         most = max(0, node.capacity.memory_bytes // rules.parked_bytes - 1)
         each, budget = human_size(rules.parked_bytes), human_size(node.capacity.memory_bytes)
         raise SettingError("--warm", request.warm, f"at most {most}, as each takes {each} of the budget of {budget}")
-    rules = replace(rules, warm=request.warm)
+    rules = replace(rules, warm=warm)
     check_budget(request.plan, rules)
     return rules
 
