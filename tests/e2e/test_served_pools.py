@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import anyio
 import pytest
-from wavepool_cli import TEST_IMAGE, Finished, Running, World, docker, eventually
+from wavepool_cli import COMMAND, DEADLINE_S, TEST_IMAGE, Finished, Running, World, docker, eventually
 
 from wavepool.engine.control.pools import TaskOrder, open_client
 from wavepool.statedir import StateDir
 
 pytestmark = pytest.mark.docker
 
+ENDLESS = "while sleep 0.05; do echo y; done"
 NINE = {
     "containerId", "agentType", "createdAt", "lastUsed", "execCount", "isHealthy", "isInUse", "networkId", "volumeId",
 }  # fmt: skip
@@ -142,6 +145,14 @@ def test_ctrl_c_stops_the_task_and_so_does_a_client_that_dies(docker_world: Worl
         killed._await(lambda: b"begun" in killed._streams["stdout"], "begun")
         killed.kill()
         server.wait_for("task_ended", count=2)
+
+        line = shlex.join([str(COMMAND), "pool", "run", "--state-dir", str(docker_world.state), "coder", *sh(ENDLESS)])
+        piped = subprocess.run(
+            ["bash", "-c", f"{line} | head -1; echo ${{PIPESTATUS[0]}}"],
+            env=docker_world.environment(), capture_output=True, timeout=DEADLINE_S, check=True,
+        )  # fmt: skip
+        assert (piped.stdout, piped.stderr) == (b"y\n141\n", b"")
+        server.wait_for("task_ended", count=3)
         assert ended(docker_world, "run", "coder", "--", "true").exit_code == 0
 
 

@@ -88,6 +88,8 @@ def run(
     )
     calling = _Calling(partial(build_order, raw, settings.grace))
     result = anyio.run(calling.to_the_end, StateDir(settings.state_dir))
+    if calling.unheard:
+        raise typer.Exit(CLOSED_PIPE)
     if result is None:
         complain("wavepool: interrupted; the server stops the task")
         raise typer.Exit(INTERRUPTED)
@@ -106,20 +108,21 @@ class _Calling:
 
     Attributes:
         cut: stream -> bytes of output that did not come.
+        unheard: nobody reads what is passed on any more, so it was given up.
     """
 
     def __init__(self, order: Callable[[], TaskOrder]) -> None:
         self._order = order
         self._interrupted = anyio.Event()
         self.cut: Mapping[str, int] = {}
+        self.unheard = False
 
     async def to_the_end(self, state_dir: StateDir) -> Mapping[str, Any] | None:
-        """The result; None where it was interrupted twice.
+        """The result; None where it was interrupted twice, or is unheard.
 
         Raises:
             NoServer, InputError, InfrastructureError: before anything ran.
             ServerGone: it went away in the middle; its exit code is `NO_ANSWER`.
-            BrokenPipeError, Exit: nobody reads the output any more.
         """
         found: Mapping[str, Any] | None = None
         async with open_client(state_dir.server()) as client:
@@ -137,7 +140,7 @@ class _Calling:
                 group.cancel_scope.cancel()
         return found
 
-    async def _result(self, client: PoolClient, order: TaskOrder) -> Mapping[str, Any]:
+    async def _result(self, client: PoolClient, order: TaskOrder) -> Mapping[str, Any] | None:
         try:
             return await client.run(order, _pass_on)
         except ServerGone as error:
@@ -148,7 +151,8 @@ class _Calling:
             )
             raise
         except BrokenPipeError:
-            raise typer.Exit(CLOSED_PIPE) from None
+            self.unheard = True
+            return None
         finally:
             self.cut = client.cut
 
