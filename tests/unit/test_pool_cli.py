@@ -144,8 +144,9 @@ def test_there_is_one_server_for_each_state_directory(tmp_path: Path) -> None:
             pass
         assert "needs another --state-dir" in caught.value.advice
     assert not place.is_live()
-    with place.held():
-        pass
+    with pytest.raises(KeyError), place.held():
+        raise KeyError
+    assert (place.is_live(), place.holder()) == (False, "")  # only one that was killed leaves its name
 
 
 def test_pools_that_died_are_told_and_runs_are_not(tmp_path: Path) -> None:

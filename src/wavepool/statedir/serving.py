@@ -45,8 +45,10 @@ class ServerPlace:
             with told(self._lock, "write"):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
-            yield
-            os.ftruncate(descriptor, 0)  # only one that died in the middle leaves its name
+            try:
+                yield
+            finally:
+                os.ftruncate(descriptor, 0)  # only one that was killed leaves its name
 
     def is_live(self) -> bool:
         """True while a process serves. Creates nothing.
