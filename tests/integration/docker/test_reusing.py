@@ -237,8 +237,8 @@ async def test_one_that_ended_while_it_waited_runs_nothing(world: DockerWorld, i
 async def test_a_wipe_that_takes_too_long_keeps_the_exit_code(
     world: DockerWorld, images: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wavepool.drivers.docker.reusing.container.WIPE_S", 0.0)
     async with opened(world, spec_of(world, images, "busybox")) as container:
+        monkeypatch.setattr("wavepool.drivers.docker.reusing.container.WIPE_S", 0.0)
         done, heard = await run(
             container, "echo said; i=0; while [ $i -lt 3000 ]; do : >f$i; i=$((i + 1)); done; exit 3"
         )
