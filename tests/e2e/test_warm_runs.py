@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import tarfile
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wavepool_cli import TEST_IMAGE, World, batch, docker, eventually, plan_of, wave
+from test_daemon_restarts import own_daemon
+from wavepool_cli import TEST_IMAGE, World, batch, docker, eventually, plan_of, wave, world_in
 
 from wavepool import labels
 from wavepool.drivers.docker.claim_mark import claimed_at
@@ -61,6 +63,11 @@ def parked(world: World, run_id: str) -> list[str]:
     words = [word for each in filters for word in ("--filter", each)]
     lines = docker("ps", "--no-trunc", *words, "--format", look).splitlines() if world.owner() else []
     return sorted(task for _, task, slot in map(str.split, lines) if claimed_at(Path(slot)) is None)
+
+
+def waits_anew(world: World, before: set[str]) -> bool:
+    """All of the second wave waits, in containers that were not there before (the first wave's one may be)."""
+    return parked(world, "warm") == ["x", "y", "z"] and len(before & set(world.containers())) <= 1
 
 
 def of_the_plan(chosen: tuple[str, ...] | None, prefix: str) -> list[dict[str, Any]]:
@@ -187,6 +194,33 @@ def test_an_image_without_a_shell_starts_cold_and_that_is_said_once(docker_world
     done = run.finish()
     assert [entry["warm"] for entry in done.entries().values()] == [False, False, False, False, True]
     assert done.stderr.count("start cold") == 1
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a Docker daemon")
+@pytest.mark.parametrize("live_restore", [True, False], ids=["live-restore", "none"])
+def test_after_a_restart_of_the_daemon_what_was_parked_is_parked_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live_restore: bool
+) -> None:
+    """Either way the connections are lost, and the shells end with them."""
+    with (
+        own_daemon(tmp_path / "daemon", monkeypatch, live_restore=live_restore) as control,
+        world_in(tmp_path / "world", "docker") as world,
+    ):
+        marking = (batch(name, f"echo {name} >> ran") for name in "xyz")
+        plan = plan_of(wave(1, batch("first", WAITING)), wave(2, *marking))
+        lost = ("--retries", "3", "--retry-on", "lost")
+        run = world.start(plan, "--run-id", "warm", "--warm", "3", *lost)
+        eventually(lambda: parked(world, "warm") == ["x", "y", "z"], "three parked containers")
+        before = set(world.containers())
+        control.restart(kill=False)
+        eventually(lambda: waits_anew(world, before), "three others that wait")
+        world.touch("go.first")
+        done = run.finish()
+        assert (done.exit_code, set(done.verdicts().values())) == (0, {"success"}), done.stderr
+        assert sorted(world.marks("ran")) == ["x", "y", "z"]
+        assert world.left_behind() == []
 
 
 def test_without_containers_warm_has_no_effect_and_that_is_said(process_world: World) -> None:
