@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import re
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 import pytest
-from anyio.abc import SocketStream
 
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, Handle, Needs, NetworkNeed, Observation, Phase
@@ -369,20 +369,20 @@ async def test_a_remote_daemon_cannot_park(world: DockerWorld) -> None:
 async def _tcp_door() -> AsyncIterator[str]:
     """The engine behind an address of the network."""
 
-    async def pump(source: SocketStream, sink: SocketStream) -> None:
-        async for data in source:
-            await sink.send(data)
-        await sink.send_eof()
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+        sink.close()
 
-    async def handle(client: SocketStream) -> None:
-        async with client, await anyio.connect_unix(SOCKET) as engine, anyio.create_task_group() as group:
-            group.start_soon(pump, client, engine)
-            group.start_soon(pump, engine, client)
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        engine_reader, engine_writer = await asyncio.open_unix_connection(SOCKET)
+        async with anyio.create_task_group() as group:
+            group.start_soon(pump, reader, engine_writer)
+            group.start_soon(pump, engine_reader, writer)
 
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, handle)
-        yield f"tcp://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
-        group.cancel_scope.cancel()
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        yield "tcp://{}:{}".format(*server.sockets[0].getsockname())
 
 
 # ---- secrets, networks ----
