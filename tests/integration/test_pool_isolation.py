@@ -115,3 +115,31 @@ async def test_no_task_finds_what_another_one_wrote_beside_it_or_before_it(tmp_p
                 await look(pool, name, stayer)
     assert pool.left_behind == []
     assert holders(tmp_path, stayer.traces.token) == []
+async def test_no_task_finds_what_the_one_before_it_left_in_its_container(tmp_path: Path) -> None:
+    with anyio.fail_after(DEADLINE_S):
+        async with pool_of(tmp_path, reuse=True) as pool:
+            await pool.warm(count=1)
+            traces = Traces()
+            first = await pool.execute(CODER, (*SHELL, LEAVE + LOOK), env={**traces.leaving(), "OBJECTS": ""})
+            assert_found(found(first.stdout), EVERYWHERE)
+            second = await pool.execute(CODER, (*SHELL, LOOK), env=traces.looking("127.0.0.1"))
+            assert found(second.stdout) == [], second
+            assert (first.where, second.where) == (Where.REUSED, Where.REUSED)
+            assert first.container == second.container, "it was wiped, and not replaced"
+    assert pool.left_behind == []
+
+
+async def test_a_container_with_kernel_objects_that_cannot_be_wiped_is_replaced(tmp_path: Path) -> None:
+    traces = Traces()
+    leaving = traces.leaving()
+    if not leaving["OBJECTS"]:
+        pytest.skip("there is no program for this processor that makes System V objects")
+    with anyio.fail_after(DEADLINE_S):
+        async with pool_of(tmp_path, reuse=True) as pool:
+            await pool.warm(count=1)
+            first = await pool.execute(CODER, (*SHELL, LEAVE + LOOK), env=leaving)
+            assert_found(found(first.stdout), [*EVERYWHERE, "kernel shm", "kernel sem", "kernel msg"])
+            await pool.warm(count=1)
+            second = await pool.execute(CODER, (*SHELL, LOOK), env=traces.looking("127.0.0.1"))
+            assert found(second.stdout) == [], second
+            assert first.container != second.container

@@ -111,4 +111,4 @@ class Disposal:
         else:
             _log.warning("a container of a pool resists; it goes at the end", name=container.spec.name, problem=problem)
         if container.reusable is not None:
-            await container.reusable.close()
+            await self._session.close_reusable(container.reusable)

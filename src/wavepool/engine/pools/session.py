@@ -12,7 +12,8 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from wavepool.drivers.base import Driver, Needs, PullProgress, Scope
+from wavepool.drivers.base import AttemptSpec, Driver, Needs, PullProgress, Scope
+from wavepool.drivers.parking import ReusableContainer, SupportsReuse
 from wavepool.engine.clock import Clock
 from wavepool.engine.pools.containers import Container
 from wavepool.engine.pools.output import Output
@@ -73,6 +74,7 @@ class PoolSession:
         self._state_dir = state_dir
         self._output_limit_bytes = output_limit_bytes
         self._numbers = count(1)
+        self._reusables: set[ReusableContainer] = set()
         self._leases = ExitStack()
         self._leased: set[str] = set()
 
@@ -144,8 +146,23 @@ class PoolSession:
         """Remove the slot of a container that is gone. Blocks."""
         self.files.drop_slot(container.slot_key, 1)
 
+    async def open_reusable(self, driver: SupportsReuse, spec: AttemptSpec) -> ReusableContainer:
+        """Start one; it is closed with the session, unless `close_reusable` did before. Raises as the driver's."""
+        opened = await driver.open_reusable(spec)
+        self._reusables.add(opened)
+        return opened
+
+    async def close_reusable(self, reusable: ReusableContainer) -> None:
+        """Close its connection. Safe to repeat."""
+        self._reusables.discard(reusable)
+        await reusable.close()
+
     async def _release(self) -> list[str]:
-        left = await self._remove_until_gone(self.scope)
+        try:
+            left = await self._remove_until_gone(self.scope)
+        finally:
+            for reusable in list(self._reusables):
+                await self.close_reusable(reusable)
         self._leases.close()
         for name in sorted(self._leased):
             with self._alone(name) as alone:

@@ -279,7 +279,7 @@ class Stock:
         self._tools.watch.expect(container)
         container.asked = True
         if self.reuses and isinstance(driver, SupportsReuse):
-            container.reusable = await driver.open_reusable(container.spec)
+            container.reusable = await self._tools.session.open_reusable(driver, container.spec)
             container.exists(container.reusable.handle, anyio.current_time())
             return
         assert isinstance(driver, SupportsParking), "a driver that cannot park has no stock"
