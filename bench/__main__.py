@@ -1,4 +1,4 @@
-"""The command line: ``python -m bench [NAME...] [--json] [--runs N] [--list]``."""
+"""The command line: ``python -m bench [NAME...] [--json] [--runs N] [--alone] [--list]``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 
 from bench import (
+    alone,
     burst,
     cleanup,
     criteria,
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="families to measure; all if none is named")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--runs", type=int, help="readings of each way, instead of each family's usual number")
+    parser.add_argument(
+        "--alone", action="store_true", help="before all others on a busy machine, on a Docker daemon of its own"
+    )
     parser.add_argument("--list", action="store_true", help="print the families and end")
     asked = parser.parse_args(arguments)
     unknown = [name for name in asked.names if name not in FAMILIES]
@@ -71,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, family in FAMILIES.items():
             print(f"{name:12} {(sys.modules[family.__module__].__doc__ or '').splitlines()[0]}")
         return 0
+    if asked.alone:
+        given = sys.argv[1:] if arguments is None else arguments
+        return anyio.run(alone.run, [each for each in given if each != "--alone"])
     figures, failed = anyio.run(_measure, asked.names or list(FAMILIES), Options(runs=asked.runs))
     print(as_json(figures, _machine()) if asked.json else as_table(figures))
     for sentence in failed:

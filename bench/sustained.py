@@ -51,14 +51,13 @@ async def measure(options: Options) -> list[Figure]:
             unit="1/s",
             floor=RAW,
             ratio_goal=RATE_GOAL,
-            note=f"{CLIENTS} clients, each with the next task at once, to the removal of the last container; "
+            note=f"{CLIENTS} clients, each with the next task at once, to the end of the last one; "
             f"the floor parks one at a time, as we do, and removes {CLIENTS} at once beside it; {load()}.",
         )
         return [rate, *await _hits(ground, PART * statistics.median(readings[RAW]))]
 
 
 async def _by_pool(ground: Ground) -> float:
-    began_s = time.perf_counter()
     async with WarmPool(ground, size=CLIENTS) as pool:
         began_s = time.perf_counter()
         await _by_clients(pool.task_s)
@@ -69,22 +68,24 @@ async def _by_pool(ground: Ground) -> float:
 async def _by_raw_calls(ground: Ground, parkers: int) -> float:
     specs = iter(ground.specs(ground.run_id("raw"), TASKS))
     removing = anyio.CapacityLimiter(CLIENTS)
+    ended_s = began_s = time.perf_counter()
 
     async def use(parked: RawParked) -> None:
+        nonlocal ended_s
         async with removing:
             await parked.claim(" ".join(COMMAND))
             await parked.ended()
+            ended_s = time.perf_counter()
             await parked.remove()
 
     async def park(group: TaskGroup) -> None:
         for spec in specs:
             group.start_soon(use, await RawParked.park(ground.api, spec.name, ground.body(spec)))
 
-    began_s = time.perf_counter()
     async with anyio.create_task_group() as group:
         for _ in range(parkers):
             group.start_soon(park, group)
-    return TASKS / (time.perf_counter() - began_s)
+    return TASKS / (ended_s - began_s)
 
 
 async def _by_docker_run(ground: Ground) -> float:

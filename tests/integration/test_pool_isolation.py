@@ -115,6 +115,8 @@ async def test_no_task_finds_what_another_one_wrote_beside_it_or_before_it(tmp_p
                 await look(pool, name, stayer)
     assert pool.left_behind == []
     assert holders(tmp_path, stayer.traces.token) == []
+
+
 async def test_no_task_finds_what_the_one_before_it_left_in_its_container(tmp_path: Path) -> None:
     with anyio.fail_after(DEADLINE_S):
         async with pool_of(tmp_path, reuse=True) as pool:
