@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from wavepool.drivers.base import Handle
+from wavepool.drivers.base import Handle, Scope
 from wavepool.drivers.memory import Fault, Hazards, MemoryDriver, MemoryWorld
 from wavepool.drivers.parking import Claim
 from wavepool.model import AgentType, Limits, PoolSettings
@@ -67,15 +67,19 @@ class Stage:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.hazards = OnCall()
-        self.world = MemoryWorld(hazards=self.hazards)
-        self.driver: MemoryDriver = StagedDriver(self.world)
+        self.use(MemoryWorld(hazards=self.hazards))
         self.said: list[str] = []
         self.clock = VirtualClock()
 
-    @property
-    def staged(self) -> StagedDriver:
-        assert isinstance(self.driver, StagedDriver)
-        return self.driver
+    def use(self, world: MemoryWorld) -> None:
+        """Play on this engine."""
+        self.world = world
+        self.driver = StagedDriver(world)
+
+    @staticmethod
+    def scope_of(pool: ContainerPool) -> Scope:
+        """What the engine holds of the pool."""
+        return pool._held().session.scope
 
     def pool(
         self, settings: PoolSettings = FIXED, *, types: tuple[AgentType, ...] = (CODER,), **more: Any

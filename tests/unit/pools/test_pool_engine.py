@@ -71,7 +71,7 @@ def test_a_container_that_dies_in_the_instant_of_its_claim_costs_nothing_but_ano
 
     async def story(pool: ContainerPool) -> None:
         await pool.warm(count=2)
-        stage.staged.before_claim = kill_the_first
+        stage.driver.before_claim = kill_the_first
         done = await pool.execute("coder", ("sim", "stdout=once"))
         assert (done.stdout, done.where, done.tries) == (b"once", Where.WARM, 2)
         assert done.container not in killed
@@ -88,7 +88,7 @@ def test_where_all_parked_containers_are_dead_the_task_goes_cold(stage: Stage) -
 
     async def story(pool: ContainerPool) -> None:
         await pool.warm(count=2)
-        stage.staged.before_claim = kill
+        stage.driver.before_claim = kill
         done = await pool.execute("coder", ("sim", "stdout=once"))
         assert (done.stdout, done.where, done.tries) == (b"once", Where.COLD, 3)
         metrics = pool.metrics()
@@ -102,7 +102,7 @@ def test_a_parked_container_that_dies_is_removed_and_replaced(stage: Stage) -> N
     async def story(pool: ContainerPool) -> None:
         await pool.warm(count=2)
         dead = stage.world.container_names()[0]
-        stage.world.destroy(next(each for each in stage.world.within(scope_of(pool)) if each.spec.name == dead))
+        stage.world.destroy(next(each for each in stage.world.within(stage.scope_of(pool)) if each.spec.name == dead))
         await until(lambda: pool.readings()[0].lost == 1)
         await pool.warm(count=2)
         assert dead not in stage.world.container_names()
@@ -116,7 +116,7 @@ def test_a_claim_whose_effect_nobody_knows_is_lost_and_not_run_again(stage: Stag
 
     async def story(pool: ContainerPool) -> None:
         await pool.warm(count=2)
-        stage.staged.before_claim = cut
+        stage.driver.before_claim = cut
         done = await pool.execute("coder", ("sim",))
         assert done.verdict.kind is VerdictKind.LOST
         assert "cut off" in done.verdict.evidence.reason
@@ -131,7 +131,7 @@ def test_a_claim_that_was_cut_off_after_its_mark_has_its_true_verdict(stage: Sta
 
     async def story(pool: ContainerPool) -> None:
         await pool.warm(count=2)
-        stage.staged.after_claim = cut
+        stage.driver.after_claim = cut
         done = await pool.execute("coder", ("sim", "duration=5", "exit=4", "stdout=ran"))
         assert (done.verdict.kind, done.exit_code, done.stdout) == (VerdictKind.FAILED, 4, b"ran")
 
@@ -149,7 +149,7 @@ def test_an_engine_that_is_away_at_a_claim_has_got_nothing_so_that_another_conta
 
     async def story(pool: ContainerPool) -> None:
         await pool.warm(count=2)
-        stage.staged.before_claim = away_once
+        stage.driver.before_claim = away_once
         done = await pool.execute("coder", ("sim",))
         assert (done.succeeded, done.tries) == (True, 2)
 
@@ -316,7 +316,7 @@ def test_what_was_placed_goes_along_where_the_container_was_dead(stage: Stage) -
 
     async def story(pool: ContainerPool) -> None:
         await pool.warm(count=2)
-        stage.staged.before_claim = kill
+        stage.driver.before_claim = kill
         async with pool.claim("coder") as lease:
             first = lease.workspace
             (first / "deep").mkdir()
@@ -462,7 +462,7 @@ def test_a_task_whose_container_is_removed_by_others_is_lost(stage: Stage) -> No
 
         async def remove() -> None:
             await until(lambda: stage.world.running == 1)
-            for each in stage.world.within(scope_of(pool)):
+            for each in stage.world.within(stage.scope_of(pool)):
                 if each.started_s is not None:
                     stage.world.destroy(each)
 
@@ -483,7 +483,7 @@ def test_an_old_container_is_replaced_and_an_ill_one_too(stage: Stage) -> None:
         second = set(stage.world.container_names())
         assert len(second) == 2
         assert not first & second
-        for each in stage.world.within(scope_of(pool)):
+        for each in stage.world.within(stage.scope_of(pool)):
             each.script = replace(each.script, memory_bytes=63 * MIB)
         assert await pool.check_health() == 2
         await until(lambda: not second & set(stage.world.container_names()))
@@ -499,7 +499,9 @@ def test_types_are_apart_each_with_a_private_network_of_its_own(stage: Stage) ->
 
     async def story(pool: ContainerPool) -> None:
         await pool.warm()
-        networks = {each.spec.labels["wavepool.pool"]: each.spec.network for each in stage.world.within(scope_of(pool))}
+        networks = {
+            each.spec.labels["wavepool.pool"]: each.spec.network for each in stage.world.within(stage.scope_of(pool))
+        }
         assert networks["tester"] is None
         assert networks["shared"] == "lan"
         assert set(stage.world.networks) == {networks["coder"], "lan"}
@@ -543,7 +545,3 @@ def test_a_thousand_tasks_leave_no_trace_in_the_engine(stage: Stage) -> None:
 async def _run_ten(pool: ContainerPool) -> None:
     for _ in range(10):
         assert (await pool.execute("coder", ("sim",))).succeeded
-
-
-def scope_of(pool: ContainerPool):  # type: ignore[no-untyped-def]
-    return pool._held().session.scope

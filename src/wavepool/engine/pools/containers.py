@@ -30,6 +30,7 @@ class Container:
         reusable: what runs tasks in it, where it is reused.
         turn: held while it runs something, where it is reused.
         claimed: it is somebody's.
+        ran: a task of it is known to have begun.
         uses: tasks that it was given.
         since_s: when `handle` was got, on the loop's clock.
         healthy: as the last health check found it.
@@ -55,6 +56,7 @@ class Container:
         self.uses = 0
         self.turn = anyio.Lock()
         self.claimed = False
+        self.ran = False
         self.healthy = True
         self.asked = False
 

@@ -99,6 +99,7 @@ class ContainerPool:
         self._left = anyio.Event()
         self._tools: Tools | None = None
         self._closing = False
+        self._contained = True
         self.left_behind: list[str] = []
         """After the end: what could not be removed, in sentences."""
 
@@ -112,7 +113,7 @@ class ContainerPool:
             InfrastructureError: the state directory cannot be written to.
         """
         async with AsyncExitStack() as stack:
-            await self._driver.probe()
+            self._contained = (await self._driver.probe()).execution_mode == "docker"
             session = PoolSession(
                 driver=self._driver,
                 state_dir=self._state_dir,
@@ -373,6 +374,7 @@ class ContainerPool:
             run_id=tools.session.id,
             agent=agent,
             settings=settings,
+            contained=self._contained,
             log_limit_bytes=self._log_limit_bytes,
         )
         self._warn_of_workspace(agent)
@@ -411,7 +413,7 @@ class ContainerPool:
             self._notice(f"not every image could be had before it is needed: {error.message}")
 
     def _warn_of_workspace(self, agent: AgentType) -> None:
-        if agent.workspace is not None and agent.user is None:
+        if self._contained and agent.workspace is not None and agent.user is None:
             ids = user_of(agent)
             if ids == f"{DATA_UID}:{DATA_UID}":
                 self._notice(

@@ -47,6 +47,7 @@ class Progress:
 
     def runs(self) -> None:
         """It is known to run."""
+        self.container.ran = True
         self.running_at = self.container.since_s = anyio.current_time()
 
     def never_ran(self) -> None:

@@ -34,6 +34,7 @@ class SpecMaker:
 
     Attributes:
         owner, run_id: who it is for.
+        contained: False where tasks are plain processes of this host: these run as we do, unless somebody is named.
         prefix: what names begin with.
         log_limit_bytes: of each container's log.
     """
@@ -42,8 +43,19 @@ class SpecMaker:
     run_id: str
     agent: AgentType
     settings: PoolSettings
+    contained: bool = True
     prefix: str = labels.NAME_PREFIX
     log_limit_bytes: int
+
+    @property
+    def user(self) -> str | None:
+        """Who its tasks run as; None for who we are."""
+        return user_of(self.agent) if self.contained else self.agent.user
+
+    @property
+    def read_only(self) -> bool:
+        """Whether there is a root file system that cannot be written to."""
+        return self.contained and self.settings.read_only
 
     @property
     def network(self) -> str | None:
@@ -97,7 +109,7 @@ class SpecMaker:
             workspace=workspace,
             slot=slot,
             network=self.network,
-            user=user_of(agent),
+            user=self.user,
             log_limit_bytes=self.log_limit_bytes,
             labels={
                 **labels.attempt_labels(
@@ -113,8 +125,8 @@ class SpecMaker:
             },
             spec_hash=digest,
             late=True,
-            read_only=self.settings.read_only,
-            tmpfs={SCRATCH: agent.limits.memory_bytes // 2} if self.settings.read_only else {},
+            read_only=self.read_only,
+            tmpfs={SCRATCH: agent.limits.memory_bytes // 2} if self.read_only else {},
         )
 
     def make_workspace(self, spec: AttemptSpec) -> None:
@@ -142,7 +154,9 @@ class SpecMaker:
 
     def give(self, path: Path) -> None:
         """Let the user of the container own it, or at least write to it where only the image knows who that is."""
-        ids = numeric_ids(user_of(self.agent))
+        if self.user is None:
+            return
+        ids = numeric_ids(self.user)
         if ids is not None and os.geteuid() == 0:
             os.chown(path, *ids, follow_symlinks=False)
         elif (ids is None or ids[0] != os.geteuid()) and not path.is_symlink():
@@ -158,13 +172,13 @@ class SpecMaker:
 
     def _home(self) -> Mapping[str, str]:
         """A home that can be written to, where the image's cannot."""
-        return {"HOME": SCRATCH} if self.settings.read_only else {}
+        return {"HOME": SCRATCH} if self.read_only else {}
 
     def _digest(self, key: str, env: Mapping[str, str], workspace: Path) -> str:
         agent = self.agent
         limits = [agent.limits.memory_bytes, agent.limits.cpus, agent.limits.pids]
-        asked = [key, agent.image, sorted(env.items()), limits, str(workspace), self.network, user_of(agent)]
-        return hashlib.sha256(json.dumps([*asked, self.settings.read_only]).encode()).hexdigest()[:16]
+        asked = [key, agent.image, sorted(env.items()), limits, str(workspace), self.network, self.user]
+        return hashlib.sha256(json.dumps([*asked, self.read_only]).encode()).hexdigest()[:16]
 
 
 def cold(parked: AttemptSpec, claim: Claim, limits: Limits | None) -> AttemptSpec:

@@ -74,13 +74,13 @@ class ColdStart:
             except (Unknown, DriverUnavailable) as error:
                 problem = error.message
                 await anyio.sleep(pause_s)
-                if container.ending is not None:  # the watch has told meanwhile
-                    return container.ending
-            else:
-                container.exists(handle, anyio.current_time())
-                self._stock.follow_cold(container)
-                self._progress.runs()
-                return None
+                if container.ending is None:
+                    continue
+                handle = container.handle_or_name(self._tools.session.driver.name)  # the watch has told meanwhile
+            container.exists(handle, anyio.current_time())
+            self._stock.follow_cold(container)
+            self._progress.runs()
+            return None
         return lost(f"whether it started could not be known: {problem}")
 
     async def _move(self) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
-import structlog
 from anyio.abc import TaskGroup
 
 from wavepool.core.pools import Park, PoolBook
@@ -30,8 +29,6 @@ from wavepool.errors import (
 
 PATIENT_TRIES = 3
 """Containers in a row that cannot be made, before whoever waits for them is told."""
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +87,6 @@ class Stock:
     def name(self) -> str:
         """Of the agent type."""
         return self.book.agent.name
-
-    @property
-    def idle(self) -> int:
-        """Containers at hand now."""
-        return sum(not each.claimed for each in self.containers.values())
 
     # -- handing out --
 
@@ -162,7 +154,8 @@ class Stock:
 
     def _at_hand(self) -> int:
         """What counts for its target: with reuse those too that run a task, as they come back."""
-        return len(self.containers) if self.reuses else self.idle
+        busy = sum(each.claimed for each in self.containers.values()) if self.reuses else 0
+        return self.book.idle + busy
 
     async def ready(self, count: int) -> None:
         """Until so many are at hand, or all that it wants by now; at once where every task of this type starts cold.
@@ -226,7 +219,6 @@ class Stock:
                 wants = True
             else:
                 container = self.containers.pop(decision.key)
-                _log.debug("a parked container goes", name=container.spec.name, why=decision.why)
                 await self._tools.disposal.take(container)
                 self.change()
         return wants
@@ -281,12 +273,19 @@ class Stock:
         if self.reuses and isinstance(driver, SupportsReuse):
             container.reusable = await self._tools.session.open_reusable(driver, container.spec)
             container.exists(container.reusable.handle, anyio.current_time())
+            self._tools.group.start_soon(self._mourn, container)
             return
         assert isinstance(driver, SupportsParking), "a driver that cannot park has no stock"
         container.exists(await driver.park(container.spec), anyio.current_time())
         await self._tools.group.start(self._follower.follow, container)
         if container.output.closed.is_set():
             raise NotStarted(f"{container.spec.name} ended as soon as it was parked", transient=True)
+
+    async def _mourn(self, container: Container) -> None:
+        """A reused container keeps no log: that it is dead is told by the watch."""
+        with container.follow:
+            await container.ended.wait()
+            self._fell_silent(container)
 
     def _fell_silent(self, container: Container) -> None:
         """The log of a container has ended: one that is idle is dead."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import anyio
 import anyio.to_thread
-import structlog
 
 from wavepool.core.pools import Dispatch
 from wavepool.engine.pools.claiming import claim, run_reused
@@ -30,8 +29,6 @@ END_S = 10.0
 
 LOG_S = 30.0
 """How long the rest of an output is waited for after its container has ended."""
-
-_log = structlog.get_logger(__name__)
 
 
 class TaskRun:
@@ -112,8 +109,7 @@ class TaskRun:
                     return await run_reused(progress.container.reusable, progress, order, bound_s)
                 progress.listen(order.on_output)
                 return await claim(self._driver, self._tools.calm, progress, order)
-            except NotClaimed as error:
-                _log.info("a container was dead at its claim", name=progress.container.spec.name, why=error.message)
+            except NotClaimed:
                 await self._take_another()
         return await ColdStart(self.stock, self._tools, progress).begin(order)
 

@@ -95,8 +95,7 @@ class PoolWatch:
         now_s = anyio.current_time()
         there = {attempt for _, attempt in synced.present}
         for attempt, container in self._containers.items():
-            settled = container.handle is not None and now_s - container.since_s > SETTLED_S
-            if container.claimed and settled and attempt not in there:
+            if container.ran and now_s - container.since_s > SETTLED_S and attempt not in there:
                 container.end(lost("it was removed by somebody else, or lost with its engine"))
 
 
