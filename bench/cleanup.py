@@ -12,7 +12,7 @@ from bench.harness import Figure, Goal, Measure, Options, compare, interleave
 from wavepool import labels
 from wavepool.drivers.base import Scope
 from wavepool.drivers.docker import DockerDriver
-from wavepool.drivers.docker.removal import AT_ONCE
+from wavepool.drivers.docker.remains.removal import AT_ONCE
 
 ROUNDS = {28: 4, 100: 2}
 """Containers -> how often."""

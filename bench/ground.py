@@ -14,8 +14,8 @@ import anyio.to_thread
 from bench.engine_api import EngineApi, each_of
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec
-from wavepool.drivers.docker.delivery import write_prompt
-from wavepool.drivers.docker.spec import create_body
+from wavepool.drivers.docker.starting.delivery import write_prompt
+from wavepool.drivers.docker.starting.spec import create_body
 from wavepool.engine.spec import SpecBuilder
 from wavepool.model import AttemptId, Isolation, Limits, Surroundings, Task
 from wavepool.statedir import StateDir

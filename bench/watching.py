@@ -18,7 +18,7 @@ from bench.harness import Figure, Goal, Options, compare
 from wavepool import labels
 from wavepool.drivers.base import Handle
 from wavepool.drivers.docker import DockerDriver
-from wavepool.drivers.docker.usage import CgroupReader
+from wavepool.drivers.docker.usage.reading import CgroupReader
 from wavepool.model import AttemptId
 
 CONTAINERS = 100

@@ -31,7 +31,7 @@ import anyio
 
 from wavepool import labels
 from wavepool.config import load_settings
-from wavepool.drivers.docker.records import ContainerRecord, DockerRecords, checked_reference
+from wavepool.drivers.docker.remains.records import ContainerRecord, DockerRecords, checked_reference
 from wavepool.engine.perform import save_chunks
 from wavepool.engine.report import stamp
 from wavepool.engine.steps.timeouts import TimeoutMarks

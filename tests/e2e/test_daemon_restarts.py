@@ -21,7 +21,7 @@ import pytest
 from marked_runs import check, marking
 from wavepool_cli import TEST_IMAGE, Finished, World, batch, docker, eventually, plan_of, wave, world_in
 
-from wavepool.drivers.docker.verdict import parse_time
+from wavepool.drivers.docker.watching.verdict import parse_time
 from wavepool.testing.own_daemon import OwnDaemon
 
 pytestmark = [

@@ -10,7 +10,7 @@ import pytest
 from wavepool_cli import World, batch, docker, plan_of, wave
 
 from wavepool import labels
-from wavepool.drivers.docker.usage import cgroup_version
+from wavepool.drivers.docker.usage.reading import cgroup_version
 from wavepool.drivers.process.cgroups import find_cgroups, own_v2_path
 
 PLAN = Path(__file__).parents[2] / "examples" / "limits-plan.json"

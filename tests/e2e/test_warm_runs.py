@@ -15,7 +15,7 @@ from test_daemon_restarts import own_daemon
 from wavepool_cli import TEST_IMAGE, World, batch, docker, eventually, plan_of, wave, world_in
 
 from wavepool import labels
-from wavepool.drivers.docker.claim_mark import claimed_at
+from wavepool.drivers.docker.parking.claim_mark import claimed_at
 
 PLAN = Path(__file__).parents[2] / "examples" / "verdicts-plan.json"
 CHOSEN = (

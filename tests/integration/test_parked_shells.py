@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wavepool.drivers.docker.script import SLOT_TARGET, is_settable, take_over
+from wavepool.drivers.docker.parking.script import SLOT_TARGET, is_settable, take_over
 from wavepool.errors import InputError
 
 SHELLS = {"dash": ("dash",), "busybox": ("busybox", "sh"), "bash": ("bash", "--posix")}

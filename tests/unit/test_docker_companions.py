@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from wavepool.drivers.base import SidecarSpec
-from wavepool.drivers.docker.companion_spec import companion_body, healthcheck_body
-from wavepool.drivers.docker.readiness import has_settled, patience_s, read_readiness
+from wavepool.drivers.docker.sidecars.companion_spec import companion_body, healthcheck_body
+from wavepool.drivers.docker.sidecars.readiness import has_settled, patience_s, read_readiness
 from wavepool.errors import NotStarted
 from wavepool.model import Healthcheck, Limits, Mount, Port, Sidecar
 from wavepool.units import MIB

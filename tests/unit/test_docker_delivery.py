@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wavepool.drivers.docker.delivery import SecretStore, write_prompt
+from wavepool.drivers.docker.starting.delivery import SecretStore, write_prompt
 from wavepool.errors import NotStarted
 
 ME = f"{os.getuid()}:{os.getgid()}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavepool.drivers.docker.frames import PIECE_BYTES, FrameDecoder
+from wavepool.drivers.docker.output.frames import PIECE_BYTES, FrameDecoder
 
 TIMES = (b"2026-11-26T23:15:31.678413676Z ", b"2026-11-26T23:15:31.678413676+05:45 ")
 FULL = b"x" * PIECE_BYTES

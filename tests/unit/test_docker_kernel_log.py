@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from wavepool.drivers.docker.kernel_log import KernelLog, MemoryKill, parse_record
+from wavepool.drivers.docker.watching.kernel_log import KernelLog, MemoryKill, parse_record
 
 ID = "37baba0a47c463a5bea740dcccf93472ec9ee2ff4aa130b56cac2d7d3b615da4"
 

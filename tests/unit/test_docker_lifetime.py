@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.lifetime import DaemonLifetime
+from wavepool.drivers.docker.watching.lifetime import DaemonLifetime
 from wavepool.errors import DriverUnavailable
 
 pytestmark = pytest.mark.anyio

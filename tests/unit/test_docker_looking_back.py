@@ -14,10 +14,10 @@ import pytest
 
 from wavepool.drivers.base import Scope
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.looking_back import look_back
 from wavepool.drivers.docker.trouble import Refused
-from wavepool.drivers.docker.unwatched import DAEMON_AWAY, Unwatched
-from wavepool.drivers.docker.verdict import Witnessed, ending, read_final
+from wavepool.drivers.docker.watching.looking_back import look_back
+from wavepool.drivers.docker.watching.unwatched import DAEMON_AWAY, Unwatched
+from wavepool.drivers.docker.watching.verdict import Witnessed, ending, read_final
 from wavepool.model import VerdictKind
 
 pytestmark = pytest.mark.anyio

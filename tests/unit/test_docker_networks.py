@@ -9,7 +9,7 @@ import pytest
 
 from wavepool import labels
 from wavepool.drivers.base import NetworkNeed, Scope
-from wavepool.drivers.docker.networks import Networks
+from wavepool.drivers.docker.networks.shared import Networks
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.errors import PrepareError
 from wavepool.testing.virtual_time import run_virtual

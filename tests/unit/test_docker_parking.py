@@ -11,12 +11,12 @@ import pytest
 
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, Phase
-from wavepool.drivers.docker.claim_mark import claimed_at, clear, keep, lay_out
-from wavepool.drivers.docker.claiming import resources
-from wavepool.drivers.docker.parking import check_parkable, parked_body
-from wavepool.drivers.docker.script import MARK_FILE
-from wavepool.drivers.docker.sightings import Sighting, sight
-from wavepool.drivers.docker.spec import create_body
+from wavepool.drivers.docker.parking.claim_mark import claimed_at, clear, keep, lay_out
+from wavepool.drivers.docker.parking.claiming import resources
+from wavepool.drivers.docker.parking.parker import check_parkable, parked_body
+from wavepool.drivers.docker.parking.script import MARK_FILE
+from wavepool.drivers.docker.starting.spec import create_body
+from wavepool.drivers.docker.watching.sightings import Sighting, sight
 from wavepool.errors import CannotPark
 from wavepool.model import AttemptId, Limits
 from wavepool.units import MIB

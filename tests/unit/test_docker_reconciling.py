@@ -9,8 +9,8 @@ import pytest
 from wavepool import labels
 from wavepool.drivers.base import Phase, Scope
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.reconciling import Reconciler
-from wavepool.drivers.docker.sightings import Sighting, sight
+from wavepool.drivers.docker.watching.reconciling import Reconciler
+from wavepool.drivers.docker.watching.sightings import Sighting, sight
 
 LABELS = {labels.OWNER: "o", labels.RUN: "r", labels.WAVE: "1", labels.TASK: "t", labels.ATTEMPT: "1"}
 

@@ -8,7 +8,7 @@ import pytest
 
 from wavepool import labels
 from wavepool.drivers.base import Phase, Scope
-from wavepool.drivers.docker.sightings import OwnActs, Sighting, container_name, in_scope, scope_filter, sight
+from wavepool.drivers.docker.watching.sightings import OwnActs, Sighting, container_name, in_scope, scope_filter, sight
 from wavepool.model import AttemptId
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

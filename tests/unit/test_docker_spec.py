@@ -12,7 +12,7 @@ import pytest
 
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec
-from wavepool.drivers.docker.spec import ENV_STRING_MAX_BYTES, create_body, forbidden
+from wavepool.drivers.docker.starting.spec import ENV_STRING_MAX_BYTES, create_body, forbidden
 from wavepool.errors import NotStarted
 from wavepool.model import AttemptId, Limits, Mount
 from wavepool.units import MIB

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavepool.drivers.docker.subnets import candidates, prefix_for, routed
+from wavepool.drivers.docker.networks.subnets import candidates, prefix_for, routed
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL, parse_subnet_pool, subnet_pool_problem
 
 POOLS = parse_subnet_pool(DEFAULT_SUBNET_POOL)

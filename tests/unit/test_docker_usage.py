@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from wavepool.drivers.base import Usage
-from wavepool.drivers.docker.births import Births
-from wavepool.drivers.docker.stats import usage_from_stats
-from wavepool.drivers.docker.usage import REUSED, CgroupReader, OomCounter, cgroup_version, path_of_process
+from wavepool.drivers.docker.usage.reading import REUSED, CgroupReader, OomCounter, cgroup_version, path_of_process
+from wavepool.drivers.docker.usage.stats import usage_from_stats
+from wavepool.drivers.docker.watching.births import Births
 
 ID = "ab" * 32
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from wavepool.drivers.docker.verdict import Final, Witnessed, ending, lost, parse_time, read_final
+from wavepool.drivers.docker.watching.verdict import Final, Witnessed, ending, lost, parse_time, read_final
 from wavepool.model import Ending, VerdictKind
 
 START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from wavepool.drivers.docker.starting.wrecks import clear_unborn
 from wavepool.drivers.docker.trouble import is_wreck
-from wavepool.drivers.docker.wrecks import clear_unborn
 
 NOBODY = 4_194_305
 """Above the largest pid of a kernel: signalling it fails."""

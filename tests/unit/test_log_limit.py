@@ -9,7 +9,7 @@ import pytest
 
 from wavepool.config import load_settings
 from wavepool.drivers.base import LogChunk
-from wavepool.drivers.docker.spec import log_config
+from wavepool.drivers.docker.starting.spec import log_config
 from wavepool.engine.perform import LOG_SLACK_BYTES, most_bytes, save_chunks
 from wavepool.errors import SettingError
 from wavepool.units import MIB

@@ -20,7 +20,7 @@ from wavepool.core.facts import (
     StartIntended,
     TasksAdded,
 )
-from wavepool.drivers.docker.inside import kept_argv, running_argv
+from wavepool.drivers.docker.remains.inside import kept_argv, running_argv
 from wavepool.engine.history.revisit import NothingKept, Revisit, revisit
 from wavepool.engine.history.runs import RunHistory
 from wavepool.errors import NotStarted

@@ -9,7 +9,7 @@ import pytest
 
 from wavepool import labels
 from wavepool.drivers.base import Scope
-from wavepool.drivers.docker.sightings import in_scope, sight
+from wavepool.drivers.docker.watching.sightings import in_scope, sight
 from wavepool.engine.report import evidence_json
 from wavepool.errors import DriverUnavailable
 from wavepool.model import Evidence, Limits, Resources, Rules, Sidecar, SidecarTrouble, Surroundings, Task

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from wavepool.drivers.base import Driver
 from wavepool.drivers.docker import DockerDriver
-from wavepool.drivers.docker.holdings import DockerHoldings
-from wavepool.drivers.docker.inside import kept_argv, running_argv
-from wavepool.drivers.docker.records import DockerRecords
+from wavepool.drivers.docker.remains.holdings import DockerHoldings
+from wavepool.drivers.docker.remains.inside import kept_argv, running_argv
+from wavepool.drivers.docker.remains.records import DockerRecords
 from wavepool.drivers.holdings import Holdings
 from wavepool.drivers.process.holdings import ProcessHoldings
 from wavepool.engine.history.revisit import NothingKept, Revisit

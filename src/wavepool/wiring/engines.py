@@ -11,7 +11,7 @@ from wavepool.budget import budget_nodes
 from wavepool.core.facts import RunOpened
 from wavepool.drivers.base import Driver, DriverFacts, SupportsKeeping
 from wavepool.drivers.docker import DockerDriver
-from wavepool.drivers.docker.records import DockerRecords
+from wavepool.drivers.docker.remains.records import DockerRecords
 from wavepool.drivers.process import ProcessDriver
 from wavepool.errors import DriverUnavailable, SettingError
 from wavepool.host import read_memory

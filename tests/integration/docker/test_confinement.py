@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.sweep import Sweeper
-from wavepool.drivers.docker.usage import CgroupReader
+from wavepool.drivers.docker.usage.reading import CgroupReader
+from wavepool.drivers.docker.usage.sweep import Sweeper
 from wavepool.model import Limits, Mount, VerdictKind
 from wavepool.testing.observing import output, run_to_end, wait_ended, wait_for_output
 

@@ -11,7 +11,7 @@ import pytest
 from wavepool import labels
 from wavepool.drivers.base import Handle, Needs, NetworkNeed, Scope
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.spec import create_body
+from wavepool.drivers.docker.starting.spec import create_body
 from wavepool.testing.observing import keys, present, run_to_end, start_all
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from conftest import DockerWorld, Proxy
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, OwnNetwork, Scope
 from wavepool.drivers.docker import DockerDriver
-from wavepool.drivers.docker.subnets import candidates
+from wavepool.drivers.docker.networks.subnets import candidates
 from wavepool.engine.companions import CompanionBuilder, data_owner
 from wavepool.errors import NotStarted, Unknown
 from wavepool.inputs.subnets import parse_subnet_pool

@@ -12,8 +12,8 @@ import pytest
 from wavepool import labels
 from wavepool.drivers.base import Handle, Needs, NetworkNeed, Phase
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.delivery import write_prompt
-from wavepool.drivers.docker.spec import create_body
+from wavepool.drivers.docker.starting.delivery import write_prompt
+from wavepool.drivers.docker.starting.spec import create_body
 from wavepool.drivers.start_mark import make_mark
 from wavepool.errors import DriverUnavailable, NotStarted
 from wavepool.model import Mount, VerdictKind

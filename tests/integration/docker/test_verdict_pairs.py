@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from wavepool.drivers.base import AttemptSpec, Observation, Synced
-from wavepool.drivers.docker.spec import own_labels
-from wavepool.drivers.docker.usage import cgroup_version
+from wavepool.drivers.docker.starting.spec import own_labels
+from wavepool.drivers.docker.usage.reading import cgroup_version
 from wavepool.model import Ending, Evidence, VerdictKind
 from wavepool.testing.observing import ending_from, scope_of, wait_for_output
 from wavepool.units import MIB

@@ -7,8 +7,8 @@ from typing import Any
 
 from wavepool.drivers.base import Scope
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.sightings import in_scope, scope_filter
 from wavepool.drivers.docker.trouble import Refused
+from wavepool.drivers.docker.watching.sightings import in_scope, scope_filter
 
 
 async def list_containers(api: DockerApi, scope: Scope) -> list[dict[str, Any]]:

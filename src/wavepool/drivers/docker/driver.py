@@ -37,27 +37,27 @@ from wavepool.drivers.base import (
     Usage,
 )
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.claim_mark import claimed_at
-from wavepool.drivers.docker.claiming import CLAIM_DEADLINE_S, Claimer
-from wavepool.drivers.docker.companions import Companions
-from wavepool.drivers.docker.delivery import SecretStore, default_secrets_dir, write_prompt
 from wavepool.drivers.docker.facts import driver_facts, is_remote
-from wavepool.drivers.docker.images import Images
-from wavepool.drivers.docker.keeping import Keeper
-from wavepool.drivers.docker.logs import reading_logs
-from wavepool.drivers.docker.networks import Networks
-from wavepool.drivers.docker.own_networks import OwnNetworks
-from wavepool.drivers.docker.parking import Held, Parker
-from wavepool.drivers.docker.reconciling import EVERY_S
-from wavepool.drivers.docker.removal import Remover
+from wavepool.drivers.docker.networks.own import OwnNetworks
+from wavepool.drivers.docker.networks.shared import Networks
+from wavepool.drivers.docker.output.logs import reading_logs
+from wavepool.drivers.docker.parking.claim_mark import claimed_at
+from wavepool.drivers.docker.parking.claiming import CLAIM_DEADLINE_S, Claimer
+from wavepool.drivers.docker.parking.parker import Held, Parker
+from wavepool.drivers.docker.remains.keeping import Keeper
+from wavepool.drivers.docker.remains.removal import Remover
 from wavepool.drivers.docker.reusing import DockerReusable, Reuse
-from wavepool.drivers.docker.sightings import DRIVER_NAME, OwnActs
-from wavepool.drivers.docker.spec import create_body, user_of
-from wavepool.drivers.docker.stacks import Stacks
-from wavepool.drivers.docker.starting import Starter
-from wavepool.drivers.docker.sweep import Sweeper
+from wavepool.drivers.docker.sidecars.companions import Companions
+from wavepool.drivers.docker.sidecars.stacks import Stacks
+from wavepool.drivers.docker.starting.delivery import SecretStore, default_secrets_dir, write_prompt
+from wavepool.drivers.docker.starting.images import Images
+from wavepool.drivers.docker.starting.spec import create_body, user_of
+from wavepool.drivers.docker.starting.starter import Starter
 from wavepool.drivers.docker.trouble import Refused
-from wavepool.drivers.docker.watch import watching
+from wavepool.drivers.docker.usage.sweep import Sweeper
+from wavepool.drivers.docker.watching.reconciling import EVERY_S
+from wavepool.drivers.docker.watching.sightings import DRIVER_NAME, OwnActs
+from wavepool.drivers.docker.watching.watch import watching
 from wavepool.drivers.parking import Claim, SupportsParking, SupportsReuse
 from wavepool.drivers.start_mark import is_marked, make_mark, unmake_mark, vanished
 from wavepool.errors import CannotPark, DriverUnavailable, InputError, NotClaimed, NotStarted

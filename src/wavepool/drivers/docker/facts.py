@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from wavepool.drivers.base import DriverFacts
-from wavepool.drivers.docker.sightings import DRIVER_NAME
-from wavepool.drivers.docker.verdict import parse_time
+from wavepool.drivers.docker.watching.sightings import DRIVER_NAME
+from wavepool.drivers.docker.watching.verdict import parse_time
 from wavepool.model import Node, Resources
 
 NODE = "local"

@@ -13,7 +13,7 @@ import anyio
 from wavepool import labels
 from wavepool.core.facts import Stamped, TasksAdded
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.claim_mark import claimed_at
+from wavepool.drivers.docker.parking.claim_mark import claimed_at
 from wavepool.journal.reading import JournalReader
 from wavepool.statedir import StateDir
 from wavepool.testing.chaos.leftovers import Leftovers

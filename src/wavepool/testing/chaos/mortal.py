@@ -18,7 +18,7 @@ from typing import Any
 
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.attachment import Attachment
-from wavepool.drivers.docker.sightings import OwnActs
+from wavepool.drivers.docker.watching.sightings import OwnActs
 from wavepool.drivers.process import ProcessDriver
 from wavepool.errors import InputError
 from wavepool.journal.sqlite import SqliteJournal

@@ -12,15 +12,15 @@ import anyio.to_thread
 from wavepool.drivers.base import AttemptSpec, Handle
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.attachment import Attachment
-from wavepool.drivers.docker.claiming import INLINE_PROMPT_BYTES, resources
-from wavepool.drivers.docker.delivery import write_prompt
+from wavepool.drivers.docker.parking.claiming import INLINE_PROMPT_BYTES, resources
+from wavepool.drivers.docker.parking.script import CHANGED_BY_SHELLS
 from wavepool.drivers.docker.reusing import shell
 from wavepool.drivers.docker.reusing.ground import Ground
 from wavepool.drivers.docker.reusing.marks import Mark, MarkFinder
 from wavepool.drivers.docker.reusing.places import Place
 from wavepool.drivers.docker.reusing.witness import Witness
-from wavepool.drivers.docker.script import CHANGED_BY_SHELLS
-from wavepool.drivers.docker.spec import WORKSPACE_TARGET, environment
+from wavepool.drivers.docker.starting.delivery import write_prompt
+from wavepool.drivers.docker.starting.spec import WORKSPACE_TARGET, environment
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.parking import Claim, Execution, OutputSink, ReusableContainer
 from wavepool.errors import DriverUnavailable, InputError, InvariantBroken, NotClaimed, Unknown

@@ -20,8 +20,8 @@ from wavepool.drivers.base import AttemptSpec, Handle
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.attachment import Attachment
 from wavepool.drivers.docker.containers import inspect
-from wavepool.drivers.docker.delivery import give, write_prompt
-from wavepool.drivers.docker.parking import default_user
+from wavepool.drivers.docker.parking.parker import default_user
+from wavepool.drivers.docker.parking.script import is_settable
 from wavepool.drivers.docker.reusing import shell
 from wavepool.drivers.docker.reusing.container import DockerReusable, Parts
 from wavepool.drivers.docker.reusing.ground import Ground
@@ -29,11 +29,11 @@ from wavepool.drivers.docker.reusing.marks import Mark, MarkFinder
 from wavepool.drivers.docker.reusing.places import places_of
 from wavepool.drivers.docker.reusing.runner import RUNNER_TARGET, Shells, make_place, put
 from wavepool.drivers.docker.reusing.witness import Witness
-from wavepool.drivers.docker.script import is_settable
-from wavepool.drivers.docker.sightings import DRIVER_NAME
-from wavepool.drivers.docker.spec import WORKSPACE_TARGET, bind, create_body, user_of
-from wavepool.drivers.docker.starting import Starter
+from wavepool.drivers.docker.starting.delivery import give, write_prompt
+from wavepool.drivers.docker.starting.spec import WORKSPACE_TARGET, bind, create_body, user_of
+from wavepool.drivers.docker.starting.starter import Starter
 from wavepool.drivers.docker.trouble import Refused, not_started
+from wavepool.drivers.docker.watching.sightings import DRIVER_NAME
 from wavepool.errors import CannotPark, DriverUnavailable, InputError, NotStarted, Unknown
 from wavepool.model import Mount
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from wavepool.drivers.docker import script
+from wavepool.drivers.docker.parking import script
 from wavepool.drivers.docker.reusing.places import Place
 
 QUICK_LOOKS = 100

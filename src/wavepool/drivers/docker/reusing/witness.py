@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from wavepool.drivers.docker.usage import CGROUP_ROOT, OomCounter, cgroup_version, path_of_process, usual_paths
+from wavepool.drivers.docker.usage.reading import CGROUP_ROOT, OomCounter, cgroup_version, path_of_process, usual_paths
 from wavepool.errors import CannotPark
 
 PROC = Path("/proc")

@@ -1,0 +1,1 @@
+"""What attempts write: the engine's log streams, taken apart."""

@@ -1,0 +1,1 @@
+"""Containers that are started ahead of their task: parked, and claimed once."""

@@ -1,0 +1,1 @@
+"""What is left of containers: listed, kept, looked into, removed."""

@@ -1,0 +1,1 @@
+"""Containers beside an attempt, and development stacks made of the same."""

@@ -1,0 +1,1 @@
+"""What containers use: by their cgroup files, or by the engine's own figures."""
