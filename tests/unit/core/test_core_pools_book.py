@@ -331,3 +331,49 @@ def test_drained_it_wants_none_whatever_its_least() -> None:
     assert (pool.idle, pool.gone) == ([], [("c2", Why.SCALED_DOWN)])
     pool.book.ended("c1", pool.now_s, 1.0)
     assert pool.book.decide(pool.now_s) == []
+
+
+# -- when to look again --
+
+
+def test_the_next_look_is_at_the_next_age_or_disuse() -> None:
+    pool = warm(replace(FIXED, size=1, max_age_s=100.0, idle_timeout_s=40.0))
+    made_s = pool.now_s
+    assert pool.book.next_look_s(made_s) == 40.0
+    assert pool.book.next_look_s(made_s + 40.0) == 60.0
+    assert pool.book.next_look_s(made_s + 100.0) == pytest.approx(10.0)  # overdue, if nothing replaces it
+    assert pool.book.next_look_s(made_s + 200.0) is None
+
+
+def test_while_something_runs_it_looks_at_the_end_of_each_window() -> None:
+    pool = warm(replace(FIXED, auto_scaling=True, learning=False, max_age_s=1e6, idle_timeout_s=1e6))
+    pool.wait(100.0)
+    assert (pool.book.next_look_s(pool.now_s) or 0) > 1000  # nothing ran: no window ends
+    key = pool.book.claim(pool.now_s)
+    assert key is not None
+    pool.settle()
+    look_s = pool.book.next_look_s(pool.now_s)
+    assert look_s is not None
+    assert look_s <= 10.0
+    pool.now_s += 0.5
+    pool.book.ended(key, pool.now_s, 0.5)
+    look_s = pool.book.next_look_s(pool.now_s)
+    assert look_s is not None
+    assert look_s <= 10.0  # something ran in it
+    pool.wait(look_s)
+    assert pool.book.target == 1  # hardly in use: one less, and not below the least
+    pool.wait(20.0)
+    assert pool.book.target == 1
+
+
+def test_what_is_ill_counts_until_each_is_replaced_or_not_wanted() -> None:
+    pool = warm(replace(FIXED, size=3))
+    for key in ("c1", "c2"):
+        pool.book.lost(key, pool.now_s)
+    assert pool.book.decide(pool.now_s) == [Park()]
+    pool.book.begin_park(pool.now_s)
+    pool.book.parked("c9", pool.now_s)
+    assert pool.book.snapshot(pool.now_s).unhealthy == 1
+    pool.book.resize(2)
+    assert pool.book.decide(pool.now_s) == []
+    assert pool.book.snapshot(pool.now_s).unhealthy == 0
