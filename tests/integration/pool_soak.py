@@ -1,11 +1,13 @@
 """Thousands of tasks through two pools, and what the process holds on the way. A program of its own, for its numbers.
 
-Arguments: state directory, tasks until the first reading, tasks until the second; half of them are single-use, half
-reused. Prints one line of JSON, the last of its output.
+Arguments: state directory, tasks until the first reading, tasks until the second, and for how many seconds no
+descriptor may have been closed before a reading: the engine's idle connections are closed after 15. Half of the tasks
+are single-use, half reused. Prints one line of JSON, the last of its output.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import json
@@ -44,8 +46,9 @@ SCRIPTS = {
 class Soak:
     """Two pools, and clients that have each task checked."""
 
-    def __init__(self, pool: ContainerPool) -> None:
+    def __init__(self, pool: ContainerPool, quiet_s: float) -> None:
         self._pool = pool
+        self._quiet_s = quiet_s
         self._numbers = {name: itertools.count() for name in SIZE}
         self.where: Counter[str] = Counter()
 
@@ -57,6 +60,8 @@ class Soak:
                 for _ in range(clients):
                     group.start_soon(self._client, name, numbers)
         await self._settle()
+        await self._pool.check_health()  # which opens files of each container that is there, and keeps them open
+        await self._idle()
 
     def _done(self, name: str) -> Iterator[int]:
         return (count for key, count in self.where.items() if key.startswith(f"{name}:"))
@@ -64,6 +69,7 @@ class Soak:
     async def _client(self, name: str, numbers: Iterator[int]) -> None:
         kinds = list(SCRIPTS)
         for number in numbers:
+            await self._pool.warm([name], count=1)  # else most would find none ready, and start cold
             kind = kinds[number % len(kinds)]
             done = await self._pool.execute(name, ("/bin/sh", "-c", SCRIPTS[kind]), env={"N": str(number)})
             check(done, kind, number)
@@ -77,6 +83,14 @@ class Soak:
                 await self._pool.warm([name], count=size)
             while await containers_of(self._pool.session) != sum(SIZE.values()):  # noqa: ASYNC110 - the engine is asked
                 await anyio.sleep(LOOK_AGAIN_S)
+
+    async def _idle(self) -> None:
+        """Until this process closes no more descriptors."""
+        lowest, since_s = psutil.Process().num_fds(), anyio.current_time()
+        while anyio.current_time() - since_s < self._quiet_s:
+            await anyio.sleep(LOOK_AGAIN_S)
+            if (now := psutil.Process().num_fds()) < lowest:
+                lowest, since_s = now, anyio.current_time()
 
 
 def check(done: TaskExecution, kind: str, number: int) -> None:
@@ -97,10 +111,25 @@ def reading() -> dict[str, int]:
     gc.collect()
     process = psutil.Process()
     memory = process.memory_full_info()
-    return {"rss": memory.rss, "uss": memory.uss, "descriptors": process.num_fds(), "threads": process.num_threads()}
+    links = _descriptors()
+    return {
+        "rss": memory.rss,
+        "uss": memory.uss,
+        "descriptors": len(links),
+        "files": sum(not link.startswith("socket:") for link in links),
+    }
 
 
-async def soak(root: Path, first: int, second: int) -> dict[str, object]:
+def _descriptors() -> list[str]:
+    """Where each of this process' descriptors leads; not the one that the directory itself was read with."""
+    links = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(f"/proc/self/fd/{number}"))
+    return links
+
+
+async def soak(root: Path, first: int, second: int, quiet_s: float) -> dict[str, object]:
     limits = Limits(memory_bytes=32 * MIB)
     settings = {
         name: PoolSettings(size=size, min_size=size, max_size=4 * size, auto_scaling=False, reuse=name == REUSED)
@@ -108,7 +137,7 @@ async def soak(root: Path, first: int, second: int) -> dict[str, object]:
     }
     types = [AgentType(name=name, image=IMAGE, limits=limits) for name in SIZE]
     async with ContainerPool(types, driver="docker", state_dir=root, by_type=settings) as pool:
-        tasks = Soak(pool)
+        tasks = Soak(pool, quiet_s)
         await tasks.run_until(first)
         early = reading()
         await tasks.run_until(second)
@@ -119,4 +148,5 @@ async def soak(root: Path, first: int, second: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(anyio.run(soak, Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))) + "\n")
+    root, first, second, quiet_s = sys.argv[1:]
+    sys.stdout.write(json.dumps(anyio.run(soak, Path(root), int(first), int(second), float(quiet_s))) + "\n")
