@@ -8,7 +8,15 @@ import pytest
 
 from wavepool import labels
 from wavepool.drivers.base import Phase, Scope
-from wavepool.drivers.docker.watching.sightings import OwnActs, Sighting, container_name, in_scope, scope_filter, sight
+from wavepool.drivers.docker.watching.sightings import (
+    OwnActs,
+    Recent,
+    Sighting,
+    container_name,
+    in_scope,
+    scope_filter,
+    sight,
+)
 from wavepool.model import AttemptId
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,3 +120,17 @@ def test_a_scope_is_exact(scope: Scope, inside: bool) -> None:
 def test_a_name_is_not_that_of_a_link() -> None:
     assert container_name({"Names": ["/other/alias", "/real"]}) == "real"
     assert container_name({}) == ""
+
+
+def test_the_oldest_of_what_is_remembered_goes_first_and_the_memory_stays() -> None:
+    recent = Recent(3)
+    for text in ("a", "b", "a", "c"):
+        recent.add(text)
+    assert all(text in recent for text in "abc")
+    recent.add("d")
+    assert "a" not in recent
+    assert all(text in recent for text in "bcd")
+    for number in range(100):
+        recent.add(f"id-{number}")
+    assert [number for number in range(100) if f"id-{number}" in recent] == [97, 98, 99]
+    assert len(recent._block) == 3 * 16
