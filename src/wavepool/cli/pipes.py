@@ -41,15 +41,24 @@ class Verbs(TyperGroup):
 async def until_gone(*descriptors: int) -> None:
     """Return as soon as nobody reads any of these any more; never where one leads to a file or to nowhere.
 
-    A pipe, a socket or a terminal is told of at once, also while nothing is written into it.
+    A pipe, a socket or a terminal is told of at once, also while nothing is written into it. Copies are watched: who
+    writes may find first that the reader has gone, and lead the descriptor itself nowhere (`swallow_rest`).
     """
-    for descriptor in descriptors:
-        with select.epoll() as watch:
-            try:
-                watch.register(descriptor, 0)  # errors and hang-ups alone, which are told unasked
-            except OSError:  # a file, which never hangs up
-                await anyio.sleep_forever()
-            await anyio.wait_readable(watch.fileno())
+    with contextlib.ExitStack() as stack:
+        copies = [os.dup(descriptor) for descriptor in descriptors]
+        for copy in copies:
+            stack.callback(os.close, copy)
+        for copy in copies:
+            await _until_hang_up(copy)
+
+
+async def _until_hang_up(descriptor: int) -> None:
+    with select.epoll() as watch:
+        try:
+            watch.register(descriptor, 0)  # errors and hang-ups alone, which are told unasked
+        except OSError:  # a file, which never hangs up
+            await anyio.sleep_forever()
+        await anyio.wait_readable(watch.fileno())
 
 
 def open_missing_streams() -> None:
