@@ -107,7 +107,12 @@ def test_a_root_that_somebody_else_laid_out_is_refused(tmp_path: Path) -> None:
         SecretStore(tmp_path / "root").put("a", {"TOKEN": b"x"}, None)
 
 
-@pytest.mark.parametrize("text", ["", "root", "1000", "1000:", "-1:0", "1000:1000:1"])
-def test_a_user_is_two_numbers(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "root", "1000:", "-1:0", "1000:1000:1", "\u0661", "1000:swarm"])
+def test_a_user_is_numbers(text: str) -> None:
     with pytest.raises(NotStarted):
         User.parse(text)
+
+
+def test_a_user_without_a_group_has_the_group_of_the_same_number() -> None:
+    assert User.parse("1000") == User(uid=1000, gid=1000)
+    assert User.parse("1000:7") == User(uid=1000, gid=7)

@@ -131,10 +131,11 @@ class AttemptSpec:
             WAVEPOOL_WORKSPACE and WAVEPOOL_SECRETS_DIR.
         prompt: delivered byte for byte as the file that TASK_PROMPT_FILE names.
         workspace: host directory, seen inside at /workspace (or, without containers, the working directory).
+        directory: absolute path where it runs inside; empty for the workspace. Docker makes one that is missing.
         slot: host directory of this attempt alone; exists, belongs to us, mode 0755; the driver may write into it.
         secrets: name -> value; each becomes the file /run/secrets/<name> (mode 0400) on a tmpfs.
         network: name of a prepared network; None for no network at all.
-        user: ``uid:gid``, or None for the owner of the workspace.
+        user: ``uid:gid``, ``uid``, or a name that the image knows; None for the owner of the workspace.
         log_limit_bytes: of its output at least so much is kept, and at most a quarter more.
         labels: applied last.
         spec_hash: digest of what was asked for; an existing thing of the same name is adopted only if it agrees.
@@ -168,6 +169,7 @@ class AttemptSpec:
     commands: tuple[tuple[str, ...], ...] = ()
     sidecars: tuple[SidecarSpec, ...] = ()
     own_network: OwnNetwork | None = None
+    directory: str = ""
     late: bool = False
     read_only: bool = False
     tmpfs: Mapping[str, int] = field(default_factory=dict)

@@ -469,6 +469,14 @@ class DriverContract:
             assert await output(driver, handle) == (b"", b""), "a secret is not a variable"
 
     @bounded
+    async def test_it_runs_in_the_directory_that_it_was_told(self, harness: DriverHarness) -> None:
+        spec = replace(harness.spec(harness.commands.shows_directory()), directory="/tmp")
+        async with harness.driver() as driver:
+            handle = await driver.start(spec)
+            await wait_ended(driver, spec)
+            assert (await output(driver, handle))[0] == b"/tmp"
+
+    @bounded
     async def test_hostile_task_ids_work_and_come_back(self, harness: DriverHarness) -> None:
         specs = [harness.spec(harness.commands.shows_env("TASK_ID"), task_id=each) for each in HOSTILE_IDS]
         async with harness.driver() as driver:

@@ -64,6 +64,10 @@ class Commands(ABC):
         """Writes the bytes of the file `name` in WAVEPOOL_SECRETS_DIR."""
 
     @abstractmethod
+    def shows_directory(self) -> Argv:
+        """Writes the absolute path of the directory that it runs in, with nothing after it."""
+
+    @abstractmethod
     def missing_program(self) -> Argv:
         """A program that does not exist."""
 
@@ -116,6 +120,9 @@ class ShellCommands(Commands):
 
     def shows_secret(self, name: str) -> Argv:
         return _sh(f'exec cat "$WAVEPOOL_SECRETS_DIR/{name}"')
+
+    def shows_directory(self) -> Argv:
+        return _sh('printf %s "$(pwd -P)"')
 
     def missing_program(self) -> Argv:
         return ("/no/such/program", "argument")

@@ -40,6 +40,9 @@ class SimulatedCommands(Commands):
     def shows_secret(self, name: str) -> Argv:
         return ("sim", f"show_secret={name}")
 
+    def shows_directory(self) -> Argv:
+        return ("sim", "show_directory")
+
     def missing_program(self) -> Argv:
         return ("/no/such/program",)
 

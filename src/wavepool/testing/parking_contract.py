@@ -154,6 +154,10 @@ class ParkingContract:
                 handle, Claim(command=harness.commands.shows_secret("key"), secrets={"key": secret})
             )
             assert (await output(driver, handle))[0] == secret
+            handle = await parker(driver).park(late(harness))
+            elsewhere = Claim(command=harness.commands.shows_directory(), directory="/tmp")
+            await parker(driver).claim(handle, elsewhere)
+            assert (await output(driver, handle))[0] == b"/tmp"
 
     @bounded
     async def test_endings_of_claimed_containers_are_those_of_cold_ones(self, harness: DriverHarness) -> None:

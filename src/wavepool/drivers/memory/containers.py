@@ -11,6 +11,9 @@ from wavepool.model import Ending, Evidence, VerdictKind
 
 DRIVER_NAME = "memory"
 
+WORKSPACE = "/workspace"
+"""Where a task runs that was told no directory."""
+
 CHUNK_BYTES = 32 * 1024
 """A log frame of a real engine is at most as long as one read of its pipe."""
 
@@ -95,6 +98,8 @@ class Container:
             return prompt
         if source == "secret":
             return self.spec.secrets.get(value.decode(), b"")
+        if source == "directory":
+            return (self.spec.directory or WORKSPACE).encode()
         if source == "env":
             variables = dict(self.spec.env)
             if len(prompt) <= PROMPT_VARIABLE_MAX_BYTES:

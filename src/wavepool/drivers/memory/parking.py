@@ -67,6 +67,7 @@ class Parked:
             secrets=claim.secrets,
             prompt=claim.prompt,
             limits=claim.limits or container.spec.limits,
+            directory=claim.directory,
         )
         self._world.tell_late(container, told)
         self._world.run(container)

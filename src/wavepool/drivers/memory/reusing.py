@@ -65,6 +65,7 @@ class MemoryReusable(ReusableContainer):
             env={**spec.env, **claim.env},
             prompt=claim.prompt,
             limits=claim.limits or spec.limits,
+            directory=claim.directory,
         )
         script = Script.parse(claim.command if claim.command is not None else DEFAULT_ENTRYPOINT)
         return replace(self._container, spec=spec, script=script, output=[])

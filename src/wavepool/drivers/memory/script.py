@@ -16,6 +16,7 @@ The command is ``("sim", WORD, ...)``, or a shell call of the same: ``("sh", "-c
 ``show_prompt``        writes the prompt
 ``show_env=NAME``      writes the value of a variable
 ``show_secret=NAME``   writes the bytes of a secret
+``show_directory``     writes where it runs
 ``not_executable``     ends with 126, as a file without the execute bit
 ``unclean``            leaves what a reused container cannot get rid of
 =====================  ================================================================================
@@ -45,7 +46,8 @@ _SHELLS = frozenset({"sh", "/bin/sh", "bash", "/bin/bash"})
 class Script:
     """A parsed command line; see the module for what each word means.
 
-    `writes` are pairs of a source (``stdout``, ``stderr``, ``prompt``, ``env``, ``secret``) and its bytes or name.
+    `writes` are pairs of a source (``stdout``, ``stderr``, ``prompt``, ``env``, ``secret``, ``directory``) and its
+    bytes or name.
     """
 
     duration_s: float = 0.0
@@ -135,4 +137,5 @@ _WORDS: dict[str, Callable[[Script, str], Script]] = {
     "show_prompt": _write("prompt"),
     "show_env": _write("env"),
     "show_secret": _write("secret"),
+    "show_directory": _write("directory"),
 }

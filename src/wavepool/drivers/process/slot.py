@@ -39,22 +39,22 @@ class User:
 
     @classmethod
     def parse(cls, text: str) -> User:
-        """From ``uid:gid``.
+        """From ``uid:gid``, or ``uid`` for a group of the same number.
 
         Raises:
             NotStarted: it is something else.
         """
-        match = re.fullmatch(r"(\d{1,10}):(\d{1,10})", text)
+        match = re.fullmatch(r"([0-9]{1,10})(?::([0-9]{1,10}))?", text, re.ASCII)
         if match is None:
-            raise NotStarted(f"user {text!r} is not of the form uid:gid")
-        return cls(uid=int(match[1]), gid=int(match[2]))
+            raise NotStarted(f"user {text!r} is not of the form uid:gid, nor uid")
+        return cls(uid=int(match[1]), gid=int(match[2] or match[1]))
 
 
 def switched_user(spec: AttemptSpec) -> User | None:
     """Whom to become; None to stay who we are (only root may become another).
 
     Raises:
-        NotStarted: `spec.user` is not ``uid:gid``.
+        NotStarted: `spec.user` is neither ``uid:gid`` nor ``uid``.
     """
     if spec.user is None or os.geteuid() != 0:
         return None

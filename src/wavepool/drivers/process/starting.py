@@ -125,7 +125,7 @@ class Starter:
         return Order(
             commands=_commands(spec),
             env=env,
-            cwd=str(spec.workspace.absolute()),
+            cwd=spec.directory or str(spec.workspace.absolute()),
             membership=membership,
             rlimit_data=spec.limits.memory_bytes if membership is None else None,
             user=None if user is None else _ids(user),

@@ -56,7 +56,7 @@ def create_body(
     """
     body: dict[str, Any] = {
         "Image": spec.image,
-        "WorkingDir": WORKSPACE_TARGET,
+        "WorkingDir": spec.directory or WORKSPACE_TARGET,
         "User": user_of(spec),
         "Env": [f"{name}={value}" for name, value in environment(spec).items()],
         "Labels": own_labels(spec),
