@@ -165,6 +165,10 @@ def test_milliseconds_are_the_seeds_and_seconds_ours() -> None:
             {"scaleUpThreshold": 20, "scaleDownThreshold": 80},
             "scaleDownThreshold: got 80, expected less than scale_up",
         ),
+        (
+            {"reuse": True, "coder": {"read_only": False}},
+            "reuse: got reuse without read_only, expected both, or no reuse",
+        ),
         ({"scale_up": 15}, "scale_up: got 15, expected more than scale_down, which is 20"),
         ({"scale_up": 101}, "scale_up: got 101, expected a percentage from 0 to 100"),
         ({"dockerImage": "no image!"}, "dockerImage: got 'no image!', expected an image reference"),

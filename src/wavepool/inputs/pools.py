@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
 from wavepool.errors import SettingError, Words
 from wavepool.inputs.poolfields import (
@@ -40,9 +41,10 @@ FALLBACK = "default"
 
 @dataclass(slots=True, kw_only=True)
 class _Said:
-    """Settings that were said in one place: their values, and where each stands as the user knows it."""
+    """Settings that were said in one place: their values, of the types that `FIELDS` reads, and where each stands as
+    the user knows it."""
 
-    values: dict[str, object] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
 
     def over(self, other: _Said) -> _Said:
@@ -50,7 +52,7 @@ class _Said:
         merged = _Said(values=other.values | self.values, places=other.places | self.places)
         variables = [each.values["environment"] for each in (other, self) if "environment" in each.values]
         if len(variables) > 1:
-            merged.values["environment"] = {**variables[0], **variables[1]}  # type: ignore[dict-item]
+            merged.values["environment"] = {**variables[0], **variables[1]}
         return merged
 
 
@@ -159,6 +161,7 @@ def _value(meant: Meant, value: object, where: str) -> object:
 
 def _spec(name: str, preset: _Said, by_itself: Mapping[str, object], said: _Said) -> PoolSpec:
     merged = said.over(_Said(values=dict(by_itself)).over(preset))
+    _check_reuse(said, merged.values)
     sizes = _sizes(said, merged.values)
     _check_thresholds(said, merged.values)
     return PoolSpec(agent=_agent(name, merged.values), settings=_settings(merged.values | sizes))
@@ -181,6 +184,12 @@ def _sizes(said: _Said, values: Mapping[str, object]) -> dict[str, int]:
     if size < low:
         raise SettingError(given["size"], size, f"at least min_size, which is {low}")
     return {"size": size, "min_size": low, "max_size": high}
+
+
+def _check_reuse(said: _Said, values: Mapping[str, object]) -> None:
+    if values.get("reuse", PoolSettings().reuse) and not values.get("read_only", PoolSettings().read_only):
+        where = said.places.get("reuse") or said.places["read_only"]
+        raise SettingError(where, Words("reuse without read_only"), "both, or no reuse")
 
 
 def _check_thresholds(said: _Said, values: Mapping[str, object]) -> None:
@@ -223,17 +232,17 @@ ALERT_FIELDS = {
 }
 
 
-def _named(values: Mapping[str, object], names: Mapping[str, str]) -> dict[str, object]:
+def _named(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {inside: values[name] for name, inside in names.items() if name in values}
 
 
 def _agent(name: str, values: Mapping[str, object]) -> AgentType:
-    limits = Limits(**_named(values, LIMIT_FIELDS))  # type: ignore[arg-type]
-    return AgentType(name=name, limits=limits, **_named(values, AGENT_FIELDS))  # type: ignore[arg-type]
+    limits = Limits(**_named(values, LIMIT_FIELDS))
+    return AgentType(name=name, limits=limits, **_named(values, AGENT_FIELDS))
 
 
 def _settings(values: Mapping[str, object]) -> PoolSettings:
-    return PoolSettings(**_named(values, SETTING_FIELDS))  # type: ignore[arg-type]
+    return PoolSettings(**_named(values, SETTING_FIELDS))
 
 
 def _config(specs: Mapping[str, PoolSpec], fallback: PoolSpec, said: _Said, own: tuple[str, ...]) -> PoolsConfig:
@@ -249,8 +258,8 @@ def _config(specs: Mapping[str, PoolSpec], fallback: PoolSpec, said: _Said, own:
         types=types,
         fallback=fallback,
         warm=warm,
-        timeout_s=values.get("timeout"),  # type: ignore[arg-type]
+        timeout_s=values.get("timeout"),
         preload=bool(values.get("preload_images", False)),
-        log_level=values.get("log_level"),  # type: ignore[arg-type]
-        alerts=AlertRules(**_named(values, ALERT_FIELDS)),  # type: ignore[arg-type]
+        log_level=values.get("log_level"),
+        alerts=AlertRules(**_named(values, ALERT_FIELDS)),
     )
