@@ -172,8 +172,7 @@ class _Executor:
         self._keeper = _Keeper(self._made())
         try:
             async with self._keeper.using() as pool:
-                for name in self.config.warm:
-                    await pool.warm([name], count=self.config.of(name).settings.size)
+                await pool.filled()
         except BaseException:
             await self.shutdown()
             raise

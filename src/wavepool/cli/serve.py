@@ -141,17 +141,15 @@ async def _serve(config: PoolsConfig, settings: Settings, log: ServingLog) -> _E
             group.start_soon(forward_interrupts, ending)
             async with pool, server.serving():
                 log.serving(pool.session, place.socket, config)
-                await _until_ended(pool, config, server, ending, log)
+                await _until_ended(pool, server, ending, log)
             group.cancel_scope.cancel()
         ending.left = pool.left_behind
     return ending
 
 
-async def _until_ended(
-    pool: ContainerPool, config: PoolsConfig, server: PoolServer, ending: _Ending, log: ServingLog
-) -> None:
+async def _until_ended(pool: ContainerPool, server: PoolServer, ending: _Ending, log: ServingLog) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(_tell_ready, pool, config, log)
+        group.start_soon(_tell_ready, pool, log)
         group.start_soon(_tell_metrics, pool, log)
         await ending.asked.wait()
         log.say("draining", _draining_words(server.tasks), tasks=server.tasks)
@@ -172,10 +170,9 @@ async def _hurry(server: PoolServer, ending: _Ending, log: ServingLog, waiting: 
     waiting.cancel()
 
 
-async def _tell_ready(pool: ContainerPool, config: PoolsConfig, log: ServingLog) -> None:
+async def _tell_ready(pool: ContainerPool, log: ServingLog) -> None:
     try:
-        for name in config.warm:
-            await pool.warm([name], count=config.of(name).settings.size)
+        await pool.filled()
     except WavepoolError as error:
         log.notice(f"not every pool could be filled: {error}")
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from wavepool.drivers.base import Handle, Scope
+from wavepool.drivers.base import Handle, Needs, Prepared, PullProgress, Removed, Scope
 from wavepool.drivers.memory import Fault, Hazards, MemoryDriver, MemoryWorld
 from wavepool.drivers.parking import Claim
 from wavepool.model import AgentType, Limits, PoolSettings
@@ -23,12 +23,14 @@ FIXED = PoolSettings(auto_scaling=False)
 
 
 class StagedDriver(MemoryDriver):
-    """Does `before_claim` and `after_claim` around each claim: there a test lets things go wrong."""
+    """Does `before_claim`, `after_claim` and the like around its calls: there a test lets things go wrong."""
 
     def __init__(self, world: MemoryWorld) -> None:
         super().__init__(world)
         self.before_claim: Callable[[Handle], Awaitable[None]] = _nothing
         self.after_claim: Callable[[Handle], Awaitable[None]] = _nothing
+        self.before_prepare: Callable[[Needs], Awaitable[None]] = _nothing
+        self.before_remove: Callable[[Scope | Handle], Awaitable[None]] = _nothing
         self.parks = 0
 
     async def park(self, spec: Any) -> Handle:
@@ -40,8 +42,16 @@ class StagedDriver(MemoryDriver):
         await super().claim(handle, claim)
         await self.after_claim(handle)
 
+    async def prepare(self, needs: Needs, progress: PullProgress | None = None) -> Prepared:
+        await self.before_prepare(needs)
+        return await super().prepare(needs, progress)
 
-async def _nothing(handle: Handle) -> None:
+    async def remove(self, target: Scope | Handle) -> Removed:
+        await self.before_remove(target)
+        return await super().remove(target)
+
+
+async def _nothing(what: object) -> None:
     return None
 
 

@@ -243,11 +243,19 @@ def test_without_a_default_a_type_that_was_not_named_is_refused_and_the_known_on
         PoolSettings(size=3, max_size=2),
         PoolSettings(health_interval_s=0),
         PoolSettings(reuse=True, max_uses=0),
+        PoolSettings(reuse=True, read_only=False),
+        PoolSettings(max_size=1001),
+        PoolSettings(size=0, min_size=0, max_size=0),
+        PoolSettings(scale_up_percent=20.0),
+        PoolSettings(scale_down_percent=-1.0),
+        PoolSettings(refill_pause_s=-1.0),
     ],
 )
 def test_sizes_that_cannot_be_are_refused_before_anything_starts(stage: Stage, settings: PoolSettings) -> None:
     with pytest.raises(InputError, match="agent type coder: got"):
         stage.pool(settings)
+    with pytest.raises(InputError, match="agent type coder: got"):  # nor those of types that are made on demand
+        stage.pool(settings, types=(), default=CODER)
 
 
 @pytest.mark.parametrize(

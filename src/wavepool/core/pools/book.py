@@ -85,6 +85,11 @@ class PoolBook:
         self._refill.failed(now_s)
         self._tally.counts["park_failures"] += 1
 
+    @property
+    def failures(self) -> int:
+        """How many in a row could not be made."""
+        return self._refill.failures
+
     def try_again(self) -> None:
         """The cause of the failures so far is over: the next is tried at once."""
         self._refill.try_again()

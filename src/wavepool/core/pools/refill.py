@@ -20,6 +20,11 @@ class Refill:
         self._failures = 0
 
     @property
+    def failures(self) -> int:
+        """How many in a row could not be made."""
+        return self._failures
+
+    @property
     def under_way(self) -> bool:
         """Whether one is being made."""
         return self._begun_s is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -20,7 +19,6 @@ class Container:
         key: who it is in its session: the attempt's task id.
         slot_key: what its slot is called after.
         spec: as it is parked; of a cold one what it is started from, less the task.
-        made_at: UTC.
 
     Attributes:
         handle: None until it exists for sure.
@@ -31,33 +29,24 @@ class Container:
         turn: held while it runs something, where it is reused.
         claimed: it is somebody's.
         ran: a task of it is known to have begun.
-        uses: tasks that it was given.
         since_s: when `handle` was got, on the loop's clock.
-        healthy: as the last health check found it.
         asked: something was asked of the engine that may have made it: it must be removed.
     """
 
-    def __init__(
-        self, *, key: str, slot_key: str, agent_type: str, spec: AttemptSpec, output: Output, made_at: datetime
-    ) -> None:
+    def __init__(self, *, key: str, slot_key: str, spec: AttemptSpec, output: Output) -> None:
         self.key = key
         self.slot_key = slot_key
-        self.agent_type = agent_type
         self.spec = spec
         self.output = output
-        self.made_at = made_at
-        self.used_at: datetime | None = None
         self.handle: Handle | None = None
         self.since_s = 0.0
         self.ending: Ending | None = None
         self.ended = anyio.Event()
         self.follow = anyio.CancelScope()
         self.reusable: ReusableContainer | None = None
-        self.uses = 0
         self.turn = anyio.Lock()
         self.claimed = False
         self.ran = False
-        self.healthy = True
         self.asked = False
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Self
 
 import anyio
@@ -54,17 +55,24 @@ class Disposal:
         return self._waiting
 
     async def take(self, container: Container) -> None:
-        """Have it removed. Returns at once unless `QUEUE_MAX` are waiting; may be called under a shield only."""
+        """Have it removed. Returns at once unless `QUEUE_MAX` are waiting; never cut off, and safe after the end."""
         self._watch.forget(container)
         container.follow.cancel()
         self._waiting += 1
-        await self._send.send(container)
+        try:
+            with anyio.CancelScope(shield=True):  # ends in any case: the workers take it, or drop it as they end
+                await self._send.send(container)
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._is_off()  # too late: it goes with the session
 
     async def run(self) -> None:
-        """Remove what comes, until cancelled."""
-        async with anyio.create_task_group() as group:
-            for _ in range(WORKERS):
-                group.start_soon(self._work)
+        """Remove what comes, until cancelled; what waits then is dropped, and goes with the session."""
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(WORKERS):
+                    group.start_soon(self._work)
+        finally:
+            self._drop_all()
 
     async def finish(self) -> None:
         """Begin nothing more, and return when nothing is under way: what still waits is removed with the session."""
@@ -80,16 +88,26 @@ class Disposal:
     async def _work(self) -> None:
         while True:
             container = await self._receive.receive()
-            if self._ending:
-                continue
             self._busy += 1
             try:
-                await self._dispose(container)
+                if not self._ending:
+                    await self._dispose(container)
             finally:
-                self._waiting -= 1
                 self._busy -= 1
-                self._idle.set()
-                self._idle = anyio.Event()
+                self._is_off()
+
+    def _drop_all(self) -> None:
+        with suppress(anyio.WouldBlock):
+            while True:
+                self._receive.receive_nowait()  # lets in whoever waits to bring one, too
+                self._is_off()
+        self._receive.close()
+
+    def _is_off(self) -> None:
+        """One fewer waits."""
+        self._waiting -= 1
+        self._idle.set()
+        self._idle = anyio.Event()
 
     async def _dispose(self, container: Container) -> None:
         await self._calm.wait()

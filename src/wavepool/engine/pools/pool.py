@@ -23,7 +23,7 @@ from wavepool.engine.pools.orders import GRACE_S, order_of
 from wavepool.engine.pools.output import OUTPUT_LIMIT_BYTES
 from wavepool.engine.pools.results import TaskExecution
 from wavepool.engine.pools.session import PoolSession, new_session_id
-from wavepool.engine.pools.specs import SpecMaker, check_pool, user_of
+from wavepool.engine.pools.specs import SpecMaker, check_pool, check_process_user, user_of
 from wavepool.engine.pools.stock import Stock, Tools
 from wavepool.engine.pools.tasks import TaskRun
 from wavepool.engine.pools.telling import container_infos, status_of
@@ -80,7 +80,7 @@ class ContainerPool:
         log_limit_bytes: int = LOG_LIMIT_BYTES,
         clock: Clock | None = None,
     ) -> None:
-        for spec in config.types.values():
+        for spec in (*config.types.values(), *((config.fallback,) if on_demand else ())):
             check_pool(spec)
         self._config = config
         self._driver = driver
@@ -111,14 +111,16 @@ class ContainerPool:
         Raises:
             DriverUnavailable: the engine cannot be reached.
             InfrastructureError: the state directory cannot be written to.
+            InputError: a type names a user that processes of this host cannot run as.
         """
         async with AsyncExitStack() as stack:
             self._contained = (await self._driver.probe()).execution_mode == "docker"
+            for name in self._config.warm:
+                self._check_user(self._config.of(name))
             session = PoolSession(
                 driver=self._driver,
                 state_dir=self._state_dir,
                 files=self._state_dir.run(new_session_id(self._clock)),
-                clock=self._clock,
                 output_limit_bytes=self._output_limit_bytes,
             )
             self.left_behind = await stack.enter_async_context(session.held())
@@ -136,6 +138,7 @@ class ContainerPool:
                 pull=self._pull,
                 pulling=self._pulling,
             )
+            group.start_soon(self._stand_by)
             await group.start(watch.run)
             group.start_soon(disposal.run)
             group.start_soon(self._tell_alerts)
@@ -160,10 +163,22 @@ class ContainerPool:
         await self._stack.__aexit__(None, None, None)
         return None
 
-    async def _close(self) -> None:
+    async def _stand_by(self) -> None:
+        """However the pool ends: nothing begins after that, and nobody waits for what will not come."""
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self._refuse_all()
+
+    def _refuse_all(self) -> None:
         self._closing = True
         for run in self._runs:
             run.cancel()
+        for stock in self._stocks.values():
+            stock.close()
+
+    async def _close(self) -> None:
+        self._refuse_all()
         tools = self._held()
         with anyio.move_on_after(CLOSING_S):
             while self._runs:
@@ -269,7 +284,7 @@ class ContainerPool:
 
         Raises:
             InputError: no such agent type; `count` is out of its pool's bounds; a workspace is missing.
-            InfrastructureError: they cannot be made.
+            InfrastructureError: they cannot be made, or the pool ends.
         """
         stocks = [self._reopened(name) for name in types] if types is not None else list(self._stocks.values())
         for stock in stocks:
@@ -278,6 +293,17 @@ class ContainerPool:
         for stock in stocks:
             least = stock.book.settings.min_size if count is None else count
             await stock.ready(min(least, stock.book.target))
+
+    async def filled(self) -> None:
+        """Return once each type that is warm from the beginning has as many as it wants by now. Opens and resizes
+        nothing: one that was drained is not waited for, nor one that starts cold.
+
+        Raises:
+            InfrastructureError: they cannot be made, or the pool ends.
+            InputError: a workspace is missing.
+        """
+        for name in self._config.warm:
+            await self._stocks[name].ready()
 
     def scale(self, agent_type: str, size: int) -> None:
         """Keep so many containers of a type from now on, until the demand asks for others; one that was drained takes
@@ -291,11 +317,12 @@ class ContainerPool:
         stock.change()
 
     async def drain(self, types: Iterable[str] | None = None) -> None:
-        """Take no more tasks of these types (all), let those end that run, and return when no container is left, or
-        when they are opened again.
+        """Take no more tasks of these types (all), let those end that run, and return when no container is left,
+        when they are opened again, or when the pool ends.
 
         Raises:
             InputError: no such agent type.
+            InfrastructureError: the pool has ended, and one of them was never opened.
         """
         names = list(self._stocks) if types is None else list(types)
         stocks = [self._known(name) for name in names]
@@ -338,25 +365,31 @@ class ContainerPool:
     # -- inside --
 
     def _known(self, name: str) -> Stock:
-        stock = self._stocks.get(name)
-        if stock is None:
-            there = ", ".join(sorted({*self._stocks, *self._config.types})) or "none"
-            raise InputError(f"got agent type {name!r}, expected one of those that there are: {there}")
-        return stock
-
-    def _stock(self, name: str) -> Stock:
-        """The stock of a type that may have tasks; made on demand."""
-        if self._closing or (name in self._stocks and self._stocks[name].drained):
-            raise InfrastructureError(f"agent type {name}: its pool is drained, and takes no more tasks")
+        """The stock of a type that was named before; one that had no task yet is opened."""
         if name in self._stocks:
             return self._stocks[name]
         if name in self._config.types:
             return self._open(self._config.types[name])
-        if not self._on_demand:
+        there = ", ".join(sorted({*self._stocks, *self._config.types})) or "none"
+        raise InputError(f"got agent type {name!r}, expected one of those that there are: {there}")
+
+    def _stock(self, name: str) -> Stock:
+        """The stock of a type that may have tasks; made on demand."""
+        self._refuse_late(name)
+        if name in self._stocks and self._stocks[name].drained:
+            raise InfrastructureError(
+                f"agent type {name}: its pool is drained, and takes no more tasks",
+                advice=f"`wavepool pool warm {name}` opens it again, as `warm` and `scale` do in Python.",
+            )
+        if name in self._stocks or name in self._config.types or not self._on_demand:
             return self._known(name)
         check_pool(self._config.of(name))
         if len(self._stocks) >= TYPES_MAX:
-            raise InputError(f"got agent type {name!r}, expected one of the {TYPES_MAX} that there are")
+            raise InputError(
+                f"got agent type {name!r}, expected one of the {TYPES_MAX} that there are",
+                advice="Each type has containers and a network of its own: use one type for tasks of one kind, and "
+                "tell them apart by their variables.",
+            )
         self._notice(f"agent type {name} was not named: its pool is made now, with the default settings")
         return self._open(self._config.of(name))
 
@@ -367,7 +400,16 @@ class ContainerPool:
             stock.reopen()
         return self._stock(name)
 
+    def _refuse_late(self, name: str) -> None:
+        if self._closing:
+            raise InfrastructureError(
+                f"agent type {name}: its pool is closing, and takes no more tasks",
+                advice="Open another one (`wavepool serve`, when this one has ended) for what is still to be done.",
+            )
+
     def _open(self, spec: PoolSpec) -> Stock:
+        self._refuse_late(spec.agent.name)
+        self._check_user(spec)
         tools, agent, settings = self._held(), spec.agent, spec.settings
         specs = SpecMaker(
             owner=tools.session.owner,
@@ -384,6 +426,10 @@ class ContainerPool:
             tools.group.start_soon(stock.keep)
             tools.group.start_soon(HealthCheck(stock, self._driver).run)
         return stock
+
+    def _check_user(self, spec: PoolSpec) -> None:
+        if not self._contained:
+            check_process_user(spec.agent)
 
     def _why_cold(self) -> str:
         if isinstance(self._driver, SupportsParking | SupportsReuse):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from itertools import count
 
 import anyio
@@ -18,7 +17,7 @@ from wavepool.engine.clock import Clock
 from wavepool.engine.pools.containers import Container
 from wavepool.engine.pools.output import Output
 from wavepool.engine.pools.specs import SpecMaker
-from wavepool.errors import DriverUnavailable, InfrastructureError
+from wavepool.errors import InfrastructureError
 from wavepool.labels import task_key
 from wavepool.statedir import LOOK_PATIENCE_S, RunDir, StateDir, new_run_id
 
@@ -39,21 +38,6 @@ def new_session_id(clock: Clock) -> str:
     return f"{SESSION_PREFIX}{new_run_id(clock.now().utc)}"
 
 
-def move_files(old: Container, new: Container) -> None:
-    """What was placed in one container's own workspace goes into the other's; nothing ran in either. Blocks.
-
-    Raises:
-        InfrastructureError: it cannot.
-    """
-    if new.workspace == old.workspace:
-        return
-    try:
-        for name in os.listdir(old.workspace):
-            os.rename(old.workspace / name, new.workspace / name)
-    except OSError as error:
-        raise InfrastructureError(f"{old.workspace} cannot be moved to {new.workspace}: {error.strerror}") from error
-
-
 class PoolSession:
     """What one pool holds of the state directory, and of the engine.
 
@@ -63,12 +47,9 @@ class PoolSession:
         output_limit_bytes: of each stream of a task so much is kept.
     """
 
-    def __init__(
-        self, *, driver: Driver, state_dir: StateDir, files: RunDir, clock: Clock, output_limit_bytes: int
-    ) -> None:
+    def __init__(self, *, driver: Driver, state_dir: StateDir, files: RunDir, output_limit_bytes: int) -> None:
         self.driver = driver
         self.files = files
-        self.clock = clock
         self.owner = state_dir.owner()
         self.scope = Scope(owner=self.owner, run_id=files.id)
         self._state_dir = state_dir
@@ -133,14 +114,7 @@ class PoolSession:
         slot_key = task_key(key)
         spec = specs.parked(key, self.files.slot(slot_key, 1))
         specs.make_workspace(spec)
-        return Container(
-            key=key,
-            slot_key=slot_key,
-            agent_type=specs.agent.name,
-            spec=spec,
-            output=Output(self._output_limit_bytes),
-            made_at=self.clock.now().utc,
-        )
+        return Container(key=key, slot_key=slot_key, spec=spec, output=Output(self._output_limit_bytes))
 
     def drop_slot(self, container: Container) -> None:
         """Remove the slot of a container that is gone. Blocks."""
@@ -158,14 +132,14 @@ class PoolSession:
         await reusable.close()
 
     async def _release(self) -> list[str]:
-        try:
-            left = await self._remove_until_gone(self.scope)
-        finally:
-            for reusable in list(self._reusables):
-                await self.close_reusable(reusable)
-        self._leases.close()
+        with self._leases:
+            try:
+                left = await self._remove_until_gone(self.scope)
+            finally:
+                for reusable in list(self._reusables):
+                    await self.close_reusable(reusable)
         for name in sorted(self._leased):
-            with self._alone(name) as alone:
+            with self._state_dir.try_exclusive(name, patience_s=LOOK_PATIENCE_S) as alone:
                 if alone:
                     left += await self._remove(Scope(owner=self.owner, shared_network=name))
         if not left:  # else its directory stays, for `wavepool recover` to know whose that is
@@ -182,13 +156,8 @@ class PoolSession:
     async def _remove(self, scope: Scope) -> list[str]:
         try:
             return list((await self.driver.remove(scope)).errors)
-        except DriverUnavailable as error:
+        except InfrastructureError as error:
             return [str(error)]
-
-    @contextmanager
-    def _alone(self, name: str) -> Iterator[bool]:
-        with self._state_dir.try_exclusive(name, patience_s=LOOK_PATIENCE_S) as alone:
-            yield alone
 
     def _remove_directory(self) -> list[str]:
         shutil.rmtree(self.files.slots, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from wavepool.drivers.base import AttemptSpec, NetworkNeed
 from wavepool.drivers.parking import Claim
 from wavepool.engine.companions import DATA_UID
 from wavepool.errors import InfrastructureError, InputError, shorten
+from wavepool.inputs.poolfields import CONTAINERS_MAX
 from wavepool.inputs.pools import agent_type_problem
 from wavepool.model import AgentType, AttemptId, Limits, PoolSettings, PoolSpec, Task
 
@@ -24,6 +26,7 @@ SCRATCH = "/tmp"
 """Where a container whose root file system cannot be written to has a file system in memory."""
 
 NO_NETWORK = "none"
+_NUMBERS = re.compile(r"[0-9]{1,10}(?::[0-9]{1,10})?", re.ASCII)
 POOL_WAVE = 0
 """A session of a pool has no waves; its containers are labelled as of this one."""
 
@@ -191,6 +194,7 @@ def cold(parked: AttemptSpec, claim: Claim, limits: Limits | None) -> AttemptSpe
         prompt=claim.prompt,
         secrets=claim.secrets,
         limits=limits or parked.limits,
+        directory=claim.directory,
     )
 
 
@@ -218,6 +222,21 @@ def numeric_ids(user: str) -> tuple[int, int] | None:
     return None
 
 
+def check_process_user(agent: AgentType) -> None:
+    """See that plain processes can run as who is named. Only root's can become another; others stay who they are.
+
+    Raises:
+        InputError: it is a name, which only an image could know.
+    """
+    if agent.user is None or os.geteuid() != 0 or _NUMBERS.fullmatch(agent.user):
+        return
+    raise InputError(
+        f"agent type {agent.name}: got user {shorten(agent.user)}, expected uid or uid:gid in numbers, "
+        "as its tasks are processes of this host",
+        advice="Start Wavepool as that user, leave `user` out, or use Docker (`--driver docker`).",
+    )
+
+
 def check_pool(spec: PoolSpec) -> None:
     """See that a pool can be as it was asked for, however it was asked.
 
@@ -228,15 +247,31 @@ def check_pool(spec: PoolSpec) -> None:
     expected = agent_type_problem(name)
     if expected is not None:
         raise InputError(f"agent type {shorten(name)}: expected {expected}")
-    if not 0 <= settings.min_size <= settings.size <= settings.max_size:
+    sizes_fit = 0 <= settings.min_size <= settings.size <= settings.max_size
+    if not sizes_fit or not 1 <= settings.max_size <= CONTAINERS_MAX:
         raise InputError(
             f"agent type {name}: got min_size {settings.min_size}, size {settings.size}, max_size {settings.max_size}, "
-            "expected 0 <= min_size <= size <= max_size"
+            f"expected 0 <= min_size <= size <= max_size, and max_size from 1 to {CONTAINERS_MAX}"
+        )
+    up, down = settings.scale_up_percent, settings.scale_down_percent
+    if not 0 <= down < up <= 100:
+        raise InputError(
+            f"agent type {name}: got scale_down_percent {down!r}, scale_up_percent {up!r}, "
+            "expected 0 <= scale_down_percent < scale_up_percent <= 100"
         )
     if spec.agent.workspace is not None and not spec.agent.workspace.startswith("/"):
         raise InputError(f"agent type {name}: got workspace {spec.agent.workspace!r}, expected an absolute path")
     if settings.reuse and settings.max_uses < 1:
         raise InputError(f"agent type {name}: got max_uses {settings.max_uses}, expected at least 1")
+    if settings.reuse and not settings.read_only:
+        raise InputError(
+            f"agent type {name}: got reuse without read_only, expected both",
+            advice="What one task writes beside its workspace could not be taken away before the next.",
+        )
+    if not settings.refill_pause_s >= 0:
+        raise InputError(
+            f"agent type {name}: got refill_pause_s {settings.refill_pause_s!r}, expected 0 or more seconds"
+        )
     for what in ("max_age_s", "idle_timeout_s", "health_interval_s", "scale_interval_s"):
         if not getattr(settings, what) > 0:
             raise InputError(f"agent type {name}: got {what} {getattr(settings, what)!r}, expected more than 0 seconds")

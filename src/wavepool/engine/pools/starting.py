@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import anyio
-import anyio.to_thread
 
+from wavepool.engine.pools.moving import move
 from wavepool.engine.pools.orders import Order
 from wavepool.engine.pools.progress import Progress
 from wavepool.engine.pools.results import Where
-from wavepool.engine.pools.session import move_files
 from wavepool.engine.pools.specs import cold
 from wavepool.engine.pools.stock import Stock, Tools
 from wavepool.engine.pools.stopping import pauses
@@ -38,8 +37,7 @@ class ColdStart:
                 await self._move()
             progress.listen(order.on_output)
             with progress.interruptible():
-                async with self._tools.starting:
-                    ending = await self._start(order)
+                ending = await self._start(order)
             if progress.stopped is not None and not progress.may_run:
                 return never_began()
             if ending is None or not ending.transient:
@@ -48,10 +46,12 @@ class ColdStart:
 
     async def _start(self, order: Order) -> Ending | None:
         try:
-            await self._stock.prepare()
-            return await self._start_surely(order)
+            await self._stock.prepare()  # before its turn: a pull may take minutes, and others want to start
+            async with self._tools.starting:
+                return await self._start_surely(order)
         except NotStarted as error:
             self._progress.never_ran()
+            self._stock.refused(error)
             return replace(not_started(error), transient=error.transient)
         except MayHaveRun as error:
             return lost(error.message)
@@ -85,9 +85,6 @@ class ColdStart:
 
     async def _move(self) -> None:
         """What could not be started stays for its removal; the next try has another name."""
-        old = self._progress.container
         new = self._tools.session.new_container(self._stock.specs)
         new.claimed = True
-        await anyio.to_thread.run_sync(move_files, old, new)
-        self._progress.moves(new, Where.COLD)
-        await self._tools.disposal.take(old)
+        await move(self._progress, new, Where.COLD, self._tools.disposal)

@@ -65,6 +65,7 @@ class Stock:
         cold: why every task of it starts cold; empty where its containers are parked.
         containers: those in the book, idle or busy, by key.
         drained: it takes no more tasks.
+        closed: its pool ends: nothing is made any more, and nobody waits for that.
         trouble: the newest error of making one ahead; None after a success.
     """
 
@@ -74,11 +75,11 @@ class Stock:
         self.cold = cold
         self.containers: dict[str, Container] = {}
         self.drained = False
+        self.closed = False
         self.trouble: WavepoolError | None = None
         self.reuses = book.settings.reuse and isinstance(tools.session.driver, SupportsReuse)
         self._tools = tools
         self._follower = LogFollower(tools.session.driver, self._fell_silent)
-        self._failures = 0
         self._prepared = False
         self._preparing = anyio.Lock()
         self._changed = anyio.Event()
@@ -117,8 +118,6 @@ class Stock:
             return None
         container = self.containers[key]
         container.claimed = True
-        container.uses += 1
-        container.used_at = self._tools.session.clock.now().utc
         return container
 
     # -- cold starts --
@@ -145,6 +144,11 @@ class Stock:
                 await self._tools.session.prepare(self.specs, self._tools.pull, self._tools.pulling)
                 self._prepared = True
 
+    def refused(self, error: NotStarted) -> None:
+        """A container could not be started. Unless that is its program's fault, image or network may be gone."""
+        if error.program_exit_code is None:
+            self._prepared = False
+
     # -- keeping --
 
     def change(self) -> None:
@@ -157,16 +161,21 @@ class Stock:
         busy = sum(each.claimed for each in self.containers.values()) if self.reuses else 0
         return self.book.idle + busy
 
-    async def ready(self, count: int) -> None:
+    async def ready(self, count: int | None = None) -> None:
         """Until so many are at hand, or all that it wants by now; at once where every task of this type starts cold.
 
         Raises:
-            WavepoolError: they cannot be made.
+            WavepoolError: they cannot be made, or their pool ends.
         """
-        while self._at_hand() < min(count, self.book.target) and not self.cold:
-            if self.trouble is not None and (self._failures >= PATIENT_TRIES or _is_final(self.trouble)):
+        while self._at_hand() < self._wanted(count) and not self.cold:
+            if self.closed:
+                raise InfrastructureError(f"agent type {self.name}: its pool has ended, and makes no more containers")
+            if self.trouble is not None and (self.book.failures >= PATIENT_TRIES or _is_final(self.trouble)):
                 raise self.trouble
             await self._changed.wait()
+
+    def _wanted(self, count: int | None) -> int:
+        return self.book.target if count is None else min(count, self.book.target)
 
     def try_again(self) -> None:
         """What could not be made for want of an engine may be made now."""
@@ -186,16 +195,21 @@ class Stock:
         self.book.reopen()
         self.change()
 
+    def close(self) -> None:
+        """Its pool ends, which takes away all that there is."""
+        self.closed = True
+        self.change()
+
     async def emptied(self) -> None:
-        """Until none of its containers is left to it, after `drain`; or until it is opened again."""
-        while self.drained and self.containers:
+        """Until none of its containers is left to it, after `drain`; or until it is opened again, or its pool ends."""
+        while self.drained and self.containers and not self.closed:
             await self._changed.wait()
 
     async def keep(self) -> None:
-        """Make and take away as the book says, until cancelled; returns where every task starts cold."""
-        while not self.cold:
+        """Make and take away as the book says, until its pool ends; where every task starts cold, take away only."""
+        while not self.closed:
             changed = self._changed
-            if await self._act():
+            if await self._act() and not self.cold:
                 await self._refill()
                 continue
             wait_s = self.book.next_look_s(anyio.current_time())
@@ -204,7 +218,6 @@ class Stock:
 
     def found_ill(self, container: Container) -> None:
         """A health check failed: it goes, and is replaced."""
-        container.healthy = False
         self.book.unhealthy(container.key, anyio.current_time())
         self.change()
 
@@ -217,16 +230,17 @@ class Stock:
         for decision in decisions:
             if isinstance(decision, Park):
                 wants = True
-            else:
-                container = self.containers.pop(decision.key)
+            elif (container := self.containers.pop(decision.key, None)) is not None:  # else it has died meanwhile
                 await self._tools.disposal.take(container)
                 self.change()
         return wants
 
     async def _refill(self) -> None:
+        if not await self._prepare_ahead():
+            return
         async with self._tools.refilling:
             await self._tools.calm.wait()
-            if not await self._act():  # while we waited, it may have changed its mind
+            if self.closed or not await self._act():  # while we waited, it may have changed its mind
                 return
             self.book.begin_park(anyio.current_time())
             container: Container | None = None
@@ -236,29 +250,44 @@ class Stock:
                 self._tell(container)
         self.change()
 
+    async def _prepare_ahead(self) -> bool:
+        """Before its turn: a pull may take minutes, in which others want to be filled. False where it failed."""
+        try:
+            await self.prepare()
+        except WavepoolError as error:
+            self._fails(error)
+            self.book.begin_park(anyio.current_time())
+            self.book.park_failed(anyio.current_time())
+            self.change()
+            return False
+        return True
+
+    def _fails(self, error: WavepoolError) -> None:
+        if self.trouble is None or str(self.trouble) != str(error):
+            self._tools.notice(f"agent type {self.name}: no container could be made ahead: {error.message}")
+        self.trouble = error
+
     def _tell(self, container: Container | None) -> None:
         now_s = anyio.current_time()
         if container is None:
-            self._failures += 1
             self.book.park_failed(now_s)
             return
-        self._failures, self.trouble = 0, None
+        self.trouble = None
         self.containers[container.key] = container
         self.book.parked(container.key, now_s)
 
     async def _park(self) -> Container | None:
         container: Container | None = None
         try:
-            await self.prepare()
             container = self._tools.session.new_container(self.specs)
             await self._make(container)
         except CannotPark as error:
             self.cold = error.message
             self._tools.notice(f"agent type {self.name}: every task starts cold: {error.message}")
         except WavepoolError as error:
-            if self.trouble is None or str(self.trouble) != str(error):
-                self._tools.notice(f"agent type {self.name}: no container could be made ahead: {error.message}")
-            self.trouble = error
+            if isinstance(error, NotStarted):
+                self.refused(error)
+            self._fails(error)
         else:
             return container
         if container is not None:

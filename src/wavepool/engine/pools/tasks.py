@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import anyio
-import anyio.to_thread
 
 from wavepool.core.pools import Dispatch
 from wavepool.engine.pools.claiming import claim, run_reused
 from wavepool.engine.pools.containers import Container
+from wavepool.engine.pools.moving import move
 from wavepool.engine.pools.orders import Order
 from wavepool.engine.pools.progress import Progress
 from wavepool.engine.pools.results import TaskExecution, Where
-from wavepool.engine.pools.session import move_files
 from wavepool.engine.pools.starting import ColdStart
 from wavepool.engine.pools.stock import Stock, Tools
 from wavepool.engine.pools.stopping import stop
@@ -119,9 +118,7 @@ class TaskRun:
         taken, where = self.stock.take_another(dead), self.progress.where
         if taken is None:
             taken, where = self._cold_place(), Where.COLD
-        self.progress.moves(taken, where)
-        await anyio.to_thread.run_sync(move_files, dead, taken)
-        await self._tools.disposal.take(dead)
+        await move(self.progress, taken, where, self._tools.disposal)
 
     def _cold_place(self) -> Container:
         container = self._tools.session.new_container(self.stock.specs)
