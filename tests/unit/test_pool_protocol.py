@@ -7,7 +7,7 @@ import json
 import anyio
 import pytest
 
-from wavepool.engine.control.pools.outgoing import Outgoing, Room
+from wavepool.engine.control.pools.outgoing import PIECE_COST_BYTES, Outgoing, Room
 from wavepool.engine.control.pools.protocol import (
     STOP,
     PoolRequest,
@@ -147,39 +147,46 @@ def test_output_goes_in_its_order_and_small_pieces_go_together() -> None:
 
 def test_what_is_not_read_in_time_is_left_out_counted_and_told_in_its_place() -> None:
     room = Room()
-    outgoing = Outgoing(room, bound=100)
+    outgoing = Outgoing(room, bound=100 + PIECE_COST_BYTES)
     outgoing("stdout", b"x" * 90)
     for stream in ("stdout", "stderr", "stdout", "stderr", "stdout"):
         outgoing(stream, b"y" * 20)
     outgoing("stdout", b"z")  # there would be room for it, but output comes whole or with one gap, not with many
-    assert (outgoing.cut, room.taken) == ({"stdout": 61, "stderr": 40}, 90)
+    assert (outgoing.cut, room.taken) == ({"stdout": 61, "stderr": 40}, 90 + PIECE_COST_BYTES)
     outgoing.close()
     assert told(outgoing) == [("stdout", b"x" * 90), ("stdout", 61), ("stderr", 40)]
     assert room.taken == 0
 
 
 def test_it_goes_on_after_a_gap_once_half_is_free() -> None:
-    outgoing = Outgoing(Room(), bound=100)
-    outgoing("stdout", b"x" * 90)
-    outgoing("stdout", b"y" * 20)
+    outgoing = Outgoing(Room(), bound=10_000)
+    outgoing("stdout", b"x" * 9_000)
+    outgoing("stdout", b"y" * 2_000)
 
     async def read_one() -> bytes | None:
         return await outgoing.next_line()
 
     anyio.run(read_one)
-    outgoing("stdout", b"z" * 20)
+    outgoing("stdout", b"z" * 2_000)
     outgoing.close()
-    assert told(outgoing) == [("stdout", 20), ("stdout", b"z" * 20)]
+    assert told(outgoing) == [("stdout", 2_000), ("stdout", b"z" * 2_000)]
 
 
 def test_all_clients_share_one_room_and_one_that_goes_gives_its_part_back() -> None:
-    room = Room(bound=100)
-    first, second = Outgoing(room, bound=90), Outgoing(room, bound=90)
-    first("stdout", b"x" * 80)
-    second("stdout", b"y" * 30)
-    assert (second.cut, room.taken) == ({"stdout": 30}, 80)
+    room = Room(bound=10_000)
+    first, second = Outgoing(room, bound=9_000), Outgoing(room, bound=9_000)
+    first("stdout", b"x" * 8_000)
+    second("stdout", b"y" * 3_000)
+    assert (second.cut, room.taken) == ({"stdout": 3_000}, 8_000 + PIECE_COST_BYTES)
     first.drop()
     assert room.taken == 0
     second("stdout", b"z")
     second.close()
-    assert told(second) == [("stdout", 30), ("stdout", b"z")]
+    assert told(second) == [("stdout", 3_000), ("stdout", b"z")]
+
+
+def test_pieces_of_a_byte_cost_more_than_their_byte() -> None:
+    outgoing = Outgoing(Room(), bound=10 * (1 + PIECE_COST_BYTES))
+    for number in range(1_000):
+        outgoing("stdout" if number % 2 else "stderr", b"x")
+    assert sum(outgoing.cut.values()) == 990

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import import_module
@@ -13,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from wavepool.cli.pipes import Verbs, close_streams, complain, open_missing_streams
-from wavepool.errors import WavepoolError, first_of_ours
+from wavepool.cli.pipes import INTERRUPTED, Verbs, close_streams, complain, open_missing_streams
+from wavepool.errors import InvariantBroken, WavepoolError, first_of_ours
 
 MODULES = (
     "run",
@@ -40,8 +41,6 @@ MODULES = (
 
 _MORE = {"retry": "resume"}
 """Verbs in the module of another one."""
-
-INTERRUPTED = 130
 
 
 def _tell_version(asked: bool) -> None:
@@ -124,4 +123,5 @@ def _report(error: BaseException) -> int:
     if isinstance(cause, WavepoolError):
         complain("\n".join((f"error: {cause}", *getattr(cause, "__notes__", ()))))
         return cause.exit_code
-    raise error
+    traceback.print_exception(error)  # a bug of ours: no exit code may take it for a task's
+    return InvariantBroken.exit_code

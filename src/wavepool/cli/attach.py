@@ -12,10 +12,10 @@ import typer
 from wavepool.cli import options
 from wavepool.cli.delivery import ticking
 from wavepool.cli.output import check_output, write_json
-from wavepool.cli.pipes import CLOSED_PIPE, STDERR, STDOUT, until_gone
+from wavepool.cli.pipes import CLOSED_PIPE, INTERRUPTED, STDERR, STDOUT, until_gone
 from wavepool.cli.screen import Screen, open_screen
 from wavepool.cli.settings import settings_of
-from wavepool.cli.steps import INTERRUPTED, until_interrupted
+from wavepool.cli.steps import until_interrupted
 from wavepool.cli.summary import print_summary
 from wavepool.core.facts import Stamped
 from wavepool.engine.control import ConnectionCut, Following, NobodyHolds, open_control

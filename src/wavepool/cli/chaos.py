@@ -16,8 +16,9 @@ from rich.text import Text
 
 from wavepool.cli import options
 from wavepool.cli.output import check_directory, print_result, progress_line
+from wavepool.cli.pipes import INTERRUPTED
 from wavepool.cli.settings import settings_of
-from wavepool.cli.steps import INTERRUPTED, until_interrupted
+from wavepool.cli.steps import until_interrupted
 from wavepool.config import Settings
 from wavepool.errors import DriverUnavailable, SettingError
 from wavepool.testing.chaos.scenario import FULL, QUICK, Dose, Scenario

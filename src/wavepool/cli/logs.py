@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 import anyio
@@ -15,9 +16,8 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.output import progress_line
-from wavepool.cli.pipes import STDOUT, until_gone
+from wavepool.cli.pipes import INTERRUPTED, STDOUT, until_gone, write_all
 from wavepool.cli.settings import settings_of
-from wavepool.cli.steps import INTERRUPTED
 from wavepool.drivers.base import Driver
 from wavepool.engine.history.output import LiveChronicle, OutputTeller
 from wavepool.engine.history.runs import find_run
@@ -51,7 +51,7 @@ def logs(
         LiveChronicle(history),
         task,
         open_driver=lambda name: _driver(name, place),
-        write=_write,
+        write=partial(write_all, STDOUT),
         notice=progress_line,
         since=None if since is None else parse_since(since, datetime.now(UTC)),
     )
@@ -97,9 +97,3 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 def _driver(name: str, place: StateDir) -> AbstractAsyncContextManager[Driver]:
     return driver_named(name, place)
-
-
-def _write(data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(STDOUT, view) :]

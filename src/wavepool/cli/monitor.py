@@ -10,8 +10,9 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
+from wavepool.cli.pipes import INTERRUPTED
 from wavepool.cli.settings import settings_of
-from wavepool.cli.steps import INTERRUPTED, read_manifest, until_interrupted
+from wavepool.cli.steps import read_manifest, until_interrupted
 from wavepool.config import Settings
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.steps.archive import LogArchive

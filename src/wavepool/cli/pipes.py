@@ -12,10 +12,14 @@ import anyio
 import typer
 from typer.core import TyperGroup
 
+from wavepool.errors import InfrastructureError
 from wavepool.listeners.lines import swallow_rest
 
 CLOSED_PIPE = 141
 """What a shell says of a command that SIGPIPE ended (128 + 13), so that it is taken for no outcome of ours."""
+
+INTERRUPTED = 130
+"""What a shell says of a command that Ctrl-C ended (128 + 2)."""
 
 STDOUT, STDERR = 1, 2
 
@@ -36,6 +40,25 @@ class Verbs(TyperGroup):
             swallow_rest(sys.stdout)
             raise typer.Exit(CLOSED_PIPE) from error
         return result
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write output byte for byte; waits for its reader, also where the caller made the stream one that does not wait.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        InfrastructureError: it cannot be written, as on a full disk.
+    """
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise InfrastructureError(f"its output cannot be written: {error.strerror}") from error
 
 
 async def until_gone(*descriptors: int) -> None:

@@ -18,6 +18,9 @@ from wavepool.statedir import ServerPlace, StateDir
 AgentType = Annotated[str, typer.Argument(metavar="TYPE", help="An agent type, as coder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="All of the status, as one JSON object on stdout.")]
 
+_NUMBERS_BELOW_ZERO = {"ignore_unknown_options": True}
+"""-1 is a wrong number, which the server says with what is right, and no option."""
+
 app = typer.Typer(help="Use warm pools, which a `wavepool serve` holds.", no_args_is_help=True)
 
 
@@ -42,7 +45,7 @@ def status(state_dir: options.StateDirectory = None, as_json: AsJson = False) ->
         print_status(found)
 
 
-@app.command()
+@app.command(context_settings=_NUMBERS_BELOW_ZERO)
 def warm(
     agent_type: AgentType,
     count: Annotated[int | None, typer.Argument(metavar="[N]", help="How many; its minimum unless told.")] = None,
@@ -57,7 +60,7 @@ def warm(
     _tell(found, agent_type, as_json)
 
 
-@app.command()
+@app.command(context_settings=_NUMBERS_BELOW_ZERO)
 def scale(
     agent_type: AgentType,
     size: Annotated[int, typer.Argument(metavar="N", help="How many containers to keep ready.")],

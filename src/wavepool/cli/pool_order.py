@@ -10,8 +10,8 @@ from pathlib import Path
 
 from wavepool.engine.control.pools import TaskOrder
 from wavepool.errors import InputError, SettingError, UnreadableFile
-from wavepool.inputs import parse_env_file, parse_environment, parse_secrets, read_secret
-from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_duration, parse_size
+from wavepool.inputs import parse_env_file, parse_environment, parse_secrets, parse_timeout, read_secret
+from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def build_order(raw: RawOrder, grace_s: float) -> TaskOrder:
         prompt=prompt,
         directory=raw.directory or "",
         limits=_limits(raw),
-        timeout_s=None if raw.timeout is None else _duration(raw.timeout),
+        timeout_s=None if raw.timeout is None else parse_timeout(raw.timeout),
         grace_s=grace_s,
         stream=raw.stream,
     )
@@ -73,13 +73,6 @@ def _size(text: str) -> int:
     if size_bytes < DOCKER_MEMORY_MIN_BYTES:
         raise SettingError("--memory", text, "a size of at least 6m, such as 512m or 1g")
     return size_bytes
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except InputError:
-        raise SettingError("--timeout", text, "a duration above zero such as 90, 30m or 1m36s") from None
 
 
 def _text(path: str, option: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any
@@ -13,20 +12,19 @@ import typer
 from wavepool.cli import options
 from wavepool.cli.columns import disk_size
 from wavepool.cli.output import print_result
-from wavepool.cli.pipes import CLOSED_PIPE, STDERR, STDOUT, complain
+from wavepool.cli.pipes import CLOSED_PIPE, INTERRUPTED, STDERR, STDOUT, complain, write_all
 from wavepool.cli.pool_order import RawOrder, build_order
 from wavepool.cli.settings import settings_of
 from wavepool.engine.control.pools import PoolClient, ServerGone, TaskOrder, open_client
 from wavepool.engine.control.pools.protocol import unpacked
 from wavepool.engine.signals import forward_interrupts
+from wavepool.errors import InfrastructureError
 from wavepool.listeners.wording import printable
 from wavepool.model import VerdictKind
 from wavepool.statedir import StateDir
 
 NO_ANSWER = 125
 """As of `docker run`: the machine's fault, not the task's, and no exit code of the task."""
-
-INTERRUPTED = 130
 
 _CODES: Mapping[str, int] = {
     VerdictKind.TIMEOUT: 124,
@@ -164,13 +162,11 @@ class _Calling:
 async def _pass_on(stream: str, data: bytes) -> None:
     """In a thread: whoever does not read must not keep Ctrl-C from us."""
     target = STDERR if stream == "stderr" else STDOUT
-    await anyio.to_thread.run_sync(_write, target, data, abandon_on_cancel=True)
-
-
-def _write(target: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(target, left) :]
+    try:
+        await anyio.to_thread.run_sync(write_all, target, data, abandon_on_cancel=True)
+    except InfrastructureError as error:
+        error.exit_code = NO_ANSWER  # its task ran, and is stopped
+        raise
 
 
 def exit_code_of(result: Mapping[str, Any]) -> int:

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from wavepool.cli.output import print_result, progress_line
-from wavepool.cli.steps import INTERRUPTED, until_interrupted
+from wavepool.cli.pipes import INTERRUPTED
+from wavepool.cli.steps import until_interrupted
 from wavepool.config import Settings
 from wavepool.errors import DriverUnavailable, InputError
 from wavepool.testing.leaks.proof import Compared, Proof, Prover

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from wavepool.cli import options
 from wavepool.cli.output import print_result, progress_line
+from wavepool.cli.pipes import INTERRUPTED
 from wavepool.cli.settings import settings_of
-from wavepool.cli.steps import INTERRUPTED, peek_owner, until_interrupted
+from wavepool.cli.steps import peek_owner, until_interrupted
 from wavepool.config import Settings
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.history.runs import open_history

@@ -10,8 +10,10 @@ import anyio
 import typer
 
 from wavepool.cli import options
+from wavepool.cli.own_log import log_to_stderr
+from wavepool.cli.pipes import INTERRUPTED
 from wavepool.cli.serving_log import ServingLog, open_log
-from wavepool.cli.settings import log_to_stderr, settings_of
+from wavepool.cli.settings import settings_of
 from wavepool.config import Settings, load_pools
 from wavepool.engine.control.pools import PoolServer
 from wavepool.engine.recover.dead_pools import dead_pool_lines
@@ -21,8 +23,6 @@ from wavepool.errors import InfrastructureError, WavepoolError
 from wavepool.model import PoolsConfig
 from wavepool.statedir import StateDir
 from wavepool.wiring import ContainerPool
-
-INTERRUPTED = 130
 
 METRICS_S = 60.0
 """Between two tellings of the metrics; the seed's."""

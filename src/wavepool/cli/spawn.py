@@ -10,9 +10,10 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
+from wavepool.cli.pipes import INTERRUPTED
 from wavepool.cli.request import RawOptions, build_surroundings, read_plan
 from wavepool.cli.settings import settings_of
-from wavepool.cli.steps import INTERRUPTED, infrastructure_exits, peek_owner
+from wavepool.cli.steps import infrastructure_exits, peek_owner
 from wavepool.config import Settings
 from wavepool.drivers.base import Driver
 from wavepool.engine.clock import SystemClock

@@ -14,6 +14,7 @@ import typer
 from wavepool.cli import options
 from wavepool.cli.columns import print_columns
 from wavepool.cli.output import print_result, progress_line
+from wavepool.cli.pipes import INTERRUPTED
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
 from wavepool.engine.stacks import Stack
@@ -23,7 +24,6 @@ from wavepool.statedir import StateDir
 from wavepool.wiring import open_engine
 
 NOT_READY = 1
-INTERRUPTED = 130
 
 Result = TypeVar("Result")
 File = Annotated[str, typer.Argument(metavar="FILE", help="A Compose file: services, with the fields of sidecars.")]

@@ -14,7 +14,6 @@ from wavepool.engine.steps.manifest import Manifest, parse_manifest
 from wavepool.errors import InfrastructureError, UnreadableFile
 from wavepool.statedir import StateDir
 
-INTERRUPTED = 130
 NOBODY = "nobody"
 """Stands for an owner that was never made: it has no containers."""
 

@@ -145,6 +145,11 @@ class LineSocket:
                 await anyio.wait_writable(self._socket)
         self._sending = False
 
+    @property
+    def is_torn(self) -> bool:
+        """A line was cut off in the middle of its writing, or one is just being written: no other can follow."""
+        return self._sending
+
     def send_if_room(self, data: bytes) -> None:
         """A last line, if it can be written at once, and not into the middle of another one."""
         if not self._sending:

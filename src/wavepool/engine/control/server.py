@@ -33,8 +33,11 @@ from wavepool.journal.line import to_line
 from wavepool.journal.reading import JournalReader
 from wavepool.statedir import RunDir
 
-CLIENTS_MAX = 16
+CLIENTS_MAX = 64
 """At once; one more is told so and let go."""
+
+FOLLOWERS_MAX = 16
+"""Of them: fewer, so that those who look on never keep out who wants to cancel."""
 
 PIECE = 200
 """Facts that are read from the journal at a time, for each follower. More never wait in memory for one that is slow."""
@@ -137,6 +140,8 @@ class ControlServer(Listener):
             interrupt(request.force)
             taken = await self._until_taken(state, force=request.force)
             await client.send(line({"ok": True, "taken": taken, "facts": self._reader.committed()}))
+        elif self._followers >= FOLLOWERS_MAX:
+            await client.send(line({"ok": False, "error": f"{FOLLOWERS_MAX} others follow it already"}))
         else:
             await client.send(line({"ok": True}))
             await self._lead(client, request.since)

@@ -61,6 +61,7 @@ class PoolClient:
 
     def __init__(self, connected: LineSocket) -> None:
         self._connected = connected
+        self._sending = anyio.Lock()  # a stop may come while a large order is still being written
         self.cut: dict[str, int] = {}
         """stream -> bytes of the newest task's output that were left out, as they were not read in time."""
 
@@ -111,7 +112,8 @@ class PoolClient:
 
     async def _send(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # one that closed has said why before
-            await self._connected.send(data)
+            async with self._sending:
+                await self._connected.send(data)
 
     async def _reply(self) -> dict[str, Any]:
         try:

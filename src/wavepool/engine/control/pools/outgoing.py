@@ -20,6 +20,9 @@ CLIENT_BYTES = 16 * 1024 * 1024
 ALL_BYTES = 256 * 1024 * 1024
 """So much may wait for all of them."""
 
+PIECE_COST_BYTES = 128
+"""What each piece that waits costs beside its bytes: a task may write two at a time."""
+
 PIECE_BYTES = 256 * 1024
 """Output that is sent in one line; what came in small pieces is put together."""
 
@@ -55,14 +58,15 @@ class Outgoing:
 
     def __call__(self, stream: str, data: bytes) -> None:
         """The next piece; never blocks. At the bound it is left out, and so is what follows until half is free."""
-        full = self._size + len(data) > (self._bound // 2 if self._full else self._bound)
-        self._full = full or self._room.taken + len(data) > self._room.bound
+        size = len(data) + PIECE_COST_BYTES
+        full = self._size + size > (self._bound // 2 if self._full else self._bound)
+        self._full = full or self._room.taken + size > self._room.bound
         if self._full:
             self._leave_out(stream, len(data))
         else:
             self._waiting.append((stream, data))
-            self._size += len(data)
-            self._room.taken += len(data)
+            self._size += size
+            self._room.taken += size
         self._wake()
 
     def close(self) -> None:
@@ -93,6 +97,7 @@ class Outgoing:
             self._waiting.popleft()
             pieces.append(piece)
             size += len(piece)
+        size += PIECE_COST_BYTES * len(pieces)
         self._size -= size
         self._room.taken -= size
         return line({stream: packed(b"".join(pieces))})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -211,7 +212,10 @@ class PoolServer:
         except _HungUp:
             raise
         except Exception as error:  # whoever asks for something must never end the pools
-            await client.send(refusal(_ours(error)))
+            answer = refusal(_ours(error))
+            if client.is_torn:
+                raise _HungUp from error
+            await client.send(answer)
             return
         await client.send(line({"ok": True, **reply}))
 
@@ -264,6 +268,9 @@ class PoolServer:
                         sending.start_soon(_send, client, outgoing)
                     result = await self._outcome(order, stop, outgoing)
                 group.cancel_scope.cancel()
+        except anyio.get_cancelled_exc_class():
+            client.close()  # its task may have run: a refusal would say that it had not
+            raise
         finally:
             outgoing.drop()
         return result
@@ -344,7 +351,8 @@ def _ours(error: Exception) -> WavepoolError:
         return InputError(str(found))
     if isinstance(found, WavepoolError):
         return found
-    _log.error("a request failed", exc_info=error)
+    # As text: a log that shows the variables of each frame would show secrets.
+    _log.error("a request failed", problem="".join(traceback.format_exception(error)))
     return InfrastructureError(f"the server failed at it: {found!r}")
 
 
