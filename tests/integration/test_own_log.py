@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+import pytest
 
 DEADLINE_S = 60.0
 
@@ -15,16 +19,30 @@ print("went on", flush=True)
 """
 
 
-def saying(program: str) -> subprocess.Popen[bytes]:
+def saying(program: str, begin: str = 'log_to_stderr("warn")', **environ: str) -> subprocess.Popen[bytes]:
     """A process that logs as a verb of the command line does."""
-    begin = """
+    imports = """
         import os, structlog
         from wavepool.cli.own_log import log_to_stderr
-        log_to_stderr("warn")
+        from wavepool.cli.settings import settings_of
         log = structlog.get_logger("test")
     """
-    whole = f"{textwrap.dedent(begin)}\n{textwrap.dedent(program)}"
-    return subprocess.Popen([sys.executable, "-c", whole], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    whole = "\n".join((textwrap.dedent(imports), begin, textwrap.dedent(program)))
+    return subprocess.Popen(
+        [sys.executable, "-c", whole],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environ},
+    )
+
+
+@pytest.mark.parametrize(("level", "said"), [("warn", True), ("error", False)])
+def test_our_log_follows_the_level(level: str, said: bool, tmp_path: Path) -> None:
+    begin = f"settings_of(state_dir={str(tmp_path)!r})"
+    with saying('log.warning("start not known")', begin, CFN_LOG_LEVEL=level) as process:
+        out, err = process.communicate(timeout=DEADLINE_S)
+    assert out == b""
+    assert (b"start not known" in err) is said
 
 
 def test_what_is_logged_is_on_stderr_when_the_process_has_ended() -> None:
