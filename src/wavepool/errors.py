@@ -18,6 +18,7 @@
     │   │   └── MayHaveRun            a start was asked for, and nothing of it is left: asking again tells nothing
     │   ├── NoSuchAttempt             the handle leads nowhere
     │   ├── KeepError                 what a failed attempt left cannot be kept
+    │   ├── WorkspaceError            a workspace cannot be made or removed
     │   ├── JournalError              the journal cannot be read or written
     │   └── RunLocked                 another process holds this run
     └── InvariantBroken           3   a bug of ours; please report it
@@ -186,6 +187,10 @@ class NoSuchAttempt(InfrastructureError):
 
 class KeepError(InfrastructureError):
     """What an attempt left behind cannot be kept."""
+
+
+class WorkspaceError(InfrastructureError):
+    """The workspace of an attempt cannot be made, or removed. What was in it is still there."""
 
 
 class JournalError(InfrastructureError):

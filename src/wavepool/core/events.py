@@ -7,7 +7,18 @@ from datetime import datetime
 from typing import NamedTuple
 
 from wavepool.core.facts import RunOpened, TasksAdded
-from wavepool.model import Act, AttemptId, Ending, Finding, Handle, LogRecord, SidecarTrouble
+from wavepool.model import (
+    Act,
+    AgentEvent,
+    AgentReport,
+    AttemptId,
+    Changes,
+    Ending,
+    Finding,
+    Handle,
+    LogRecord,
+    SidecarTrouble,
+)
 
 
 class Now(NamedTuple):
@@ -92,6 +103,14 @@ class Crossed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spoke:
+    """A running agent said something that decides: what it has used up to now, or that its account has no more."""
+
+    attempt: AttemptId
+    said: AgentEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllTold:
     """The watch has told all that exists; live attempts that are not in `present` are gone."""
 
@@ -100,11 +119,16 @@ class AllTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archived:
-    """The logs of an ended attempt were read, as far as they could be; `sidecars`: those that had ended before it."""
+    """The logs of an ended attempt were read, as far as they could be, and its changes were brought back.
+
+    `sidecars`: those that had ended before it. `agent`: what its agent said in all.
+    """
 
     attempt: AttemptId
     log: LogRecord
     sidecars: tuple[SidecarTrouble, ...] = ()
+    agent: AgentReport | None = None
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from wavepool.model import (
+    AgentReport,
     AttemptId,
+    Changes,
     Ending,
     Finding,
     Handle,
@@ -162,13 +164,15 @@ class AttemptExited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSettled:
-    """Its verdict, for ever."""
+    """Its verdict, for ever. `agent`: what its agent said; `changes`: what came back out of its workspace."""
 
     attempt: AttemptId
     verdict: Verdict
     log: LogRecord
     started_at: datetime | None
     finished_at: datetime | None
+    agent: AgentReport | None = None
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +210,17 @@ class TaskSkipped:
 
     task_id: str
     cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPaused:
+    """Nothing new starts on `account` before `until_s` (boot clock; `until` is for people): it has no more to give."""
+
+    account: str
+    until_s: float
+    until: datetime
+    because: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ All are frozen. Times are aware UTC datetimes, durations are seconds, sizes are 
 
 from __future__ import annotations
 
+from wavepool.model.agents import AgentEvent, AgentEventKind, AgentOrder, AgentReport, Tokens
 from wavepool.model.attempts import ATTEMPT_TRANSITIONS, HANDLE_VERSION, AttemptId, AttemptPhase, Handle
 from wavepool.model.limits import Limits, Resources
 from wavepool.model.pools import PARKED_BYTES, AgentType, AlertRules, PoolsConfig, PoolSettings, PoolSpec
@@ -23,6 +24,7 @@ from wavepool.model.verdicts import (
     VerdictKind,
 )
 from wavepool.model.watchdog import Act, Bound, Finding, Watchdog, WatchdogRule
+from wavepool.model.workspaces import Changes, WorkspaceKind
 
 __all__ = [
     "ATTEMPT_TRANSITIONS",
@@ -33,11 +35,16 @@ __all__ = [
     "SIDECAR_CAPABILITIES",
     "TIMEOUT_EXIT_CODE",
     "Act",
+    "AgentEvent",
+    "AgentEventKind",
+    "AgentOrder",
+    "AgentReport",
     "AgentType",
     "AlertRules",
     "AttemptId",
     "AttemptPhase",
     "Bound",
+    "Changes",
     "Ending",
     "Evidence",
     "Finding",
@@ -61,10 +68,12 @@ __all__ = [
     "StopReason",
     "Surroundings",
     "Task",
+    "Tokens",
     "Verdict",
     "VerdictKind",
     "Volume",
     "Watchdog",
     "WatchdogRule",
     "Wave",
+    "WorkspaceKind",
 ]

@@ -11,6 +11,7 @@ from wavepool.model.pools import PARKED_BYTES
 from wavepool.model.tasks import Mount, SecretSource
 from wavepool.model.verdicts import DEFAULT_RETRY_ON, VerdictKind
 from wavepool.model.watchdog import Watchdog
+from wavepool.model.workspaces import WorkspaceKind
 
 
 class Schedule(StrEnum):
@@ -51,7 +52,10 @@ class Rules:
         max_attempts: attempts of one task altogether, at least 1.
         retry_on: verdicts that are tried again while attempts are left.
         start_retries: further attempts after start errors of the infrastructure that may pass, beside `max_attempts`.
-        parallel: how many starts may be under way at once, at least 1.
+        parallel: how many starts may be under way at once, at least 1; with `ramp` the most of them.
+        ramp: how many starts may be under way follows the pressure on this host.
+        max_cost_usd, max_tokens: of all agents of the run together; above it everything is stopped. None for no bound.
+        rate_limit_retries: further attempts after an account had no more to give, beside `max_attempts`.
         wave_timeout_s: bound of one round of a wave (barrier).
         task_timeout_s: bound of one attempt where its task has none of its own (rolling).
         grace_s: between SIGTERM and SIGKILL.
@@ -76,6 +80,10 @@ class Rules:
     keep_failed: bool = False
     warm: int = 0
     parked_bytes: int = PARKED_BYTES
+    ramp: bool = False
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    rate_limit_retries: int = 3
 
     def for_attempts(self) -> tuple[Node, ...]:
         """The nodes with what attempts may hold there: the first one keeps room for all that may be parked."""
@@ -97,6 +105,8 @@ class Surroundings:
     `workspace` is an absolute host directory. `network` is the shared network's name, used where the isolation says
     so. `user` is ``uid:gid`` or None for the owner of the workspace. `pull` is missing, always or never.
     `log_limit_bytes` is how much of an attempt's output is kept.
+    `workspace_kind` other than shared: `workspace` lies in a git repository, and each attempt works in a copy of that.
+    `egress`: hosts that agents may reach beside those of their adapter; None where agents are not sealed off at all.
     Networks of tasks with sidecars take their addresses from `subnet_pool`, None for the default.
     """
 
@@ -111,3 +121,5 @@ class Surroundings:
     name_prefix: str = "cfn-"
     log_limit_bytes: int = LOG_LIMIT_BYTES
     subnet_pool: str | None = None
+    workspace_kind: WorkspaceKind = WorkspaceKind.SHARED
+    egress: tuple[str, ...] | None = None

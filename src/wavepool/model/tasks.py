@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wavepool.model.agents import AgentOrder
 from wavepool.model.limits import Limits, Resources
 from wavepool.model.sidecars import Sidecar
 from wavepool.model.watchdog import Watchdog
@@ -46,6 +47,8 @@ class Task:
         commands: instead of `command`: several, each an argv, run in turn; the first failure ends the task. Between
             two of them whatever the last one left running is killed.
         watchdog: soft limits of this task; None for those of the run.
+        agent: instead of `command`: the agent that works on the prompt.
+        kind: tasks with the same text are alike: what is learned of one is expected of the others; empty for none.
         image: None for the run's image.
         prompt: byte-exact (surrogateescape is not used; the plan is UTF-8).
         files: as in the plan.
@@ -72,6 +75,8 @@ class Task:
     extra: Mapping[str, object] = field(default_factory=dict)
     commands: tuple[tuple[str, ...], ...] = ()
     watchdog: Watchdog | None = None
+    agent: AgentOrder | None = None
+    kind: str = ""
 
     def held(self) -> Resources:
         """What the budget sets aside for one attempt, its sidecars included."""

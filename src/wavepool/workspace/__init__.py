@@ -1,0 +1,1 @@
+"""Workspaces: the directories that tasks work in, and how their changes come back."""
