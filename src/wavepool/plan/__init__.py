@@ -5,12 +5,14 @@ from wavepool.plan.dependencies import check_schedule
 from wavepool.plan.limits import LimitPolicy, limit_policy
 from wavepool.plan.parsing import parse_plan
 from wavepool.plan.schema import Plan
+from wavepool.plan.tasklist import TaskDefaults, parse_task_list, plan_of_prompts
 from wavepool.plan.tiers import Tier, TierMap
 from wavepool.plan.warmth import Warm, warm_places
 
 __all__ = [
     "LimitPolicy",
     "Plan",
+    "TaskDefaults",
     "Tier",
     "TierMap",
     "Warm",
@@ -19,5 +21,7 @@ __all__ = [
     "check_schedule",
     "limit_policy",
     "parse_plan",
+    "parse_task_list",
+    "plan_of_prompts",
     "warm_places",
 ]

@@ -11,7 +11,8 @@ from wavepool.errors import InputError, PlanError, SizeError, shorten
 from wavepool.inputs.environment import string_problem, value_problem, variable_problem
 from wavepool.inputs.names import image_problem
 from wavepool.labels import task_key
-from wavepool.model import Sidecar, Task
+from wavepool.model import AgentOrder, Sidecar, Task
+from wavepool.plan.agents import read_agent
 from wavepool.plan.limitreading import LimitReader
 from wavepool.plan.limits import LimitPolicy
 from wavepool.plan.misspelt import meant, near_fields
@@ -44,6 +45,8 @@ _KNOWN = frozenset(
         "watchdog",
         "commands",
         "sidecars",
+        "agent",
+        "kind",
     }
 )
 _KEPT = frozenset({"error_count", "coordination_note"})
@@ -119,6 +122,8 @@ class BatchReader:
             limits=limits,
             command=self._read_command(batch.get("command")),
             commands=self._read_commands(batch.get("commands"), batch.get("command")),
+            agent=_read_agent(batch.get("agent"), batch),
+            kind=self._share(_read_kind(batch.get("kind"))),
             watchdog=watchdog,
             image=self._read_image(batch.get("image")),
             prompt=self._share(_read_text("task_prompt", batch.get("task_prompt"), DEFAULT_PROMPT)),
@@ -259,6 +264,21 @@ class BatchReader:
         if known is None and len(self._texts) < _SHARED_MAX:
             self._texts[text] = text
         return known or text
+
+
+def _read_agent(given: object, batch: Mapping[str, object]) -> AgentOrder | None:
+    """Its agent, whose command is its own."""
+    order = read_agent(given)
+    if order is not None and (batch.get("command") is not None or batch.get("commands") is not None):
+        raise PlanError("agent", given, "either an agent or a command, not both")
+    return order
+
+
+def _read_kind(given: object) -> str:
+    text = _read_text("kind", given, "")
+    if len(text) > ID_MAX_CHARACTERS or "\0" in text:
+        raise PlanError("kind", given, "text of at most 256 characters without NUL")
+    return text
 
 
 def _read_id(given: object) -> str:

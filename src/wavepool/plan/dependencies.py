@@ -24,10 +24,10 @@ def check_dependencies(plan: Plan) -> None:
         for needed in task.depends_on:
             if needed not in ids:
                 raise PlanError(f"{path}.depends_on", needed, "the batch_id of a batch in this plan")
-    circle = _find_circle(waiting)
+    circle = find_circle(waiting)
     if circle is not None:
         path = next(path for path, task in plan.paths() if task.id == circle[0])
-        raise PlanError(f"{path}.depends_on", _drawn(circle), "no circle: each of these batches waits for the next")
+        raise PlanError(f"{path}.depends_on", drawn(circle), "no circle: each of these batches waits for the next")
 
 
 def check_schedule(plan: Plan, schedule: Schedule) -> None:
@@ -50,7 +50,7 @@ def check_schedule(plan: Plan, schedule: Schedule) -> None:
                 )
 
 
-def _find_circle(waiting: dict[str, Task]) -> list[str] | None:
+def find_circle(waiting: dict[str, Task]) -> list[str] | None:
     """The ids of one circle, in the order of waiting; None if there is none. Not recursive: chains may be long."""
     settled: set[str] = set()
     for start in waiting:
@@ -74,6 +74,6 @@ def _find_circle(waiting: dict[str, Task]) -> list[str] | None:
     return None
 
 
-def _drawn(circle: list[str]) -> str:
+def drawn(circle: list[str]) -> str:
     named = circle[:_NAMED_MAX] if len(circle) <= _NAMED_MAX else [*circle[:_NAMED_MAX], "…"]
     return " -> ".join([*named, circle[0]])

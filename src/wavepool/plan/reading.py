@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 from json import JSONDecodeError
+from typing import Any
 
 from wavepool.errors import PlanError, Words
 
@@ -48,7 +49,7 @@ def read_document(raw: bytes, source: str) -> dict[str, object]:
     failure = PlanError(source, text[content.start() : content.start() + 60], "a JSON object with a list of waves")
     match = _OBJECT_START.search(text) or (content if content[0] == "{" else None)
     while match is not None:
-        document, end, flawed = _decode_object(text, match.start(), source)
+        document, end, flawed = _decode_value(text, match.start(), source)
         if isinstance(document, _Flaw) or "waves" in document:
             return _checked(document, text, flawed)
         failure = PlanError("waves", None, f"a list of waves in {source}")
@@ -56,15 +57,33 @@ def read_document(raw: bytes, source: str) -> dict[str, object]:
     raise failure
 
 
-def _decode_object(text: str, start: int, source: str) -> tuple[dict[str, object] | _Flaw, int, bool]:
-    """The object that begins at `start`, where it ends, and whether there is a flaw in it."""
+def read_json(raw: bytes, source: str) -> object:
+    """The one JSON value that `raw` is; read as strictly as plans are.
+
+    Raises:
+        PlanError: as `read_document`, or there is more than one.
+    """
+    text = _decode(raw, source)
+    content = _CONTENT.search(text)
+    if content is None:
+        raise PlanError(source, Words("an empty file"), "JSON")
+    document, end, flawed = _decode_value(text, content.start(), source)
+    rest = _CONTENT.search(text, end)
+    if rest is not None:
+        raise PlanError(source, text[rest.start() : rest.start() + 40], "the end of the file after one JSON value")
+    _refuse_flaws(document, text, flawed)
+    return document
+
+
+def _decode_value(text: str, start: int, source: str) -> tuple[Any, int, bool]:
+    """The value that begins at `start`, where it ends, and whether there is a flaw in it."""
     reading = _Reading()
     try:
         document, end = reading.decode(text, start)
     except JSONDecodeError as error:
         raise _not_json(text, error, source) from None
     except RecursionError:
-        raise PlanError(source, Words("JSON nested too deeply"), "a wave plan of a few levels") from None
+        raise PlanError(source, Words("JSON nested too deeply"), "JSON of a few levels") from None
     except ValueError as error:  # more digits than Python turns into a number
         raise PlanError(source, Words("a number of too many digits"), f"numbers of ordinary size ({error})") from None
     return document, end, reading.flawed
@@ -79,11 +98,9 @@ class _Reading:
             object_pairs_hook=self._object, parse_constant=self._constant, parse_float=self._float
         )
 
-    def decode(self, text: str, start: int) -> tuple[dict[str, object] | _Flaw, int]:
-        """The object that begins at `start`, and where it ends."""
-        document: dict[str, object] | _Flaw
-        document, end = self._decoder.raw_decode(text, start)
-        return document, end
+    def decode(self, text: str, start: int) -> tuple[Any, int]:
+        """The value that begins at `start`, and where it ends."""
+        return self._decoder.raw_decode(text, start)
 
     def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object] | _Flaw:
         built = dict(pairs)
@@ -135,15 +152,28 @@ def _refuse_list(text: str, source: str) -> None:
 def _not_json(text: str, error: JSONDecodeError, source: str) -> PlanError:
     where = f"{source}, line {error.lineno}, column {error.colno}"
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-        return PlanError(where, Words("the end of the file inside the JSON"), "the rest of the plan (is it cut off?)")
+        return PlanError(where, Words("the end of the file inside the JSON"), "the rest of the file (is it cut off?)")
     return PlanError(where, text[error.pos : error.pos + 40], f"valid JSON ({error.msg})")
 
 
-def _checked(document: dict[str, object] | _Flaw, text: str, flawed: bool) -> dict[str, object]:
+def check_texts(document: object) -> None:
+    """See that every text of a document has bytes.
+
+    Raises:
+        PlanError: naming the first one with lone surrogates.
+    """
+    for path, value in _walk(document):
+        _refuse_flaw(path, value)
+
+
+def _refuse_flaws(document: object, text: str, flawed: bool) -> None:
     # The walk visits every value; plans that cannot have what it looks for are spared it.
     if flawed or _SURROGATE_ESCAPE.search(text):
-        for path, value in _walk(document):
-            _refuse_flaw(path, value)
+        check_texts(document)
+
+
+def _checked(document: dict[str, object] | _Flaw, text: str, flawed: bool) -> dict[str, object]:
+    _refuse_flaws(document, text, flawed)
     assert isinstance(document, dict)  # a flaw as the whole document was refused by the walk
     return document
 

@@ -29,7 +29,9 @@ class Plan:
         waves: by rising number.
         tasks: in wave order, within a wave as the plan has them; ids and keys are unique.
         layout: one slice for each of `waves`.
-        root: the path of the list of waves in the JSON: ``waves`` or ``waves.waves``.
+        root: the path of the list of waves in the JSON: ``waves`` or ``waves.waves``; of a task list its list's, which
+            is empty where the file is that list itself.
+        flat: the tasks stand in one list, and in no waves.
         warnings: one sentence each, bounded in number.
     """
 
@@ -39,6 +41,7 @@ class Plan:
     tasks: tuple[Task, ...]
     layout: tuple[WaveSlice, ...]
     root: str = "waves"
+    flat: bool = False
     warnings: tuple[str, ...] = ()
 
     def wave(self, number: int) -> Wave:
@@ -79,16 +82,19 @@ class Plan:
         )
 
     def path_of(self, task_index: int) -> str:
-        """Where the JSON has the batch of ``tasks[task_index]``: ``waves[0].batches[3]``."""
+        """Where the file has ``tasks[task_index]``: at ``waves[0].batches[3]``, in a task list at ``tasks[3]``."""
         # Empty waves share their `first` with the next wave; the last of them is the one with tasks.
         part = self.layout[bisect_right(self.layout, task_index, key=lambda part: part.first) - 1]
-        return f"{self.root}[{part.position}].batches[{task_index - part.first}]"
+        return self._path(part, task_index - part.first)
 
     def paths(self) -> Iterator[tuple[str, Task]]:
         """Each task with the path of its batch."""
         for part in self.layout:
             for place, task in enumerate(self.tasks[part.first : part.end]):
-                yield f"{self.root}[{part.position}].batches[{place}]", task
+                yield self._path(part, place), task
+
+    def _path(self, part: WaveSlice, place: int) -> str:
+        return f"{self.root}[{place}]" if self.flat else f"{self.root}[{part.position}].batches[{place}]"
 
     def _index(self, number: int) -> int:
         for index, wave in enumerate(self.waves):
