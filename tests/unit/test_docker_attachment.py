@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -76,6 +78,33 @@ def test_frames_come_whole_however_they_are_cut(sent: list[tuple[str, bytes]], l
     got = anyio.run(read)
     for stream in got:
         assert got[stream] == b"".join(data for whose, data in sent if whose == stream)
+
+
+@pytest.mark.anyio
+async def test_many_small_frames_are_read_in_time_and_leave_turns_to_others() -> None:
+    attachment, inbox, _ = attached()
+    count = 250_000
+    inbox.feed_data(framed("stdout", b"x") * count)
+    inbox.feed_eof()
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    before_s = time.process_time()
+    async with anyio.create_task_group() as group:
+        group.start_soon(take_turns)
+        frames_read = 0
+        async for _frame in attachment:
+            frames_read += 1
+            assert time.process_time() - before_s < 8, "each frame must cost the same, however much waits behind it"
+        turns_meanwhile = turns
+        group.cancel_scope.cancel()
+    assert frames_read == count
+    assert turns_meanwhile > 1000
 
 
 @pytest.mark.anyio

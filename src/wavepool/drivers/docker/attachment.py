@@ -10,11 +10,14 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, Self
 
 import anyio
+import anyio.lowlevel
 
 from wavepool.errors import DriverUnavailable
 
 INBOX_MAX_BYTES = 256 * 1024
 """What may wait unread; beyond it the daemon is not read from, and soon the task waits with its output."""
+FRAMES_PER_TURN = 64
+"""After so many the event loop gets a turn, also while more of them are there."""
 _HEADER_BYTES = 8
 _STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
 
@@ -99,7 +102,9 @@ class Attachment:
         self._inbox = inbox
         self._drained = drained
         self._release = release
-        self._rest = b""
+        self._piece = b""
+        self._position = 0
+        self._frames = 0
         self._stream = ""
         self._left = 0
 
@@ -134,13 +139,17 @@ class Attachment:
 
     async def __anext__(self) -> Frame:
         while True:
+            if self._frames == FRAMES_PER_TURN:
+                self._frames = 0
+                await anyio.lowlevel.checkpoint()
             frame = self._cut_off()
             if frame is not None:
+                self._frames += 1
                 return frame
             piece = await self._inbox.take()
             if not piece:
                 raise StopAsyncIteration
-            self._rest += piece
+            self._piece, self._position = self._piece[self._position :] + piece, 0
 
     def _cut_off(self) -> Frame | None:
         """The next piece of a frame out of what has come; a long frame comes in pieces. None where there is none yet.
@@ -149,13 +158,14 @@ class Attachment:
             DriverUnavailable: this is no framed output.
         """
         while self._left == 0:
-            head = self._rest[:_HEADER_BYTES]
+            head = self._piece[self._position : self._position + _HEADER_BYTES]
             if len(head) < _HEADER_BYTES:
                 return None
             if head[0] not in _STREAMS or any(head[1:4]):
                 raise DriverUnavailable(f"the attached output is not framed: {head!r}")
             self._stream, self._left = _STREAMS[head[0]], int.from_bytes(head[4:], "big")
-            self._rest = self._rest[_HEADER_BYTES:]
-        data, self._rest = self._rest[: self._left], self._rest[self._left :]
+            self._position += _HEADER_BYTES
+        data = self._piece[self._position : self._position + self._left]
+        self._position += len(data)
         self._left -= len(data)
         return Frame(self._stream, data) if data else None
