@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from wavepool import labels
 from wavepool.drivers.base import Phase, Scope
 from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.parking.claim_mark import lay_out
+from wavepool.drivers.docker.parking.script import MARK_FILE
 from wavepool.drivers.docker.watching.reconciling import Reconciler
 from wavepool.drivers.docker.watching.sightings import Sighting, sight
 
@@ -65,3 +68,21 @@ async def test_what_lags_behind_is_brought_up_and_told() -> None:
 async def test_phases_never_go_back() -> None:
     """A listing may be older than the newest event."""
     assert await changes(Listing(one="running", two="created"), one=Phase.EXITED, two=Phase.RUNNING) == {}
+
+
+@pytest.mark.anyio
+async def test_a_claim_that_a_listing_is_the_first_to_see_is_told(tmp_path: Path) -> None:
+    directory = lay_out(tmp_path, "1000:1000")
+    found = sight("one", "one", {**LABELS, labels.PARKED: "late", labels.SLOT: str(tmp_path)})
+    assert found is not None
+    found.told = Phase.CREATED
+    changed: list[str] = []
+    listing = cast(DockerApi, Listing(one="running"))
+    reconciler = Reconciler(listing, Scope(owner="o"), {"one": found}, changed.append)
+    await reconciler._once()
+    assert changed == [], "it waits"
+    (directory / MARK_FILE).touch()
+    await reconciler._once()
+    assert changed == ["one"]
+    assert not found.is_unclaimed()
+    assert found.phase is Phase.RUNNING

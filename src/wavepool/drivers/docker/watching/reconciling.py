@@ -82,7 +82,7 @@ class Reconciler:
         for container_id, summary in summaries.items():
             phase = _PHASES.get(str(summary.get("State")), Phase.CREATED)
             sighting = self._known.get(container_id)
-            if sighting is not None and phase is Phase.RUNNING and sighting.is_unclaimed():
+            if sighting is not None and phase is Phase.RUNNING and sighting.waits():
                 continue
             if sighting is None or ORDER[sighting.phase] < ORDER[phase]:
                 yield container_id, phase

@@ -149,8 +149,12 @@ class Sighting:
     unwatched: Unwatched | None = None
     slot: Path | None = None
 
+    def waits(self) -> bool:
+        """Whether it is parked and has no start mark. Looks for that, and changes nothing."""
+        return self.slot is not None and claimed_at(self.slot) is None
+
     def is_unclaimed(self) -> bool:
-        """Whether it is parked and has no start mark: then nothing that its container does matters. Looks for it."""
+        """As `waits`: then nothing that its container does matters. Where it has begun, that is noted; so tell it."""
         if self.slot is None:
             return False
         began = claimed_at(self.slot)

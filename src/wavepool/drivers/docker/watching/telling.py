@@ -47,7 +47,7 @@ class Teller:
 
     async def tell(self, sighting: Sighting) -> None:
         """Tell the state that events have shown; inspect only where they do not suffice. Raises as the API does."""
-        if sighting.is_unclaimed() and not sighting.unlisted:
+        if sighting.is_unclaimed() and (sighting.phase is Phase.GONE or not sighting.unlisted):
             await self._tell_unclaimed(sighting)
         elif sighting.phase is Phase.GONE:
             await self._tell_gone(sighting)
