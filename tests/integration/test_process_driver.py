@@ -15,9 +15,9 @@ import anyio
 import pytest
 
 from wavepool.drivers.base import AttemptSpec, Handle, LogChunk, Observation, Phase, Removed, Scope, Synced
+from wavepool.drivers.boot import boot_id
 from wavepool.drivers.process import ProcessDriver
 from wavepool.drivers.process.cgroups import find_cgroups, own_v2_path
-from wavepool.drivers.process.liveness import boot_id
 from wavepool.drivers.process.records import Record, Records
 from wavepool.errors import NoSuchAttempt, NotStarted
 from wavepool.model import Ending, Mount, VerdictKind

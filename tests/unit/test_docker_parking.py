@@ -11,7 +11,7 @@ import pytest
 
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, Phase
-from wavepool.drivers.docker.parking.claim_mark import claimed_at, clear, keep, lay_out
+from wavepool.drivers.docker.parking.claim_mark import UNTOUCHED, claimed_at, clear, is_laid_out, keep, lay_out
 from wavepool.drivers.docker.parking.claiming import resources
 from wavepool.drivers.docker.parking.parker import check_parkable, parked_body
 from wavepool.drivers.docker.parking.script import MARK_FILE
@@ -125,6 +125,27 @@ def test_a_slot_that_is_cleared_can_be_laid_out_anew(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     lay_out(tmp_path, ME)
     assert claimed_at(tmp_path) is None
+
+
+def test_without_its_evidence_a_slot_proves_nothing(tmp_path: Path) -> None:
+    assert not is_laid_out(tmp_path)
+    directory = lay_out(tmp_path, ME)
+    assert is_laid_out(tmp_path)
+    (tmp_path / UNTOUCHED).write_text("garbage")
+    assert not is_laid_out(tmp_path)
+    lay_out(tmp_path, ME)
+    directory.rmdir()
+    assert not is_laid_out(tmp_path)
+
+
+def test_evidence_of_an_earlier_container_is_not_laid_over(tmp_path: Path) -> None:
+    directory = lay_out(tmp_path, ME)
+    before = directory.stat()
+    while directory.stat().st_ctime_ns == before.st_ctime_ns:
+        (directory / MARK_FILE).touch()
+        (directory / MARK_FILE).unlink()
+    lay_out(tmp_path, ME)
+    assert claimed_at(tmp_path) is not None, "it took its mark away"
 
 
 def test_a_mark_that_is_no_mark_is_none(tmp_path: Path) -> None:

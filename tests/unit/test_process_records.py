@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from wavepool.drivers.base import Scope
-from wavepool.drivers.process.liveness import ProcessIdentity, boot_id, own_identity
+from wavepool.drivers.boot import boot_id
+from wavepool.drivers.process.liveness import ProcessIdentity, own_identity
 from wavepool.drivers.process.records import ExitRecord, Record, Records
 from wavepool.errors import InfrastructureError
 

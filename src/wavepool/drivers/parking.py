@@ -5,8 +5,9 @@ holds. Its claim sends one compound command; then the shell *becomes* the task, 
 kill and events are those of a container that was started cold. Each is used once. Where this process dies, those that
 were not claimed read the end of their stdin and end by themselves; those that were go on.
 
-What ran is told by the start mark, which the command leaves in the slot as its first act, and which fails closed: a
-container without a mark never ran a task, whatever its exit code.
+What ran is told by the start mark. The command leaves it in the slot when all that can fail is done, directly before
+the shell becomes the task: a container without a mark never ran one, whatever its exit code. Where a driver cannot tell
+a mark that was never made from one that was lost, it says `Unknown`, or `MayHaveRun`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class SupportsParking(ABC):
 
         Raises:
             CannotPark: it never can be with this image (no shell) or this engine (remote): start it cold.
-            NotStarted: it could not be started now.
+            NotStarted: it could not be started now, or it runs, or ran, already.
+            MayHaveRun: an earlier container of it was parked, and what would show that it never ran is gone.
             Unknown: the call was cut off; `Driver.remove` takes away what came of it.
             DriverUnavailable: the engine cannot be reached.
         """
@@ -71,10 +73,12 @@ class SupportsParking(ABC):
         """Send the command, and return as soon as its start mark is seen. At most once for a handle.
 
         Raises:
-            NotClaimed: it is certain that nothing ran: it had ended, or was stopped by us because it did not answer.
+            NotClaimed: it is certain that nothing ran, and that nothing will. Either nothing was sent (it is not parked
+                here any more, could not be resized, or its prompt could not be written; its stdin is closed then), or
+                it had ended, or was stopped by us because it did not answer.
             Unknown: it cannot be said whether it ran.
-            InputError: the claim cannot be told to a shell (a variable's name, a NUL); nothing was sent.
-            DriverUnavailable: the engine cannot be reached.
+            InputError: the claim cannot be told to a shell (a variable's name, a NUL), or says nothing to run; nothing
+                was sent, and it is parked as before.
         """
 
     @abstractmethod
@@ -87,7 +91,10 @@ class SupportsParking(ABC):
 
     @abstractmethod
     def claimed_at(self, slot: Path) -> datetime | None:
-        """When the task of this slot's container began; None where there is no start mark: then it never ran."""
+        """When the task of this slot's container began; None where there is no start mark.
+
+        That it never ran is proven by this only once its container has ended, and while its slot is as it was left.
+        """
 
 
 class OutputSink(Protocol):
@@ -102,7 +109,8 @@ class Execution:
 
     Attributes:
         exit_code: of the command; 128 + N where signal N ended it.
-        clean: the proof afterwards held: no process but init and the shell, nothing left in tmpfs and slot.
+        clean: the proof afterwards held: no process but the shell, nothing left in any place that it could write to
+            (but those that are shared), and the shell as it was.
         problem: why it is not clean.
         oom_kills: how many processes of the container the kernel killed for memory meanwhile; None where not counted.
     """
@@ -132,8 +140,10 @@ class ReusableContainer(ABC):
 
         Raises:
             InputError: secrets (what one task learns it can leave for the next), or what cannot be told to a shell.
-            NotClaimed: the container had ended before; nothing ran.
+            NotClaimed: nothing ran, and nothing will: the container had ended before, was spoilt by the task before, or
+                could not be made ready (limits, prompt).
             Unknown: the container ended, or its connection was cut, while the task ran.
+            InvariantBroken: it runs another task.
         """
 
     @abstractmethod
@@ -146,4 +156,13 @@ class SupportsReuse(ABC):
 
     @abstractmethod
     async def open_reusable(self, spec: AttemptSpec) -> ReusableContainer:
-        """Start a container for many tasks; the spec is `late`. Raises as `SupportsParking.park`."""
+        """Start a container for many tasks; the spec is `late`. `Driver.remove` takes away what comes of a failure.
+
+        Raises:
+            InputError: the spec has what reuse could not keep its promise for (a writable root, root, secrets).
+            CannotPark: it never can be with this image or this engine; the container was seen to run on, or its shell
+                to say so itself.
+            NotStarted: it could not be opened now. `transient` where it ended at its start: another may do better.
+            Unknown: the call was cut off, or the shell does not answer.
+            DriverUnavailable: the engine cannot be reached.
+        """

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from wavepool.drivers.base import AttemptSpec
+from wavepool.drivers.boot import boot_id
 from wavepool.errors import MayHaveRun
 
 FILE = "start-mark"
@@ -35,7 +36,7 @@ def make_mark(slot: Path) -> bool:
     except FileExistsError:
         return False
     try:
-        os.write(descriptor, f"{time.time():.6f}\n".encode())
+        os.write(descriptor, f"{time.time():.6f} {_boot()}\n".encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -52,11 +53,21 @@ def unmake_mark(slot: Path) -> None:
     (slot / FILE).unlink(missing_ok=True)
 
 
-def marked_at(slot: Path) -> float | None:
-    """When, in seconds since the epoch; None where there is no mark, or one that was never finished."""
+def is_of_this_boot(slot: Path) -> bool:
+    """True if the mark was left since this host was started. False where nothing proves it: for one that was never
+    finished, for those of older versions, which say when they were left and not in which boot, and where there is none.
+    """
     with contextlib.suppress(OSError, ValueError):
-        return float((slot / FILE).read_text("ascii"))
-    return None
+        _, boot = (slot / FILE).read_text("ascii").split()
+        return boot == _boot()
+    return False
+
+
+def _boot() -> str:
+    """Empty where the system names no boots."""
+    with contextlib.suppress(OSError):
+        return boot_id()
+    return ""
 
 
 def vanished(spec: AttemptSpec) -> MayHaveRun:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,8 +25,10 @@ import pytest
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, Handle, Needs, NetworkNeed, Observation, Phase
 from wavepool.drivers.docker import DockerDriver
+from wavepool.drivers.docker.parking.claim_mark import UNTOUCHED, is_laid_out
+from wavepool.drivers.docker.remains.removal import Remover, Target
 from wavepool.drivers.parking import Claim
-from wavepool.drivers.start_mark import is_marked, make_mark
+from wavepool.drivers.start_mark import FILE, is_marked, make_mark
 from wavepool.errors import CannotPark, MayHaveRun, NotClaimed, Unknown
 from wavepool.model import Limits, VerdictKind
 from wavepool.testing.observing import ending_from, output, phase_of, raised, scope_of, wait_ended, wait_for_output
@@ -323,6 +326,83 @@ async def test_a_claim_that_was_sent_is_adopted_whatever_became_of_the_task(worl
         assert [await driver.start(spec) for spec in (runs, ended)] == handles[:2]
         await raised(MayHaveRun, driver.start(gone))
     assert [world.executions(spec, name) for spec, name in ((ended, "ended"), (gone, "gone"))] == [1, 1]
+
+
+@pytest.mark.parametrize("lost", ["what was written down", "the directory"])
+async def test_where_the_evidence_is_gone_it_may_have_run(world: DockerWorld, lost: str) -> None:
+    spec, told = world.spec(world.commands.counts("again", 0)), late(world)
+    async with world.driver() as driver:
+        for each in (spec, told):
+            handle = await driver.park(each)
+            await world.docker("kill", handle.id)
+            await world.docker("wait", handle.id)
+            _lose(each.slot, lost)
+        await raised(Unknown, driver.claim(handle, claim("true")))
+    async with world.driver() as driver:
+        for _ in range(2):  # nothing that the first call does makes a proof for the second
+            await raised(MayHaveRun, driver.start(spec))
+            await raised(MayHaveRun, driver.park(spec))
+    assert (await world.inspect(spec.name))["State"]["Running"] is False
+    assert world.executions(spec, "again") == 0
+
+
+def _lose(slot: Path, what: str) -> None:
+    if what == "the directory":
+        shutil.rmtree(slot / "mark")
+    else:
+        (slot / UNTOUCHED).unlink()
+
+
+async def test_taking_an_unclaimed_one_away_can_be_repeated(
+    world: DockerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = world.spec(world.commands.counts("repeated", 0))
+    async with world.driver() as driver:
+        parked = await driver.park(spec)
+        make_mark(spec.slot)
+
+    async def busy(self: Remover, target: Target) -> str:
+        return "device or resource busy"
+
+    async with world.driver() as driver:
+        with monkeypatch.context() as patch:
+            patch.setattr(Remover, "remove_known", busy)
+            await raised(Unknown, driver.start(spec))
+        assert is_laid_out(spec.slot), "the proof that it never ran goes after it"
+        assert not is_marked(spec.slot)
+        assert await driver.start(spec) != parked
+        await wait_ended(driver, spec)
+    assert world.executions(spec, "repeated") == 1
+
+
+async def test_a_claim_of_an_earlier_boot_may_be_forgotten(world: DockerWorld) -> None:
+    spec = world.spec(world.commands.counts("earlier", 0))
+    async with world.driver() as driver:
+        await driver.park(spec)
+        make_mark(spec.slot)
+    when = (spec.slot / FILE).read_text().split()[0]
+    (spec.slot / FILE).write_text(f"{when} 00000000-0000-0000-0000-000000000000\n")  # a clock that was set back
+    async with world.driver() as driver:
+        error = await raised(MayHaveRun, driver.start(spec))
+    assert "restarted since" in error.message
+    assert world.executions(spec, "earlier") == 0
+
+
+async def test_no_connection_outlives_its_container(world: DockerWorld) -> None:
+    again, removed = world.spec(world.commands.exits(0)), late(world)
+    async with world.driver() as driver:
+        await driver.park(again)
+        first = driver._parker.held(again.name)
+        assert first is not None
+        second = await driver.park(again)
+        assert not first.attachment.is_open
+        assert driver.is_parked(second)
+        handle = await driver.park(removed)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await driver.remove(handle)
+        assert scope.cancelled_caught
+        assert not driver.is_parked(handle), "whether or not it is there yet"
 
 
 # ---- what cannot be parked ----

@@ -72,6 +72,11 @@ class DockerApi:
         client = self._calls or self._streams
         return self._host or (str(client._connection_info) if client is not None else "")
 
+    @property
+    def socket(self) -> str:
+        """Path of the engine's socket on this host; empty where it has none, or before the first call found it."""
+        return self.address.removeprefix("unix://") if self.address.startswith("unix://") else ""
+
     async def read(self, path: str, params: Params | None = None, *, deadline_s: float = READ_DEADLINE_S) -> Json:
         """GET `path` (without version) and return its JSON. May be cancelled at any time.
 
@@ -296,8 +301,10 @@ class ByteStream:
 
 async def _refusal(response: aiohttp.ClientResponse) -> Refused:
     """The daemon's error status with its own words."""
-    raw = await response.read()
-    response.close()
+    try:
+        raw = await response.read()
+    finally:
+        response.close()
     try:
         words = str(json.loads(raw)["message"])
     except (ValueError, KeyError, TypeError):

@@ -41,7 +41,7 @@ from wavepool.drivers.docker.facts import driver_facts, is_remote
 from wavepool.drivers.docker.networks.own import OwnNetworks
 from wavepool.drivers.docker.networks.shared import Networks
 from wavepool.drivers.docker.output.logs import reading_logs
-from wavepool.drivers.docker.parking.claim_mark import claimed_at
+from wavepool.drivers.docker.parking.claim_mark import claimed_at, is_laid_out
 from wavepool.drivers.docker.parking.claiming import CLAIM_DEADLINE_S, Claimer
 from wavepool.drivers.docker.parking.parker import Held, Parker
 from wavepool.drivers.docker.remains.keeping import Keeper
@@ -60,7 +60,7 @@ from wavepool.drivers.docker.watching.sightings import DRIVER_NAME, OwnActs
 from wavepool.drivers.docker.watching.watch import watching
 from wavepool.drivers.parking import Claim, SupportsParking, SupportsReuse
 from wavepool.drivers.start_mark import is_marked, make_mark, unmake_mark, vanished
-from wavepool.errors import CannotPark, DriverUnavailable, InputError, NotClaimed, NotStarted
+from wavepool.errors import CannotPark, DriverUnavailable, InputError, MayHaveRun, NotClaimed, NotStarted
 
 PATIENCE_S = 60.0
 START_DEADLINE_S = 120.0
@@ -212,14 +212,16 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
         return await self._stacks.down(owner, name, grace_s)
 
     async def remove(self, target: Scope | Handle) -> Removed:
-        removed = await self._remover.remove(target)
-        if isinstance(target, Scope):
-            self._parker.release_all(target)
-        else:
-            self._parker.release(target.name)
-            self._sweeper.forget(target.id)
-            if not removed.errors:
-                self._never_start.discard(target.name)
+        try:
+            removed = await self._remover.remove(target)
+        finally:  # nobody claims any more what was to be removed, also where it is there yet
+            if isinstance(target, Scope):
+                self._parker.release_all(target)
+            else:
+                self._parker.release(target.name)
+                self._sweeper.forget(target.id)
+        if isinstance(target, Handle) and not removed.errors:
+            self._never_start.discard(target.name)
         return removed
 
     async def keep(self, handle: Handle, reference: str) -> str:
@@ -238,7 +240,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
         marked = await anyio.to_thread.run_sync(is_marked, spec.slot)  # looked for before the container, as it is later
         existing = await self._starter.find(spec)
         if existing is not None and existing.parked and not existing.was_started:
-            if not await self._claimer.clear(spec, existing):
+            if not await self._claimer.clear(spec, existing, is_laid_out(spec.slot)):
                 return existing.id
             existing, marked = None, False
         if existing is None and marked:
@@ -252,7 +254,7 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
         return await self._starter.start(spec, body)
 
     async def _claim_bound(self, held: Held) -> bool:
-        """Let a parked attempt go; False where it is certain that it did not."""
+        """Let a parked attempt go; False where it is certain that it did not, or what has its name now must tell."""
         slot = held.spec.slot
         try:
             ours = await anyio.to_thread.run_sync(make_mark, slot)
@@ -261,6 +263,8 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
             except (NotClaimed, InputError):
                 if ours:
                     await anyio.to_thread.run_sync(unmake_mark, slot)
+                return False
+            except MayHaveRun:  # or another driver has proven that it never ran, and took it away: our mark stays
                 return False
         except OSError as error:
             raise NotStarted(f"{held.spec.name}: its slot cannot be written: {error}", transient=True) from error
@@ -306,12 +310,11 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
                 secrets_dir = await anyio.to_thread.run_sync(self._place_secrets, spec, user)
         except OSError as error:
             raise NotStarted(f"{spec.name}: its prompt or secrets cannot be written: {error}") from error
-        socket = self._api.address.removeprefix("unix://") if self._api.address.startswith("unix://") else ""
         return create_body(
             spec,
             prompt_dir=prompt_dir,
             secrets_dir=secrets_dir,
-            socket=socket,
+            socket=self._api.socket,
             own_network_id=own_network_id,
             host_gateway=await self._knows_gateway(),
         )

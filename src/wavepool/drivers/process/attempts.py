@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wavepool.drivers.base import Observation, Phase, Scope, Usage
+from wavepool.drivers.boot import boot_id
 from wavepool.drivers.process.cgroups import Cgroups, kill_members, remove_groups
-from wavepool.drivers.process.liveness import ProcessIdentity, boot_id, kill_marked
+from wavepool.drivers.process.liveness import ProcessIdentity, kill_marked
 from wavepool.drivers.process.records import ExitRecord, Mark, Record, Records
 from wavepool.drivers.process.slot import SecretStore
 from wavepool.drivers.process.usage import Readings

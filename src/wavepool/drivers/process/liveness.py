@@ -12,15 +12,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from wavepool.drivers.boot import boot_id
+
 ATTEMPT_VARIABLE = "WAVEPOOL_ATTEMPT"
 """In the environment of every task and so of all that it leaves behind: the attempt's derived name."""
 
 _SETTLE_S = 0.01
-
-
-def boot_id() -> str:
-    """The kernel's name for this boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

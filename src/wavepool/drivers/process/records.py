@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from wavepool.drivers.base import AttemptSpec, Handle, Scope
-from wavepool.drivers.process.liveness import ProcessIdentity, boot_id, own_identity
+from wavepool.drivers.boot import boot_id
+from wavepool.drivers.process.liveness import ProcessIdentity, own_identity
 from wavepool.errors import InfrastructureError
 from wavepool.labels import DETACHED
 from wavepool.model import AttemptId

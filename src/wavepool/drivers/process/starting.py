@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wavepool.drivers.base import AttemptSpec, Handle
+from wavepool.drivers.boot import boot_id
 from wavepool.drivers.process.cgroups import Cgroups, Membership
 from wavepool.drivers.process.launch import Launched, Order, launch
-from wavepool.drivers.process.liveness import boot_id
 from wavepool.drivers.process.records import ExitRecord, Record, Records
 from wavepool.drivers.process.slot import SecretStore, User, environment_of, switched_user, write_prompt
 from wavepool.drivers.start_mark import is_marked, make_mark, vanished

@@ -3,7 +3,8 @@
 Without one nothing ever ran in it. It lies in a directory of the slot that the container may write to, so a task may
 take it away again, or change its times. Nobody can do that without a trace: the kernel sets a directory's change time
 (ctime) whenever an entry is made or taken away, and lets nobody set it. So the directory's ctime before the start is
-written down where no container reaches, and any other one counts as a mark.
+written down where no container reaches, and any other one counts as a mark. Where that evidence is not there, a mark
+that is not there proves nothing (`is_laid_out`).
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 from wavepool.drivers.docker.parking.script import MARK_FILE
 from wavepool.drivers.docker.starting.delivery import give
+from wavepool.errors import MayHaveRun
 
 DIRECTORY = "mark"
 """In the slot; the container sees it at `script.SLOT_TARGET`."""
@@ -26,16 +29,37 @@ SEEN = "claimed-at"
 
 
 def lay_out(slot: Path, user: str) -> Path:
-    """Make the directory for the mark, empty and writable for the container's user; returns it. Raises OSError."""
+    """Make the directory for the mark, empty and writable for the container's user; returns it. Raises OSError.
+
+    One that is there already is left as it is: an earlier container may yet leave its mark in it.
+    """
     directory = slot / DIRECTORY
+    if is_laid_out(slot):
+        return directory
     directory.mkdir(exist_ok=True)
     give(directory, user, private=0o700, public=0o777)
     _write(slot / UNTOUCHED, str(directory.stat().st_ctime_ns))
     return directory
 
 
+def is_laid_out(slot: Path) -> bool:
+    """Whether the evidence is there without which nobody can say that a container out of this slot never ran."""
+    with contextlib.suppress(OSError, ValueError):
+        int((slot / UNTOUCHED).read_text("ascii"))
+        return stat.S_ISDIR(os.lstat(slot / DIRECTORY).st_mode)
+    return False
+
+
+def unproven(name: str) -> MayHaveRun:
+    """What to raise of a parked container whose evidence is gone."""
+    return MayHaveRun(f"{name} was parked, and what would show that it never ran is gone: it may have run")
+
+
 def claimed_at(slot: Path) -> datetime | None:
-    """When the task of this slot's container began; None where it never did. Cheap: a few looks at the file system."""
+    """When the task of this slot's container began; None where nothing shows that it did (see `is_laid_out`).
+
+    Cheap: a few looks at the file system.
+    """
     with contextlib.suppress(OSError, ValueError):
         return _instant(float((slot / SEEN).read_text("ascii")))
     with contextlib.suppress(OSError):
@@ -53,7 +77,7 @@ def keep(slot: Path, at: datetime) -> None:
 
 
 def clear(slot: Path) -> None:
-    """Take away what parking left in the slot of one that was never claimed, before it is started cold."""
+    """Take away what parking left in the slot of one that was never claimed, and is gone. Raises OSError."""
     (slot / UNTOUCHED).unlink(missing_ok=True)
     shutil.rmtree(slot / DIRECTORY, ignore_errors=True)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -20,7 +21,7 @@ import anyio.to_thread
 from wavepool.drivers.base import AttemptSpec
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
-from wavepool.drivers.docker.parking.claim_mark import claimed_at, clear, keep
+from wavepool.drivers.docker.parking.claim_mark import claimed_at, clear, is_laid_out, keep, unproven
 from wavepool.drivers.docker.parking.parker import Held
 from wavepool.drivers.docker.parking.script import CHANGED_BY_SHELLS, take_over
 from wavepool.drivers.docker.remains.removal import Remover, Target
@@ -28,10 +29,10 @@ from wavepool.drivers.docker.starting.delivery import write_prompt
 from wavepool.drivers.docker.starting.spec import environment
 from wavepool.drivers.docker.starting.starter import Found
 from wavepool.drivers.docker.trouble import Refused
-from wavepool.drivers.docker.watching.looking_back import booted_at
 from wavepool.drivers.docker.watching.sightings import OwnActs
+from wavepool.drivers.docker.watching.verdict import read_final
 from wavepool.drivers.parking import Claim
-from wavepool.drivers.start_mark import is_marked, marked_at, unmake_mark
+from wavepool.drivers.start_mark import is_marked, is_of_this_boot, unmake_mark
 from wavepool.errors import DriverUnavailable, InputError, MayHaveRun, NotClaimed, Unknown
 from wavepool.model import Limits
 
@@ -62,7 +63,7 @@ class Claimer:
         self._deadline_s = deadline_s
 
     async def claim_late(self, held: Held, claim: Claim) -> None:
-        """See `SupportsParking.claim`."""
+        """See `SupportsParking.claim`. Whoever holds it lets go of it after that, where it was taken."""
         script = late_script(held, claim)
         held.taken = True
         with anyio.CancelScope(shield=True):
@@ -73,32 +74,41 @@ class Claimer:
             await self._send(held, script)
 
     async def claim_bound(self, held: Held) -> None:
-        """Let the task run that it was parked for. Raises as `claim_late`."""
+        """Let the task run that it was parked for. Raises as `claim_late`; MayHaveRun where its slot proves nothing."""
         script = bound_script(held)
         held.taken = True
         with anyio.CancelScope(shield=True):
             await self._send(held, script)
 
-    async def clear(self, spec: AttemptSpec, found: Found) -> bool:
+    async def clear(self, spec: AttemptSpec, found: Found, has_evidence: bool) -> bool:
         """Take away a parked container that nobody can claim any more, once it is certain that it never ran.
 
         False where it has run; then it is left as it is.
 
+        Args:
+            has_evidence: its slot was laid out (`claim_mark.is_laid_out`) before this driver did anything to that.
+
         Raises:
-            MayHaveRun: its command was about to be sent, and the host was restarted since: the mark may be lost.
-            Unknown: it could not be stopped or removed.
+            MayHaveRun: its command was about to be sent, and the host was restarted since: the mark may be lost. Or
+                what would show a mark that was taken away is not there any more.
+            Unknown: it could not be stopped or removed; it can be tried again.
             DriverUnavailable: the engine cannot be reached.
         """
-        await self._end(found.id, spec.name)
+        ended = await self._end(found.id, spec.name)
         if claimed_at(spec.slot) is not None:
             return False
+        if not has_evidence and (ended is None or read_final(ended["State"]).started_at is not None):
+            raise unproven(spec.name)
         if await anyio.to_thread.run_sync(_may_be_forgotten, spec):
             raise MayHaveRun(f"{spec.name}: its claim was asked for, and the host was restarted since: it may have run")
         self._own.note_unclaimed(found.id)
-        await anyio.to_thread.run_sync(_forget_claim, spec)
+        # First the start mark, without which a container that is gone counts as one that may have run; the evidence
+        # that it never ran goes last, so that all of this can be repeated.
+        await _in_slot(spec, unmake_mark)
         problem = await self._remover.remove_known(Target(id=found.id, name=spec.name, volumes=0))
         if problem:
             raise Unknown(f"{spec.name}: {problem}")
+        await _in_slot(spec, clear)
         return True
 
     async def _send(self, held: Held, script: bytes) -> None:
@@ -106,10 +116,7 @@ class Claimer:
             held.attachment.write(script)
         except DriverUnavailable as error:
             raise NotClaimed(f"{held.spec.name}: {error.message}") from error
-        try:
-            at = await self._marked(held)
-        finally:
-            held.attachment.close()
+        at = await self._marked(held)
         with contextlib.suppress(OSError):  # the container's own mark is still there
             keep(held.spec.slot, at)
         self._own.note_claim(held.id)
@@ -132,7 +139,10 @@ class Claimer:
         return at
 
     def _last_look(self, held: Held) -> datetime:
+        """Of one that has ended. Raises NotClaimed, MayHaveRun."""
         at = claimed_at(held.spec.slot)
+        if at is None and not is_laid_out(held.spec.slot):
+            raise unproven(held.spec.name)
         if at is None:
             self._own.note_unclaimed(held.id)
             raise NotClaimed(f"{held.spec.name} ended before it took its claim: nothing ran in it")
@@ -152,11 +162,11 @@ class Claimer:
         except DriverUnavailable as error:
             raise Unknown(f"{held.spec.name} did not answer its claim: {error.message}") from error
 
-    async def _end(self, container_id: str, name: str) -> None:
-        """Kill it; returns when it has ended for certain. Raises Unknown, DriverUnavailable."""
+    async def _end(self, container_id: str, name: str) -> dict[str, Any] | None:
+        """Kill it; its record when it has ended for certain, None if it is gone. Raises Unknown, DriverUnavailable."""
         found = await self._find(container_id, name)
         if found is None or not found["State"]["Running"]:
-            return
+            return found
         self._own.note_stop(container_id)
         try:
             await self._api.change("POST", f"containers/{container_id}/kill", {"signal": "KILL"})
@@ -168,6 +178,7 @@ class Claimer:
             if time.monotonic() > give_up:
                 raise Unknown(f"{name} was killed, and yet it runs")
             await anyio.sleep(LOOK_MAX_S)
+        return found
 
     async def _find(self, container_id: str, name: str) -> dict[str, Any] | None:
         try:
@@ -183,7 +194,6 @@ class Claimer:
         try:
             await self._api.change("POST", f"containers/{held.id}/update", body=changes)
         except (Refused, Unknown, DriverUnavailable) as error:
-            held.attachment.close()
             raise NotClaimed(f"{held.spec.name} cannot be resized: {error.message}") from error
 
 
@@ -247,15 +257,17 @@ async def _deliver(spec: AttemptSpec, prompt: str) -> None:
         raise NotClaimed(f"{spec.name}: its prompt cannot be written: {error}") from error
 
 
+async def _in_slot(spec: AttemptSpec, act: Callable[[Path], None]) -> None:
+    """Change something in its slot. Raises Unknown."""
+    try:
+        await anyio.to_thread.run_sync(act, spec.slot)
+    except OSError as error:
+        raise Unknown(f"{spec.name}: its slot cannot be written: {error}") from error
+
+
 def _may_be_forgotten(spec: AttemptSpec) -> bool:
     """True where a claim was about to be sent before the host was last started: the start mark is on no disk for sure.
 
     Ours is: see `start_mark`.
     """
-    asked_at = marked_at(spec.slot)
-    return is_marked(spec.slot) and (asked_at is None or asked_at < booted_at().timestamp())
-
-
-def _forget_claim(spec: AttemptSpec) -> None:
-    clear(spec.slot)
-    unmake_mark(spec.slot)
+    return is_marked(spec.slot) and not is_of_this_boot(spec.slot)

@@ -20,7 +20,7 @@ from wavepool.drivers.base import AttemptSpec, Handle, Scope
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.attachment import Attachment
 from wavepool.drivers.docker.containers import inspect
-from wavepool.drivers.docker.parking.claim_mark import DIRECTORY, claimed_at, lay_out
+from wavepool.drivers.docker.parking.claim_mark import DIRECTORY, claimed_at, is_laid_out, lay_out
 from wavepool.drivers.docker.parking.script import SHELL, SLOT_TARGET, is_settable
 from wavepool.drivers.docker.starting.delivery import give, user_ids
 from wavepool.drivers.docker.starting.guard import guarded, has_shell
@@ -78,7 +78,8 @@ class Parker:
 
     Args:
         make_body: puts prompt and secrets in place, and makes the body of the create call; raises as a start.
-        clear: takes away a container of the attempt once it is proven that nothing ran in it; False where it did.
+        clear: takes away a container of the attempt once it is proven that nothing ran in it; False where it did. It is
+            told whether the slot has evidence of an earlier container.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Parker:
         api: DockerApi,
         starter: Starter,
         make_body: Callable[[AttemptSpec], Awaitable[dict[str, Any]]],
-        clear: Callable[[AttemptSpec, Found], Awaitable[bool]],
+        clear: Callable[[AttemptSpec, Found, bool], Awaitable[bool]],
     ) -> None:
         self._api = api
         self._starter = starter
@@ -109,8 +110,9 @@ class Parker:
                 attachment.close()
                 raise
         except CannotPark:
-            await self._clear(spec, Found(id=container_id, was_started=False, parked=True))
+            await self._clear(spec, Found(id=container_id, was_started=False, parked=True), True)
             raise
+        self.release(spec.name)  # of an earlier one, which is gone
         self._held[spec.name] = Held(
             id=container_id, spec=spec, attachment=attachment, image_argv=image.argv, variables=variables
         )
@@ -141,15 +143,19 @@ class Parker:
     async def _obtain(self, spec: AttemptSpec, give_up: float) -> tuple[AttemptSpec, str]:
         """Make the container; the spec with its user settled, and its id.
 
-        One that an earlier call or process left goes first: it can be claimed by nobody any more.
+        One that an earlier call or process left goes first: it can be claimed by nobody any more. Raises as `park`.
         """
         while True:
-            spec = await anyio.to_thread.run_sync(_prepare, spec)
-            body = parked_body(spec, await self._make_body(spec))
-            found = await self._starter.obtain(spec, body, give_up)
+            has_evidence = is_laid_out(spec.slot)
+            # Ours would look like that of an earlier container: where there is one without, there must never be any.
+            found = None if has_evidence else await self._starter.find(spec)
+            if found is None:
+                spec = await anyio.to_thread.run_sync(_prepare, spec)
+                body = parked_body(spec, await self._make_body(spec))
+                found = await self._starter.obtain(spec, body, give_up)
             if found.is_new:
                 return spec, found.id
-            if not found.parked or not await self._clear(spec, found):
+            if found.was_started or not found.parked or not await self._clear(spec, found, has_evidence):
                 raise NotStarted(f"{spec.name} cannot be parked: it runs, or ran, already")
 
     async def _examine(self, spec: AttemptSpec, container_id: str) -> tuple[_Image, Mapping[str, str]]:
