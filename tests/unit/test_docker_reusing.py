@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavepool.drivers.docker.reusing.container import Hearing
+from wavepool.drivers.docker.reusing.hello import silence
 from wavepool.drivers.docker.reusing.marks import Mark, MarkFinder
 from wavepool.drivers.docker.reusing.opening import checked, reusable_body
 from wavepool.drivers.docker.reusing.places import Place, places_of
 from wavepool.drivers.docker.reusing.runner import make_place, put
 from wavepool.drivers.docker.reusing.shell import greeting, lessons, task
-from wavepool.errors import InputError
+from wavepool.drivers.docker.reusing.witness import Witness
+from wavepool.errors import CannotPark, InputError, NotStarted, Unknown, WavepoolError
+from wavepool.model import Mount
 from wavepool.testing.memory_harness import MemoryHarness
 from wavepool.testing.reuse_contract import reusable
 
@@ -182,7 +186,7 @@ def test_what_cannot_be_reused_is_refused_with_the_reason(tmp_path: Path) -> Non
 def test_its_shell_is_process_1_and_its_output_is_kept_nowhere(tmp_path: Path) -> None:
     spec = reusable(MemoryHarness(tmp_path))
     spec.workspace.mkdir()
-    body = reusable_body(spec, runner=tmp_path / "sh", host_gateway=False)
+    body = reusable_body(spec, runner=tmp_path / "sh", socket="", host_gateway=False)
     config = body["HostConfig"]
     assert (config["Init"], config["ReadonlyRootfs"], config["IpcMode"]) == (False, True, "private")
     assert config["LogConfig"] == {"Type": "none"}
@@ -199,3 +203,57 @@ def test_the_runner_can_be_executed_and_not_read(tmp_path: Path) -> None:
     put(place, b"\x7fELF...")
     assert place.stat().st_mode & 0o777 == 0o111
     assert make_place(tmp_path).stat().st_size == 0, "a second one takes the first one's place"
+
+
+def test_the_daemon_s_own_socket_is_not_mounted_into_it(tmp_path: Path) -> None:
+    engine = tmp_path / "engine" / "d.sock"
+    engine.parent.mkdir()
+    spec = replace(
+        reusable(MemoryHarness(tmp_path)), mounts=(Mount(source=str(engine.parent), target="/x", read_only=True),)
+    )
+    spec.workspace.mkdir()
+    reusable_body(spec, runner=tmp_path / "sh", socket="", host_gateway=False)
+    with pytest.raises(NotStarted, match="Docker socket"):
+        reusable_body(spec, runner=tmp_path / "sh", socket=str(engine), host_gateway=False)
+
+
+# ---- what is refused for good, and what only now ----
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        (None, NotStarted),
+        ({"Running": True, "ExitCode": 0}, Unknown),
+        ({"Running": False, "ExitCode": 0}, NotStarted),
+        ({"Running": False, "ExitCode": 2}, CannotPark),
+        ({"Running": False, "ExitCode": 127}, CannotPark),
+        ({"Running": False, "ExitCode": 137}, NotStarted),
+    ],
+)
+def test_only_a_shell_that_ended_by_itself_is_refused_for_good(
+    tmp_path: Path, state: dict[str, object] | None, kind: type[WavepoolError]
+) -> None:
+    error = silence(reusable(MemoryHarness(tmp_path)), state, "sh: no such thing")
+    assert type(error) is kind
+    if isinstance(error, NotStarted):
+        assert error.transient
+    if isinstance(error, CannotPark):
+        assert "no such thing" in error.message
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.EMFILE, NotStarted), (errno.ESRCH, NotStarted), (errno.EACCES, CannotPark)]
+)
+def test_descriptors_that_are_short_now_are_no_reason_to_refuse_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[WavepoolError]
+) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "cgroup").write_text("0::/docker/abc\n")
+
+    def fails(self: Witness, path: Path) -> int:
+        raise OSError(number, "refused", str(path))
+
+    monkeypatch.setattr(Witness, "_open", fails)
+    with pytest.raises(kind):
+        Witness("abc", 7, proc=tmp_path, root=tmp_path)

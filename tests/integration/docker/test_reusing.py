@@ -19,14 +19,17 @@ import anyio
 import pytest
 
 from wavepool.drivers.base import AttemptSpec
+from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.attachment import Attachment
+from wavepool.drivers.docker.reusing import opening
 from wavepool.drivers.parking import Claim, Execution, ReusableContainer
-from wavepool.errors import CannotPark, InputError, NotClaimed, Unknown
+from wavepool.errors import CannotPark, InputError, NotClaimed, NotStarted, Unknown
 from wavepool.model import Limits, Mount
 from wavepool.testing.observing import raised
 from wavepool.testing.reuse_contract import Heard, reusable
 
 if TYPE_CHECKING:
-    from conftest import DockerWorld
+    from conftest import DockerWorld, Proxy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
@@ -60,9 +63,10 @@ HARMLESS = {
     "daemons that forked twice": ("for i in 1 2 3; do ( ( sleep 1000 & ) & ) ; done; exit 0", 0),
     "writers in the background": ("(while :; do echo x; echo y >&2; done) & exit 0", 0),
     "a bomb of processes": (
-        "f() { f | f & f; }; (f 2>/dev/null) & while set -- /proc/[0-9]*; [ $# -lt 30 ]; do :; done; exit 0",
+        "f() { f | f & f; }; (f 2>/dev/null) & i=0; "
+        "while set -- /proc/[0-9]*; [ $# -lt 30 ] && [ $i -lt 5000 ]; do i=$((i + 1)); done; exit 0",
         0,
-    ),
+    ),  # one that dies out while nobody looks never comes to 30 again
     "as many processes as it may have": (
         f"i=0; while [ $i -lt {PIDS - 3} ]; do sleep 1000 & i=$((i + 1)); done; exit 0",
         0,
@@ -278,6 +282,39 @@ async def test_a_shared_workspace_stays_as_tasks_leave_it(world: DockerWorld, im
         _, heard = await run(container, "cat /workspace/kept /beside/kept; ls -A /tmp")
         assert heard.stdout == b"a\nb\n"
     assert (shared / "kept").read_text() == "a\n"
+
+
+@pytest.mark.parametrize("when", ["before its hello", "after its hello"])
+async def test_one_that_is_killed_at_its_start_says_nothing_against_its_image(
+    world: DockerWorld, images: dict[str, str], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    greet = opening.greet
+
+    async def killed(api: DockerApi, spec: AttemptSpec, container_id: str, attachment: Attachment) -> None:
+        if when == "after its hello":
+            await greet(api, spec, container_id, attachment)
+            monkeypatch.setattr(opening.Reuse, "_look", looked_at_before)
+        await world.docker("kill", container_id)
+        if when == "before its hello":
+            await greet(api, spec, container_id, attachment)
+
+    async def looked_at_before(*_: object) -> tuple[int, dict[str, str]]:
+        return 1, {}  # what the engine said in the moment before its end: a process that is none of its own now
+
+    monkeypatch.setattr(opening, "greet", killed)
+    async with world.driver() as driver:
+        error = await raised(NotStarted, driver.open_reusable(spec_of(world, images, "busybox")))
+    assert error.transient
+
+
+async def test_the_engine_s_own_socket_is_never_mounted(
+    world: DockerWorld, images: dict[str, str], proxy: Proxy
+) -> None:
+    spec = spec_of(world, images, "busybox")
+    spec = replace(spec, mounts=(Mount(source=str(proxy.path), target="/engine"),))
+    async with world.driver(host=proxy.host) as driver:
+        error = await raised(NotStarted, driver.open_reusable(spec))
+    assert "never mounted" in error.message
 
 
 async def test_what_an_image_brings_can_forbid_reuse(world: DockerWorld, images: dict[str, str]) -> None:

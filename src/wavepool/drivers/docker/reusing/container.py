@@ -88,7 +88,12 @@ class DockerReusable(ReusableContainer):
         self._parts.witness.close()
 
     async def prove(self, places: Sequence[Place]) -> str:
-        """Leave files and have them wiped: why that cannot be proved of it, or an empty text. Raises Unknown."""
+        """Leave files and have them wiped: why that cannot be proved of it, or an empty text.
+
+        Raises:
+            NotClaimed: it had ended before.
+            Unknown: it ended meanwhile.
+        """
         nonce = secrets.token_hex(16)
         execution = await self._run(nonce, shell.trial(nonce, places), _drop)
         self.uses = 0

@@ -5,10 +5,8 @@ Whatever cannot be proved at the start is refused then, with the reason: reuse w
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,14 +16,13 @@ import anyio.to_thread
 
 from wavepool.drivers.base import AttemptSpec, Handle
 from wavepool.drivers.docker.api import DockerApi
-from wavepool.drivers.docker.attachment import Attachment
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.parking.parker import default_user
 from wavepool.drivers.docker.parking.script import is_settable
 from wavepool.drivers.docker.reusing import shell
 from wavepool.drivers.docker.reusing.container import DockerReusable, Parts
 from wavepool.drivers.docker.reusing.ground import Ground
-from wavepool.drivers.docker.reusing.marks import Mark, MarkFinder
+from wavepool.drivers.docker.reusing.hello import greet, last_state
 from wavepool.drivers.docker.reusing.places import places_of
 from wavepool.drivers.docker.reusing.runner import RUNNER_TARGET, Shells, make_place, put
 from wavepool.drivers.docker.reusing.witness import Witness
@@ -34,12 +31,10 @@ from wavepool.drivers.docker.starting.spec import WORKSPACE_TARGET, bind, create
 from wavepool.drivers.docker.starting.starter import Starter
 from wavepool.drivers.docker.trouble import Refused, not_started
 from wavepool.drivers.docker.watching.sightings import DRIVER_NAME
-from wavepool.errors import CannotPark, DriverUnavailable, InputError, NotStarted, Unknown
+from wavepool.errors import CannotPark, DriverUnavailable, InputError, NotClaimed, NotStarted
 from wavepool.model import Mount
 
 OPEN_DEADLINE_S = 120.0
-HELLO_S = 30.0
-"""How long a shell may take to say hello after its container's start."""
 
 
 class _Image(NamedTuple):
@@ -80,7 +75,8 @@ class Reuse:
         try:
             image = await self._image(spec)
             place = await anyio.to_thread.run_sync(_furnish, spec)
-            body = reusable_body(spec, runner=place, host_gateway=await self._knows_gateway())
+            gateway = await self._knows_gateway()
+            body = reusable_body(spec, runner=place, socket=self._api.socket, host_gateway=gateway)
             found = await self._starter.obtain(spec, body, give_up)
             if not found.is_new:
                 raise NotStarted(f"{spec.name} exists already: a reused container is opened once")
@@ -105,24 +101,34 @@ class Reuse:
         witness: Witness | None = None
         try:
             await self._launch(spec, container_id, give_up)
-            await _greet(spec, attachment)
+            await greet(self._api, spec, container_id, attachment)
             pid, variables = await self._look(spec, container_id, image)
-            witness = Witness(container_id, pid)
-            parts = Parts(
-                spec=spec,
-                handle=Handle(driver=DRIVER_NAME, id=container_id, name=spec.name, attempt=spec.attempt),
-                attachment=attachment,
-                witness=witness,
-                ground=Ground(spec.workspace) if _has_own_workspace(spec) else None,
-                image_argv=image.argv,
-                variables=variables,
-            )
-            return await _teach(DockerReusable(self._api, parts), parts)
+            try:
+                witness = Witness(container_id, pid)
+                parts = Parts(
+                    spec=spec,
+                    handle=Handle(driver=DRIVER_NAME, id=container_id, name=spec.name, attempt=spec.attempt),
+                    attachment=attachment,
+                    witness=witness,
+                    ground=Ground(spec.workspace) if _has_own_workspace(spec) else None,
+                    image_argv=image.argv,
+                    variables=variables,
+                )
+                return await _teach(DockerReusable(self._api, parts), parts)
+            except CannotPark as error:
+                await self._see_it_runs(spec, container_id, error)
+                raise
         except BaseException:
             attachment.close()
             if witness is not None:
                 witness.close()
             raise
+
+    async def _see_it_runs(self, spec: AttemptSpec, container_id: str, error: CannotPark) -> None:
+        """Raise NotStarted where the container that something is said against had ended: that says nothing."""
+        state = await last_state(self._api, container_id)
+        if state is None or not state["Running"]:
+            raise NotStarted(f"{spec.name} ended at its start: {error.message}", transient=True) from error
 
     async def _launch(self, spec: AttemptSpec, container_id: str, give_up: float) -> None:
         """Start it. Raises CannotPark where its shell cannot be executed, and as `Starter.launch`."""
@@ -172,13 +178,19 @@ def checked(spec: AttemptSpec) -> AttemptSpec:
     return replace(spec, user=user)
 
 
-def reusable_body(spec: AttemptSpec, *, runner: Path, host_gateway: bool) -> dict[str, Any]:
+def reusable_body(spec: AttemptSpec, *, runner: Path, socket: str, host_gateway: bool) -> dict[str, Any]:
     """The body of its create call: that of an attempt, with the sealed shell as process 1, attached in full.
+
+    Args:
+        runner: host file that the shell will be.
+        socket: the daemon's own socket; empty where it is not on this host.
+        host_gateway: it may know the host by name.
 
     Raises:
         NotStarted: a mount that is never allowed, or a workspace that is not there.
     """
-    body = create_body(spec, prompt_dir=spec.slot / "prompt", secrets_dir=None, host_gateway=host_gateway)
+    prompt_dir = spec.slot / "prompt"
+    body = create_body(spec, prompt_dir=prompt_dir, secrets_dir=None, socket=socket, host_gateway=host_gateway)
     body |= {
         "Entrypoint": [f"{RUNNER_TARGET}/sh"],
         "Cmd": [],
@@ -212,28 +224,6 @@ def _furnish(spec: AttemptSpec) -> Path:
     return make_place(spec.slot)
 
 
-async def _greet(spec: AttemptSpec, attachment: Attachment) -> None:
-    """Wait for the shell to say hello on both streams. Raises CannotPark, Unknown."""
-    nonce = secrets.token_hex(16)
-    finders = {stream: MarkFinder(nonce) for stream in ("stdout", "stderr")}
-    greeted: set[str] = set()
-    said = b""
-    with anyio.move_on_after(HELLO_S), suppress(DriverUnavailable):
-        attachment.write(shell.greeting(nonce))
-        async for frame in attachment:
-            for each in finders[frame.stream].feed(frame.data):
-                if isinstance(each, Mark):
-                    greeted.add(frame.stream)
-                else:
-                    said = (said + each)[:1024]
-            if len(greeted) == len(finders):
-                return
-    if not attachment.is_open:
-        words = said.decode("utf-8", "replace").strip() or "it ended without a word"
-        raise CannotPark(f"{spec.name}: its shell does not run: {words}")
-    raise Unknown(f"{spec.name}: its shell did not answer within {HELLO_S:.0f} s")
-
-
 async def _teach(container: DockerReusable, parts: Parts) -> DockerReusable:
     """Tell the shell how to wipe, and have it prove that it can. Raises CannotPark, NotStarted, Unknown."""
     spec, witness = parts.spec, parts.witness
@@ -250,7 +240,7 @@ async def _teach(container: DockerReusable, parts: Parts) -> DockerReusable:
         parts.attachment.write(shell.lessons(places))
         witness.note()
         problem = await container.prove(places)
-    except OSError as error:
+    except (OSError, NotClaimed, DriverUnavailable) as error:
         raise NotStarted(f"{spec.name} ended at its start: {error}", transient=True) from error
     if problem:
         raise CannotPark(f"{spec.name} cannot be reused: {problem}")

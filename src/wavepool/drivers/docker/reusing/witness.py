@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from wavepool.drivers.docker.usage.reading import CGROUP_ROOT, OomCounter, cgroup_version, path_of_process, usual_paths
-from wavepool.errors import CannotPark
+from wavepool.errors import CannotPark, NotStarted
 
 PROC = Path("/proc")
 _READ_BYTES = 1 << 16
@@ -24,6 +24,8 @@ _FILES = {
     "status": "its processors, or its umask",
     "mountinfo": "its mounts",
 }
+_UNSEEN = (CannotPark, PermissionError, FileNotFoundError)
+"""Of a container that runs it will be so again; all else (no descriptors left, an end just now) passes."""
 _STATUS = (b"Umask:", b"TracerPid:", b"Uid:", b"Cpus_allowed:", b"Mems_allowed:")
 _PRIORITY = (15, 16, 37, 38)
 """priority, nice, rt_priority and policy in what follows the command's name in /proc/PID/stat, from 0."""
@@ -36,7 +38,8 @@ class Witness:
         """Open the kernel's files of that process and its cgroup.
 
         Raises:
-            CannotPark: they cannot be read here; the container cannot be looked at from outside.
+            CannotPark: they are not to be seen here: unless it has ended, it cannot be looked at from outside.
+            NotStarted: they could not be opened now.
         """
         self._process = proc / str(pid)
         self._closing = ExitStack()
@@ -48,7 +51,10 @@ class Witness:
             self._oom = OomCounter.find(container_id, root=root)
         except (OSError, CannotPark) as error:
             self._closing.close()
-            raise CannotPark(f"reuse must see its containers from outside, and cannot: {error}") from error
+            words = f"reuse must see its containers from outside, and cannot: {error}"
+            if isinstance(error, _UNSEEN):
+                raise CannotPark(words) from error
+            raise NotStarted(words, transient=True) from error
         if self._oom is not None:
             self._closing.callback(self._oom.close)
         self._before: dict[str, bytes] = {}
