@@ -19,6 +19,8 @@ QUEUE_MAX = 64
 """Containers that wait to be removed. Whoever brings one more waits for the first to be gone."""
 
 WORKERS = 2
+FEW = 16
+"""While no more than so many wait, a removal waits for a pause between claims."""
 TRIES = 5
 FIRST_PAUSE_S = 0.5
 """Before a removal is tried again; doubled for each further try. What resists them all is removed with the session."""
@@ -110,7 +112,7 @@ class Disposal:
         self._idle = anyio.Event()
 
     async def _dispose(self, container: Container) -> None:
-        await self._calm.wait()
+        await (self._calm.wait_for_pause() if self._waiting <= FEW else self._calm.wait())
         if container.asked:
             await self._remove(container)
         await anyio.to_thread.run_sync(self._session.drop_slot, container)

@@ -30,6 +30,9 @@ from wavepool.errors import (
 PATIENT_TRIES = 3
 """Containers in a row that cannot be made, before whoever waits for them is told."""
 
+LOW_PART = 0.25
+"""While more than this part of the target is at hand, a refill waits for a pause between claims."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
@@ -239,7 +242,7 @@ class Stock:
         if not await self._prepare_ahead():
             return
         async with self._tools.refilling:
-            await self._tools.calm.wait()
+            await self._wait_for_calm()
             if self.closed or not await self._act():  # while we waited, it may have changed its mind
                 return
             self.book.begin_park(anyio.current_time())
@@ -249,6 +252,13 @@ class Stock:
             finally:
                 self._tell(container)
         self.change()
+
+    async def _wait_for_calm(self) -> None:
+        """Making one keeps a small machine busy for a quarter of a second, which a claim then would notice."""
+        if self.book.idle > LOW_PART * self.book.target:
+            await self._tools.calm.wait_for_pause()
+        else:
+            await self._tools.calm.wait()
 
     async def _prepare_ahead(self) -> bool:
         """Before its turn: a pull may take minutes, in which others want to be filled. False where it failed."""
