@@ -19,7 +19,8 @@
         ├── logs/            output of attempts
         ├── slots/           <task key>.<attempt number>/, one for each attempt
         ├── data/            <task key>.<attempt number>/<sidecar>/: what sidecars wrote; kept with the run
-        └── artifacts/
+        ├── work/            <task key>.<attempt number>/: what is known of its workspace, and private clones
+        └── artifacts/       patches of what tasks changed
 
 Locks are flock(2): the kernel drops them with their process, however it dies. Lock files are never deleted, as a
 lock on a deleted file guards nothing; but for a run's, with its run and by whoever holds it: who had waited for it

@@ -1,0 +1,224 @@
+"""Each attempt works in a private clone, in which it may commit; its commits leave as a bundle made beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from wavepool.errors import InfrastructureError, WorkspaceError
+from wavepool.model import AttemptId, Changes, Task
+from wavepool.statedir import RunDir
+from wavepool.workspace import bundle
+from wavepool.workspace.adding import new_branch
+from wavepool.workspace.base import Place, Sealed, Workspaces
+from wavepool.workspace.bringing import Bringer, some_of
+from wavepool.workspace.cloning import borrowed, check_readable, make_clone, mounts_of
+from wavepool.workspace.git import GitError
+from wavepool.workspace.names import branch_of, safe_id, task_name
+from wavepool.workspace.record import AttemptFiles, Record
+from wavepool.workspace.removal import delete, give_to
+from wavepool.workspace.standing import Standing, agent_owner
+
+CONCURRENT = 4
+"""Clones that are made, read and deleted at once: the disk is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What came of git in the attempt's own container: `tip` is the base where it brought no commit."""
+
+    tip: str
+    problems: tuple[str, ...] = ()
+
+
+class CloneWorkspaces(Workspaces):
+    """Clones in ``<run>/work/<key>.<n>/tree``; each shares the repository's objects, which it can only read.
+
+    Args:
+        workspace: a directory in the repository.
+        files: the run's directory.
+        contained: tasks run in containers.
+        notice: told, by `check`, what a user should know.
+    """
+
+    def __init__(
+        self,
+        workspace: Path,
+        *,
+        files: RunDir,
+        run_id: str,
+        contained: bool = True,
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
+        self._standing = Standing(workspace, notice=notice)
+        self._files = files
+        self._run_id = run_id
+        self._contained = contained
+        self._limiter = anyio.CapacityLimiter(CONCURRENT)
+
+    async def check(self) -> None:
+        """See that it is a repository with a commit; tell what its clones will lack. Raises InputError."""
+        await anyio.to_thread.run_sync(self._standing.check)
+
+    async def obtain(self, task: Task, attempt: AttemptId) -> Place:
+        """Make a clone at the commit that is checked out, or find it. Raises WorkspaceError."""
+        return await anyio.to_thread.run_sync(self._obtain, task, attempt, limiter=self._limiter)
+
+    async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
+        """The agent's commits, and one of ours with what it did not commit, on a branch of the user's repository."""
+        files = AttemptFiles(self._files, task, attempt)
+        record = files.read()
+        if record is None or not record.ready:
+            return Changes(problem="its clone was never made, or its record is gone")
+        if record.changes is not None:
+            return record.changes
+        told = await self._bundled(task, attempt, files, record, sealed)
+        return await anyio.to_thread.run_sync(self._settle, task, attempt, files, record, told, limiter=self._limiter)
+
+    async def release(self, task: Task, attempt: AttemptId) -> None:
+        """Remove the clone. Raises WorkspaceError."""
+        await anyio.to_thread.run_sync(self._release, task, attempt, limiter=self._limiter)
+
+    def _obtain(self, task: Task, attempt: AttemptId) -> Place:
+        repository = self._standing.repository
+        files = AttemptFiles(self._files, task, attempt)
+        record = files.read()
+        owner = agent_owner(repository) if self._contained else None
+        objects = borrowed(repository)
+        if record is None or not record.ready:
+            if owner is not None:
+                check_readable(objects)
+            record = self._make(task, attempt, files, owner, objects)
+        env = {**repository.identity, "GIT_CONFIG_COUNT": "1"}
+        return Place(
+            directory=Path(record.directory),
+            mounts=mounts_of(objects) if self._contained else (),
+            env={**env, "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"},
+            user=None if owner is None else f"{owner[0]}:{owner[1]}",
+        )
+
+    def _make(
+        self, task: Task, attempt: AttemptId, files: AttemptFiles, owner: tuple[int, int] | None, objects: list[Path]
+    ) -> Record:
+        repository = self._standing.repository
+        tree = files.path / "tree"
+        again = "" if attempt.number == 1 else f"-attempt-{attempt.number}"
+        record = Record(
+            base=repository.head(),
+            directory=os.fspath(tree),
+            branch=branch_of(safe_id(task.id, task.key), task_name(task)) + again,
+        )
+        files.write(record)
+        delete(tree)  # half of one, whose maker died over it
+        try:
+            tree.mkdir(mode=0o755)
+            tree.chmod(0o755)
+        except OSError as error:
+            raise WorkspaceError(f"cannot make {tree}: {error.strerror or error}") from error
+        seen = [mount.target for mount in mounts_of(objects)] if self._contained else [os.fspath(objects[0])]
+        make_clone(repository, tree, base=record.base, branch=record.branch, objects=seen)
+        give_to(tree, owner)
+        return files.write(record, ready=True)
+
+    async def _bundled(
+        self, task: Task, attempt: AttemptId, files: AttemptFiles, record: Record, sealed: Sealed
+    ) -> _Told:
+        """Have the commits put together where the agent worked, and take them. Never raises but for a full disk."""
+        output = files.path / "output"
+        try:
+            place = await anyio.to_thread.run_sync(self._obtain, task, attempt)
+            await anyio.to_thread.run_sync(self._empty_output, output)
+            argv = bundle.script(record.base)
+            code = await sealed(task, attempt, argv, place=place, output=output, timeout_s=bundle.BUNDLE_S)
+        except InfrastructureError as error:
+            why = f"git could not be run where the agent worked, so its commits are not kept: {error.message}"
+            return _Told(tip=record.base, problems=(why,))
+        if code != 0:
+            why = bundle.WHY.get(code, f"git where the agent worked ended with {code}, so its commits are not kept")
+            return _Told(tip=record.base, problems=(why,))
+        return await anyio.to_thread.run_sync(self._taken, files, record, output, limiter=self._limiter)
+
+    def _empty_output(self, output: Path) -> None:
+        delete(output)
+        output.mkdir(mode=0o700)
+        give_to(output, agent_owner(self._standing.repository) if self._contained else None)
+
+    def _taken(self, files: AttemptFiles, record: Record, output: Path) -> _Told:
+        repository = self._standing.repository
+        problems: list[str] = []
+        tip = record.base
+        try:
+            if os.path.lexists(output / "head"):
+                tip = bundle.take_commits(repository, output / "head")
+        except GitError as error:
+            problems.append(f"the agent's commits are refused, its files are in a commit of ours: {error.message}")
+        if tip != record.base and not repository.git.succeeds("merge-base", "--is-ancestor", record.base, tip):
+            problems.append(
+                f"the agent rewrote the history before {record.base[:12]}: its files are in a commit of ours, "
+                f"its own last commit is {tip}"
+            )
+            tip = record.base
+        try:
+            if os.path.lexists(output / "more"):
+                names = some_of(bundle.keep(output / "more", files.bundle))
+                problems.append(f"what HEAD does not lead to is in {files.relative(files.bundle)}: {names}")
+        except (GitError, OSError) as error:
+            problems.append(f"other branches of the agent's are lost: {error}")
+        return _Told(tip=tip, problems=tuple(problems))
+
+    def _settle(self, task: Task, attempt: AttemptId, files: AttemptFiles, record: Record, told: _Told) -> Changes:
+        bringer = self._bringer(task, attempt, files)
+        try:
+            record, left, remarks = self._branched(bringer, files, record, told.tip)
+        except (WorkspaceError, OSError) as error:
+            words = " ".join(str(error).split())
+            problem = "; ".join(
+                (*told.problems, f"nothing could be brought back, all of it is in {record.directory}: {words}")
+            )
+            changes = Changes(base=record.base, problem=problem)
+            files.write(record, changes=changes, left=(record.directory,))
+            return changes
+        settled = bringer.settle(record, left=left, problems=(*told.problems, *remarks))
+        return settled.changes or Changes(base=record.base)
+
+    def _branched(
+        self, bringer: Bringer, files: AttemptFiles, record: Record, tip: str
+    ) -> tuple[Record, tuple[str, ...], tuple[str, ...]]:
+        repository = self._standing.repository
+        done = bool(record.commit) and repository.tip(record.branch) == record.commit
+        record, taken = bringer.commit(record, record.commit if done else tip)
+        if record.commit and not done:
+            written = record
+            branch = new_branch(
+                repository, record.branch, record.commit, lambda name: _write(files, written, branch=name)
+            )
+            record = files.write(record, branch=branch)
+        return record, taken.left_out, taken.remarks
+
+    def _release(self, task: Task, attempt: AttemptId) -> None:
+        files = AttemptFiles(self._files, task, attempt)
+        record = files.read()
+        if record is None or record.released:
+            return
+        if record.left:
+            raise WorkspaceError(f"{record.directory} stays: it has what could not be brought back")
+        if record.ready and record.changes is None and Path(record.directory).is_dir():
+            self._bringer(task, attempt, files).save_unbrought(record)
+        delete(Path(record.directory))
+        delete(files.path / "output")
+        (files.path / "index").unlink(missing_ok=True)
+        files.write(record, released=True)
+
+    def _bringer(self, task: Task, attempt: AttemptId, files: AttemptFiles) -> Bringer:
+        repository = self._standing.repository
+        git = repository.git.on(files.path / "tree", index=files.path / "index")
+        return Bringer(repository, self._run_id, task=task, attempt=attempt, files=files, git=git)
+
+
+def _write(files: AttemptFiles, record: Record, **changes: str) -> None:
+    files.write(record, **changes)

@@ -1,0 +1,51 @@
+"""All tasks work in the user's own directory; nothing has to be brought back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wavepool.errors import WorkspaceError
+from wavepool.model import AttemptId, Changes, Mount, Task
+from wavepool.workspace.base import Place, Sealed, Workspaces
+
+
+class SharedWorkspaces(Workspaces):
+    """The user's directory. Where it is the top of a repository, its ``.git`` can be read inside and not written to.
+
+    Args:
+        contained: tasks run in containers.
+    """
+
+    def __init__(self, workspace: Path, *, contained: bool = True) -> None:
+        self._workspace = workspace
+        self._contained = contained
+
+    async def check(self) -> None:
+        """Nothing is needed."""
+
+    async def obtain(self, task: Task, attempt: AttemptId) -> Place:
+        """The directory as it is.
+
+        Raises:
+            WorkspaceError: an agent would work in it as root.
+        """
+        if not self._contained:
+            return Place(directory=self._workspace)
+        if task.agent is not None and self._workspace.stat().st_uid == 0:
+            raise WorkspaceError(
+                f"{self._workspace} belongs to root, and agents never work as root",
+                advice="Give each a private clone with `--workspace-kind clone`, or the directory to another user.",
+            )
+        return Place(directory=self._workspace, mounts=self._guard())
+
+    def _guard(self) -> tuple[Mount, ...]:
+        git = self._workspace / ".git"
+        return (Mount(source=os.fspath(git), target="/workspace/.git"),) if os.path.lexists(git) else ()
+
+    async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
+        """None: it is there already."""
+        return None
+
+    async def release(self, task: Task, attempt: AttemptId) -> None:
+        """It is the user's, and stays."""

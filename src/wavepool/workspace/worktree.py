@@ -1,0 +1,171 @@
+"""Each attempt works in a git worktree of its own, without git; what it changed the host commits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from wavepool.errors import WorkspaceError
+from wavepool.model import AttemptId, Changes, Mount, Task
+from wavepool.statedir import RunDir
+from wavepool.workspace.adding import add_worktree, take_away
+from wavepool.workspace.base import Place, Sealed, Workspaces
+from wavepool.workspace.bringing import Bringer
+from wavepool.workspace.names import branch_of, safe_id, task_name
+from wavepool.workspace.record import AttemptFiles, Record
+from wavepool.workspace.removal import give_to
+from wavepool.workspace.standing import Standing, agent_owner
+
+NO_GIT = "gitdir: /git-is-kept-on-the-host\n"
+"""Seen inside as the worktree's ``.git``, read-only: git says that there is no repository, and why."""
+
+_log = structlog.get_logger(__name__)
+
+
+class WorktreeWorkspaces(Workspaces):
+    """Worktrees in ``.worktrees/task-<id>`` on branches ``feature/parallel-<name>-<id>``.
+
+    Args:
+        workspace: a directory in the repository.
+        files: the run's directory.
+        contained: tasks run in containers; else git works in the worktree as in any.
+        notice: told, by `check`, what a user should know.
+    """
+
+    def __init__(
+        self,
+        workspace: Path,
+        *,
+        files: RunDir,
+        run_id: str,
+        contained: bool = True,
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
+        self._standing = Standing(workspace, notice=notice)
+        self._files = files
+        self._run_id = run_id
+        self._contained = contained
+        self._turn = anyio.Lock()
+
+    async def check(self) -> None:
+        """See that it is a repository with a commit; tell what its worktrees will lack. Raises InputError."""
+        await anyio.to_thread.run_sync(self._standing.check)
+
+    async def obtain(self, task: Task, attempt: AttemptId) -> Place:
+        """Add a worktree at the commit that is checked out, or find it. Raises WorkspaceError."""
+        async with self._turn:  # so that those who wait hold no thread
+            return await anyio.to_thread.run_sync(self._obtain, task, attempt)
+
+    async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
+        """Commit what the files have beyond the branch. Nothing in the worktree is executed."""
+        return await anyio.to_thread.run_sync(self._bring_back, task, attempt)
+
+    async def release(self, task: Task, attempt: AttemptId) -> None:
+        """Remove the worktree, and the branch where it has no changes. Raises WorkspaceError."""
+        async with self._turn:
+            await anyio.to_thread.run_sync(self._release, task, attempt)
+
+    def _obtain(self, task: Task, attempt: AttemptId) -> Place:
+        files = AttemptFiles(self._files, task, attempt)
+        record = files.read()
+        if record is None or not record.ready:
+            record = self._add(task, attempt, files, record)
+        if not self._contained:
+            return Place(directory=Path(record.directory))
+        mask = files.path / "git"
+        mask.write_text(NO_GIT)
+        mask.chmod(0o644)
+        owner = agent_owner(self._standing.repository)
+        return Place(
+            directory=Path(record.directory),
+            mounts=(Mount(source=os.fspath(mask), target="/workspace/.git"),),
+            user=None if owner is None else f"{owner[0]}:{owner[1]}",
+        )
+
+    def _add(self, task: Task, attempt: AttemptId, files: AttemptFiles, half: Record | None) -> Record:
+        repository = self._standing.repository
+        identifier = safe_id(task.id, task.key)
+        again = "" if attempt.number == 1 else f"-attempt-{attempt.number}"
+        with repository.turn():
+            if half is not None:  # its maker died over it; no task has run in it
+                self._undo(half)
+            base = repository.head()
+            wanted = branch_of(identifier, task_name(task)) + again
+            place, branch, admin = add_worktree(
+                repository,
+                name=f"task-{identifier}{again}",
+                branch=wanted,
+                commit=base,
+                intend=lambda place, branch: _intend(files, base, place, branch),
+            )
+            if branch != wanted:
+                _log.warning("branch name taken", task=task.id, wanted=wanted, taken_instead=branch)
+        if self._contained:
+            give_to(place, agent_owner(repository), spare=".git")
+        return files.write(
+            Record(base=base, directory=os.fspath(place), branch=branch, admin=os.fspath(admin), ready=True)
+        )
+
+    def _undo(self, half: Record) -> None:
+        take_away(self._standing.repository, Path(half.directory))
+        self._standing.repository.drop_branch(half.branch, half.base)
+
+    def _bring_back(self, task: Task, attempt: AttemptId) -> Changes:
+        files = AttemptFiles(self._files, task, attempt)
+        record = files.read()
+        if record is None or not record.ready:
+            return Changes(problem="its worktree was never made, or its record is gone")
+        if record.changes is not None:
+            return record.changes
+        bringer = self._bringer(task, attempt, files, record)
+        try:
+            record, left, problems = self._committed(bringer, record)
+        except (WorkspaceError, OSError) as error:
+            return self._not_brought(files, record, error)
+        return bringer.settle(record, left=left, problems=problems).changes or Changes(base=record.base)
+
+    def _committed(self, bringer: Bringer, record: Record) -> tuple[Record, tuple[str, ...], tuple[str, ...]]:
+        repository = self._standing.repository
+        tip = repository.tip(record.branch)
+        if tip is None:
+            tip = record.base
+            repository.make_branch(record.branch, tip)
+        record, taken = bringer.commit(record, tip)
+        if record.commit and record.commit != tip:
+            repository.move_branch(record.branch, record.commit, tip)
+        return record, taken.left_out, taken.remarks
+
+    def _not_brought(self, files: AttemptFiles, record: Record, error: Exception) -> Changes:
+        words = " ".join(str(error).split())
+        problem = f"nothing could be brought back, all of it is in {record.directory}: {words}"
+        changes = Changes(base=record.base, problem=problem)
+        files.write(record, changes=changes, left=(record.directory,))
+        return changes
+
+    def _release(self, task: Task, attempt: AttemptId) -> None:
+        files = AttemptFiles(self._files, task, attempt)
+        record = files.read()
+        if record is None or record.released:
+            return
+        if record.left:
+            raise WorkspaceError(f"{record.directory} stays: it has what could not be brought back")
+        if record.ready and record.changes is None and Path(record.directory).is_dir():
+            self._bringer(task, attempt, files, record).save_unbrought(record)
+        with self._standing.repository.turn():
+            take_away(self._standing.repository, Path(record.directory))
+            if not record.commit:
+                self._standing.repository.drop_branch(record.branch, record.base)
+        files.write(record, released=True)
+
+    def _bringer(self, task: Task, attempt: AttemptId, files: AttemptFiles, record: Record) -> Bringer:
+        git = self._standing.repository.of_worktree(Path(record.admin), Path(record.directory))
+        return Bringer(self._standing.repository, self._run_id, task=task, attempt=attempt, files=files, git=git)
+
+
+def _intend(files: AttemptFiles, base: str, place: Path, branch: str) -> None:
+    files.write(Record(base=base, directory=os.fspath(place), branch=branch))

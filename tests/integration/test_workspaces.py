@@ -1,0 +1,112 @@
+"""Worktrees and clones with real git: what an agent changed comes back, whatever it did to its directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from git_ground import Ground, as_process, first, nowhere, plain_git, task
+
+from wavepool.errors import InputError
+
+pytestmark = pytest.mark.anyio
+
+BOTH = pytest.mark.parametrize("kind", ["worktree", "clone"])
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    return Ground(tmp_path)
+
+
+@BOTH
+async def test_changed_new_and_deleted_files_come_back_on_a_branch_and_in_a_patch(ground: Ground, kind: str) -> None:
+    workspaces, one = ground.open(kind), task(extra={"name": "Fix the Login!"})
+    await workspaces.check()
+    place = await workspaces.obtain(one, first(one))
+    (place.directory / "README").unlink()
+    (place.directory / "src/app.py").write_text("print(2)\nprint(3)\n")
+    (place.directory / "new file").write_text("x\n")
+    (place.directory / "link").symlink_to("/etc/hostname")
+    changes = await workspaces.bring_back(one, first(one), as_process)
+    assert changes is not None
+    assert changes.problem is None
+    assert changes.branch == "feature/parallel-fix-the-login-one"
+    assert changes.base == ground.head()
+    assert changes.committed_by == "host"
+    assert ground.content(changes.commit or "") == {"src/app.py", "new file", "link"}
+    assert (changes.files, changes.insertions, changes.deletions) == (4, 4, 2)
+    assert ground.git("log", "-1", "--format=%an <%ae> %s", changes.branch) == "Ada <ada@example.org> Fix the Login!"
+    assert await workspaces.bring_back(one, first(one), as_process) == changes
+
+    await workspaces.release(one, first(one))
+    await workspaces.release(one, first(one))
+    assert not place.directory.exists()
+    assert ground.git("worktree", "list").count("\n") == 0
+    assert ground.git("rev-parse", changes.branch) == changes.commit
+    ground.git("apply", "--check", str(ground.files.path / (changes.patch or "")))
+    assert ground.git("status", "--porcelain") == ""
+
+
+@BOTH
+async def test_where_nothing_was_changed_nothing_is_left(ground: Ground, kind: str) -> None:
+    workspaces, one = ground.open(kind), task()
+    place = await workspaces.obtain(one, first(one))
+    assert await ground.open(kind).obtain(one, first(one)) == place
+    changes = await workspaces.bring_back(one, first(one), as_process)
+    assert changes is not None
+    assert (changes.branch, changes.patch, changes.problem) == (None, None, None)
+    await workspaces.release(one, first(one))
+    assert ground.branches() == {"main"}
+    assert not (ground.repo / ".worktrees").exists()
+
+
+async def test_what_the_agent_committed_stays_its_own_and_the_rest_is_committed_by_us(ground: Ground) -> None:
+    workspaces, one = ground.open("clone"), task()
+    place = await workspaces.obtain(one, first(one))
+    (place.directory / "a").write_text("a\n")
+    for argv in (["add", "a"], ["commit", "-qm", "mine"]):
+        assert plain_git(*argv, at=place.directory).returncode == 0
+    (place.directory / "b").write_text("b\n")
+    changes = await workspaces.bring_back(one, first(one), as_process)
+    assert changes is not None
+    assert (changes.committed_by, changes.problem) == ("both", None)
+    log = ground.git("log", "--format=%an %s", changes.branch or "").splitlines()
+    assert log == ["Ada one", "Agent mine", "Ada first"]
+    await workspaces.release(one, first(one))
+    assert ground.content(changes.commit or "") == {"README", "src/app.py", "a", "b"}
+
+
+async def test_an_image_without_git_brings_its_files_back(ground: Ground) -> None:
+    workspaces, one = ground.open("clone"), task()
+    place = await workspaces.obtain(one, first(one))
+    (place.directory / "a").write_text("a\n")
+    changes = await workspaces.bring_back(one, first(one), nowhere)
+    assert changes is not None
+    assert changes.committed_by == "host"
+    assert "no git" in (changes.problem or "")
+    assert ground.content(changes.commit or "") == {"README", "src/app.py", "a"}
+
+
+@BOTH
+async def test_what_is_no_repository_is_refused(tmp_path: Path, kind: str) -> None:
+    ground = Ground(tmp_path)
+    ground.repo = tmp_path / "plain"
+    ground.repo.mkdir()
+    with pytest.raises(InputError, match="is in no git repository"):
+        await ground.open(kind).check()
+    ground.git("init", "-q")
+    with pytest.raises(InputError, match="no commit yet"):
+        await ground.open(kind).check()
+
+
+@BOTH
+async def test_tasks_begin_at_the_commit_and_that_is_said(ground: Ground, kind: str) -> None:
+    ground.write("README", "not committed\n")
+    workspaces, one = ground.open(kind), task()
+    await workspaces.check()
+    assert ground.told == [
+        f"{ground.repo} has 1 uncommitted change: tasks begin at the commit {ground.head()[:12]}, without it"
+    ]
+    place = await workspaces.obtain(one, first(one))
+    assert (place.directory / "README").read_text() == "hello\n"
