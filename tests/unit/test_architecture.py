@@ -14,7 +14,7 @@ SOURCE = Path(wavepool.__file__).parent
 
 ONLY_IN = {
     "aiodocker": ["drivers/docker/api.py"],
-    "sqlite3": ["journal"],
+    "sqlite3": ["journal", "learning/store.py"],
     "typer": ["cli"],
     "rich": ["cli", "listeners"],
     "psutil": ["host.py", "drivers/process"],

@@ -80,7 +80,8 @@ def _end(files: RunDir, settings: Settings) -> Mapping[str, Any]:
     """Nobody holds it: take it up in cancelling mode."""
 
     async def work(hooks: Hooks) -> RunReport:
-        return await end_run(files.id, state_dir=settings.state_dir, how=GoingOn(hooks=hooks, signals=True))
+        how = GoingOn(hooks=hooks, signals=True, learn=settings.learn_history)
+        return await end_run(files.id, state_dir=settings.state_dir, how=how)
 
     with open_screen(settings, json_lines=False, verbose=False) as screen:
         report = anyio.run(on_screen, work, screen)

@@ -125,7 +125,7 @@ def _reaper(settings: Settings, state_dir: StateDir, owner: str, tools: Recovery
         return journal_of(files, owner)
 
     async def resume(run_id: str) -> str:
-        how = GoingOn(hooks=Hooks(notice=progress_line), signals=True)
+        how = GoingOn(hooks=Hooks(notice=progress_line), signals=True, learn=settings.learn_history)
         report = await resume_run(run_id, state_dir=settings.state_dir, how=how)
         return report.outcome.value if report.outcome is not None else "unfinished"
 

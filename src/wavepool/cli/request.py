@@ -161,6 +161,8 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
         state_dir=settings.state_dir,
         signals=True,
         reconcile_s=settings.poll_interval,
+        learn=settings.learn_history,
+        start_order=settings.start_order,
     )
 
 

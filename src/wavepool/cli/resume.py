@@ -113,7 +113,7 @@ def _go_on(
     held = detached(files) if detach else None
 
     async def with_hooks(hooks: Hooks) -> RunReport:
-        return await work(GoingOn(hooks=hooks, secrets=secrets, signals=True))
+        return await work(GoingOn(hooks=hooks, secrets=secrets, signals=True, learn=settings.learn_history))
 
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
         report = anyio.run(on_screen, with_hooks, screen, held)

@@ -53,6 +53,9 @@ def run(
     watch_progress: Annotated[str | None, typer.Option(help="How long without output and CPU time, as 10m.")] = None,
     budget: Annotated[str | None, typer.Option(help="Memory that tasks may hold together: a size, or auto.")] = None,
     schedule: Annotated[str | None, typer.Option(help="barrier (waves as written) or rolling.")] = None,
+    start_order: Annotated[
+        str | None, typer.Option(help="Rolling: learned (what lasts longest first), or plan.")
+    ] = None,
     warm: Annotated[
         str | None, typer.Option(metavar="[N]", help="Start up to N containers ahead of their tasks; N may be missing.")
     ] = None,
@@ -96,6 +99,7 @@ def run(
         watch_progress=watch_progress,
         budget=budget,
         schedule=schedule,
+        start_order=start_order,
         warm=warm,
         retries=retries,
         retry_on=retry_on,

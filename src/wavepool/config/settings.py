@@ -160,6 +160,7 @@ class Settings(BaseModel):
         Source(expected="auto, or a size such as 40g"),
     ] = "auto"
     schedule: Annotated[Schedule, Source(expected="barrier or rolling")] = Schedule.BARRIER
+    start_order: Annotated[Literal["learned", "plan"], Source(expected="learned or plan")] = "learned"
     warm: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=0, le=10_000)],
         BeforeValidator(_warm),
@@ -217,6 +218,7 @@ class Settings(BaseModel):
         bool, Source(expected=_SWITCH, seed="CFN_CLEANUP_PRESERVE_FAILED", option="--preserve-failed-logs")
     ] = True
     keep_failed: Annotated[bool, Source(expected=_SWITCH)] = False
+    learn_history: Annotated[bool, Source(expected=_SWITCH)] = True
     log_limit: Annotated[
         int, BeforeValidator(_size), Field(ge=LOG_LIMIT_MIN_BYTES), Source(expected="a size of at least 64k")
     ] = LOG_LIMIT_BYTES

@@ -57,10 +57,15 @@ class RunOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TasksAdded:
-    """Waves and tasks in their order. Long plans come in several of these, in one commit."""
+    """Waves and tasks in the order of the plan. Long plans come in several of these, in one commit.
+
+    `places`: where each of `tasks` stands in the order in which they start, counted over the whole plan; empty where
+    that is the order of the plan.
+    """
 
     waves: tuple[Wave, ...]
     tasks: tuple[Task, ...]
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def on_driver_failed(state: RunState, event: events.DriverFailed, now: Now) -> I
 
 
 def tasks_added(state: RunState, fact: facts.TasksAdded) -> None:
-    state.add(fact.waves, fact.tasks)
+    state.add(fact.waves, fact.tasks, fact.places)
 
 
 def run_resumed(state: RunState, fact: facts.RunResumed) -> None:

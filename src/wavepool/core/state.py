@@ -55,6 +55,7 @@ class TaskState:
     def __init__(self, task: Task, index: int) -> None:
         self.task = task
         self.index = index
+        """Its place in the order in which tasks start; that of the plan, unless the run was opened with another."""
         self.indexed = True
         """Its index stands in the queue or in a waiting list, exactly once."""
         self.status = TaskStatus.PENDING
@@ -148,6 +149,7 @@ class RunState:
         self.rules: Rules = run.rules
         self.tasks: dict[str, TaskState] = {}
         self.order: list[TaskState] = []
+        """As in the plan."""
         self.waves: dict[int, WaveState] = {}
         """In the order of their numbers."""
         self.open: dict[int, WaveState] = {}
@@ -178,23 +180,34 @@ class RunState:
         """Position in `wave_order` of the first wave that is not settled."""
         self.wave_order: list[int] = []
         self._position: dict[int, int] = {}
+        self._by_index: dict[int, TaskState] | None = None
+        """None where tasks start in the order of the plan: then `order` is that."""
         self._ready: list[int] = []
         self._waiting: dict[Hashable, list[int]] = {}
 
     # -- tasks and waves --
 
-    def add(self, waves: tuple[Wave, ...], tasks: tuple[Task, ...]) -> None:
-        """Take in more of the plan; tasks come in the order in which they should start."""
+    def add(self, waves: tuple[Wave, ...], tasks: tuple[Task, ...], places: tuple[int, ...] = ()) -> None:
+        """Take in more of the plan.
+
+        `places`: where each of `tasks` stands in the order of starting, over the whole plan; empty: as they come.
+        """
         for wave in waves:
             self.waves[wave.number] = WaveState(wave)
             self._position[wave.number] = len(self.wave_order)
             self.wave_order.append(wave.number)
-        for task in tasks:
-            entry = TaskState(task, len(self.order))
+        if places and self._by_index is None:
+            self._by_index = {}
+        for task, index in zip(tasks, places or range(len(self.order), len(self.order) + len(tasks)), strict=True):
+            entry = TaskState(task, index)
             self.order.append(entry)
             self.tasks[task.id] = entry
             self.waves[task.wave].unsettled += 1
-            self._ready.append(entry.index)  # indexes rise, so the list stays a heap
+            if self._by_index is None:
+                self._ready.append(index)  # indexes rise, so the list stays a heap
+            else:
+                self._by_index[index] = entry
+                heapq.heappush(self._ready, index)
             for dependency in task.depends_on:
                 self.dependents.setdefault(dependency, []).append(task.id)
         self.pending += len(tasks)
@@ -240,10 +253,13 @@ class RunState:
 
     # -- the index of pending tasks --
 
+    def _at(self, index: int) -> TaskState:
+        return self.order[index] if self._by_index is None else self._by_index[index]
+
     def head(self) -> TaskState | None:
         """The pending task that comes next, None when there is none that is ready."""
         while self._ready:
-            entry = self.order[self._ready[0]]
+            entry = self._at(self._ready[0])
             if entry.status is TaskStatus.PENDING:
                 return entry
             heapq.heappop(self._ready)
@@ -251,18 +267,19 @@ class RunState:
         return None
 
     def coming(self) -> Iterator[TaskState]:
-        """The pending tasks that are ready, in the order of the plan. Changes nothing; O(log n) for each taken."""
+        """The pending tasks that are ready, in the order in which they start. Changes nothing; O(log n) for each."""
         nearest = [(self._ready[0], 0)] if self._ready else []
         while nearest:
             index, place = heapq.heappop(nearest)
             for child in range(2 * place + 1, min(2 * place + 3, len(self._ready))):  # of a heap's own tree
                 heapq.heappush(nearest, (self._ready[child], child))
-            if self.order[index].status is TaskStatus.PENDING:
-                yield self.order[index]
+            entry = self._at(index)
+            if entry.status is TaskStatus.PENDING:
+                yield entry
 
     def waiting_for(self, key: Hashable, limit: int) -> list[TaskState]:
-        """The first tasks, at most `limit`, that wait for `key`, in the order of the plan."""
-        return [self.order[index] for index in heapq.nsmallest(limit, self._waiting.get(key, ()))]
+        """The first tasks, at most `limit`, that wait for `key`, in the order in which they start."""
+        return [self._at(index) for index in heapq.nsmallest(limit, self._waiting.get(key, ()))]
 
     def set_aside(self, key: Hashable) -> None:
         """Let the head wait for `key`, so that the next task comes up."""
@@ -275,7 +292,7 @@ class RunState:
             heapq.heappush(self._ready, entry.index)
 
     def wake(self, key: Hashable, limit: int | None = None) -> None:
-        """Bring back those that wait for `key`, in the order of the plan; at most `limit` of them."""
+        """Bring back those that wait for `key`, in the order in which they start; at most `limit` of them."""
         waiting = self._waiting.get(key)
         if waiting is None:
             return
@@ -283,7 +300,7 @@ class RunState:
         while waiting and left > 0:
             index = heapq.heappop(waiting)
             heapq.heappush(self._ready, index)
-            if self.order[index].status is TaskStatus.PENDING:  # one that was skipped meanwhile needs no slot
+            if self._at(index).status is TaskStatus.PENDING:  # one that was skipped meanwhile needs no slot
                 left -= 1
         if not waiting:
             del self._waiting[key]

@@ -26,11 +26,15 @@ _NOT_COMPARED = {"nodes", "task_timeout_s", "secrets", "warm"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What somebody wants to be run: the plan, what to decide by, and what every attempt is given."""
+    """What somebody wants to be run: the plan, what to decide by, and what every attempt is given.
+
+    `places`: where each task of the plan stands in the order in which they start; empty for the order of the plan.
+    """
 
     plan: Plan
     rules: Rules
     surroundings: Surroundings
+    places: tuple[int, ...] = ()
 
 
 def opened_run(order: Order, *, run_id: str, owner: str, driver: DriverFacts, clock: Clock) -> events.Opened:
@@ -47,9 +51,9 @@ def opened_run(order: Order, *, run_id: str, owner: str, driver: DriverFacts, cl
         boot_id=clock.boot_id,
         at=clock.now().utc,
     )
-    pieces = [plan.tasks[i : i + TASKS_PER_FACT] for i in range(0, len(plan.tasks), TASKS_PER_FACT)]
-    added = [TasksAdded(waves=plan.waves, tasks=()), *(TasksAdded(waves=(), tasks=piece) for piece in pieces)]
-    return events.Opened(run=run, tasks=tuple(added))
+    pieces = [slice(i, i + TASKS_PER_FACT) for i in range(0, len(plan.tasks), TASKS_PER_FACT)]
+    added = [TasksAdded(waves=(), tasks=plan.tasks[piece], places=order.places[piece]) for piece in pieces]
+    return events.Opened(run=run, tasks=(TasksAdded(waves=plan.waves, tasks=()), *added))
 
 
 def check_same_run(

@@ -17,6 +17,7 @@ from wavepool.core.state import RunState, TaskState, TaskStatus
 from wavepool.drivers.base import Driver, DriverFacts, Needs, NetworkNeed, PullProgress
 from wavepool.engine.clock import Clock
 from wavepool.engine.control import ControlServer
+from wavepool.engine.learner import Learner
 from wavepool.engine.listener import Listener
 from wavepool.engine.loop import Engine
 from wavepool.engine.order import Order, check_same_run, opened_run
@@ -89,6 +90,7 @@ class Session:
         control: lets other processes look and cancel; None for none of that.
         held: called when this process can be looked at, before anything is prepared.
         signals: forward SIGINT and SIGTERM to the engine (main thread only).
+        learner: learns from what this process does; None to learn nothing.
     """
 
     order: Order | None
@@ -109,6 +111,7 @@ class Session:
     control: ControlServer | None = None
     held: Callable[[], None] = lambda: None
     signals: bool = False
+    learner: Learner | None = None
 
     async def run(self) -> RunReport:
         """To the end of the run; the report is read from the journal.
@@ -246,13 +249,16 @@ class Session:
         performer = Performer(
             state=state, driver=self.driver, specs=specs, files=self.files, networks=networks, warmer=warmer
         )
+        if self.learner is not None:
+            self.learner.begin(state)
+        beside = [each for each in (self.control, self.learner) if each is not None]
         return Engine(
             state=state,
             driver=self.driver,
             journal=self.journal,
             performer=performer,
             clock=self.clock,
-            listeners=self.listeners if self.control is None else (*self.listeners, self.control),
+            listeners=(*self.listeners, *beside),
             clock_offset_s=self.driver_facts.clock_offset_s,
             warmer=warmer,
         )

@@ -55,13 +55,14 @@ NO_TROUBLES = Troubles()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One run to simulate."""
+    """One run to simulate. `places`: as in `TasksAdded`; empty for the order of the plan."""
 
     waves: tuple[Wave, ...]
     tasks: tuple[Task, ...]
     rules: Rules
     troubles: Troubles
     seed: int
+    places: tuple[int, ...] = ()
 
 
 def random_scenario(seed: int) -> Scenario:
@@ -79,7 +80,17 @@ def random_scenario(seed: int) -> Scenario:
     )
     tasks = _random_tasks(rng, waves, schedule, largest) if waves else ()
     rules, troubles = _random_rules(rng, schedule, nodes), _random_troubles(rng)
-    return _random_warmth(Scenario(waves=waves, tasks=tasks, rules=rules, troubles=troubles, seed=seed))
+    return _random_places(_random_warmth(Scenario(waves=waves, tasks=tasks, rules=rules, troubles=troubles, seed=seed)))
+
+
+def _random_places(scenario: Scenario) -> Scenario:
+    """Half of those that roll start their tasks in another order than the plan's; drawn by itself, as warmth is."""
+    rng = Random(f"places of {scenario.seed}")
+    if scenario.rules.schedule is not Schedule.ROLLING or rng.random() < 0.5:
+        return scenario
+    places = list(range(len(scenario.tasks)))
+    rng.shuffle(places)
+    return replace(scenario, places=tuple(places))
 
 
 def _random_warmth(scenario: Scenario) -> Scenario:

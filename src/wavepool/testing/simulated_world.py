@@ -70,12 +70,14 @@ class World:
     Args:
         waves, tasks: the plan, in its order.
         rules: of the run.
+        places: of the tasks in the order of starting; empty for that of the plan.
     """
 
-    def __init__(self, waves: Sequence[Wave], tasks: Sequence[Task], rules: Rules) -> None:
+    def __init__(self, waves: Sequence[Wave], tasks: Sequence[Task], rules: Rules, places: Sequence[int] = ()) -> None:
         self.rules = rules
         self.tasks = {task.id: task for task in tasks}
-        self.position = {task.id: index for index, task in enumerate(tasks)}
+        self.position = dict(zip(self.tasks, places or range(len(tasks)), strict=True))
+        self.start_order = sorted(self.position, key=self.position.__getitem__)
         self.parallelism = {wave.number: wave.parallelism for wave in waves}
         self.bodies: dict[AttemptId, Body] = {}
         self.memory_bytes = [0 for _ in rules.nodes]
@@ -178,7 +180,8 @@ class World:
         """Its backoff is over, and nothing that could start stands before it: none starves."""
         if self.ledger.not_before.get(starting, now_s) > now_s + TOLERANCE_S:
             raise Violation(f"{starting} starts before its backoff is over")
-        for entry in state.order[: self.position[starting]]:
+        for name in self.start_order[: self.position[starting]]:
+            entry = state.tasks[name]
             if entry.status is not TaskStatus.PENDING:
                 continue
             wave = state.waves[entry.task.wave]

@@ -81,7 +81,7 @@ class Simulation:
         self._scenario = scenario
         self._troubles = scenario.troubles
         self._rng = Random(scenario.seed)
-        self._world = World(scenario.waves, scenario.tasks, scenario.rules)
+        self._world = World(scenario.waves, scenario.tasks, scenario.rules, scenario.places)
         self._journal: list[Stamped] = []
         self._state = open_run(self._opened())
         self._boot_offset_s = 0.0
@@ -108,7 +108,8 @@ class Simulation:
         self._plan_interruptions()
         run = self._state.run
         self._journal.append(self._stamp(run))
-        tasks = facts.TasksAdded(waves=self._scenario.waves, tasks=self._scenario.tasks)
+        scenario = self._scenario
+        tasks = facts.TasksAdded(waves=scenario.waves, tasks=scenario.tasks, places=scenario.places)
         self._guarded(lambda: self._step([events.Opened(run=run, tasks=(tasks,))], crashes=False))
         for _ in range(STEPS_MAX):
             if self._state.outcome is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from wavepool.budget import Budget
 from wavepool.drivers.base import PullProgress
@@ -12,6 +13,8 @@ from wavepool.engine.listener import Listener
 from wavepool.model import Rules, Surroundings
 from wavepool.plan import Plan, Warm
 from wavepool.statedir import RunDir
+
+StartOrder = Literal["learned", "plan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,8 @@ class RunRequest:
         run_id: None for a new one. An existing run is gone on with.
         state_dir: where journals, logs and locks live.
         signals: the run owns SIGINT and SIGTERM (main thread only).
+        learn: what its attempts took is kept, and orders later runs.
+        start_order: ``learned``: under rolling what is expected to last longest starts first; or ``plan``.
         reconcile_s: how often the driver lists what there is, in case it was not told.
     """
 
@@ -43,6 +48,8 @@ class RunRequest:
     state_dir: Path
     signals: bool = False
     reconcile_s: float = 5.0
+    learn: bool = True
+    start_order: StartOrder = "learned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +78,11 @@ class GoingOn:
         secrets: name -> value, for those that are not to be read again from where the journal says.
         environ: where to read the others; None for this process's environment.
         signals: the run owns SIGINT and SIGTERM (main thread only).
+        learn: what its attempts took is kept.
     """
 
     hooks: Hooks = field(default_factory=Hooks)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     signals: bool = False
+    learn: bool = True

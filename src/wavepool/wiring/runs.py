@@ -26,6 +26,7 @@ from wavepool.journal.sqlite import SqliteJournal
 from wavepool.plan import check_schedule
 from wavepool.statedir import RunDir, StateDir, new_run_id
 from wavepool.wiring.engines import check_keeping, journaled_driver, open_driver, with_budget
+from wavepool.wiring.learning import learner, places_of
 from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
 from wavepool.wiring.warmth import with_warmth
 
@@ -102,11 +103,12 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         else:  # it keeps its own; only whether the same was asked for is looked at
             rules = replace(rules, warm=int(bool(request.warm)))
         held = held or await _hold(stack, state_dir, files, hooks.listeners, may_be_new=True)
+        places = await places_of(request, rules, hooks.notice) if held.replayed is None else ()
         secrets = request.secrets
         if held.replayed is not None and not held.replayed.is_over:
             secrets = _secrets_of(held.replayed, GoingOn(hooks=hooks, secrets=secrets))
         session = Session(
-            order=Order(plan=request.plan, rules=rules, surroundings=request.surroundings),
+            order=Order(plan=request.plan, rules=rules, surroundings=request.surroundings, places=places),
             replayed=held.replayed,
             secrets=secrets,
             driver=driver,
@@ -122,6 +124,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
             control=ControlServer(files),
             held=partial(hooks.held, files),
             signals=request.signals,
+            learner=learner(stack, state_dir, hooks.notice, learn=request.learn),
         )
         return await session.run()
 
@@ -169,6 +172,7 @@ async def _go_on(
             control=ControlServer(files),
             held=partial(hooks.held, files),
             signals=how.signals,
+            learner=learner(stack, state_dir, hooks.notice, learn=how.learn),
         )
         return await session.run()
 
