@@ -108,7 +108,7 @@ class _Reading:
 
     def _duplicate(self, pairs: list[tuple[str, object]]) -> _Flaw:
         seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # None goes on
         self.flawed = True
         return _Flaw(twice, "each key once in an object", twice)
 

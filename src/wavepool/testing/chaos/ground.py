@@ -82,11 +82,13 @@ class Ground:
         """`wavepool run PLAN --run-id RUN`, under way; see `command` for the rest."""
         words = ["run", str(plan), "--run-id", run_id, "--driver", self.driver, "--base-image", self.image]
         words += ["--network", self.network, "--workspace", str(self.workspace), "--budget", "2g", "--keep-going"]
-        return await self.command(*words, "--state-dir", str(self.state.path), *options, **how)  # type: ignore[arg-type]
+        words += ["--state-dir", str(self.state.path)]
+        return await self.command(*words, *options, **how)  # type: ignore[arg-type]  # `command` names and checks them
 
     async def resume(self, run_id: str, *options: str, **how: object) -> Orchestrator:
         """`wavepool resume RUN`, under way."""
-        return await self.command("resume", run_id, "--state-dir", str(self.state.path), *options, **how)  # type: ignore[arg-type]
+        words = ("resume", run_id, "--state-dir", str(self.state.path))
+        return await self.command(*words, *options, **how)  # type: ignore[arg-type]  # as above
 
     async def command(
         self,

@@ -24,10 +24,10 @@ from wavepool.drivers.docker.parking.claim_mark import DIRECTORY, claimed_at, is
 from wavepool.drivers.docker.parking.script import SHELL, SLOT_TARGET, is_settable
 from wavepool.drivers.docker.starting.delivery import give, user_ids
 from wavepool.drivers.docker.starting.guard import guarded, has_shell
-from wavepool.drivers.docker.starting.spec import SECRETS_TARGET, bind, user_of
+from wavepool.drivers.docker.starting.spec import SECRETS_TARGET, bind, own_labels, user_of
 from wavepool.drivers.docker.starting.starter import Found, Starter
 from wavepool.drivers.docker.trouble import Refused
-from wavepool.drivers.docker.watching.sightings import DRIVER_NAME
+from wavepool.drivers.docker.watching.sightings import DRIVER_NAME, in_scope
 from wavepool.errors import CannotPark, DriverUnavailable, NotStarted, Unknown
 from wavepool.model import Mount
 
@@ -131,9 +131,10 @@ class Parker:
             held.attachment.close()
 
     def release_all(self, scope: Scope) -> None:
-        """As `release`, of all in `scope`."""
-        for name in [name for name, held in self._held.items() if _is_within(held.spec, scope)]:
-            self.release(name)
+        """As `release`, of all in `scope`; a shared network has none."""
+        if scope.shared_network is None:
+            for name in [name for name, held in self._held.items() if in_scope(own_labels(held.spec), scope)]:
+                self.release(name)
 
     def close(self) -> None:
         """Let go of all of them: the unclaimed ones end."""
@@ -271,13 +272,3 @@ def _problem(spec: AttemptSpec, image: _Image, variables: Mapping[str, str]) -> 
     if not spec.late and not spec.commands and spec.command is None and not image.argv:
         return f"image {spec.image} has neither entrypoint nor command"
     return ""
-
-
-def _is_within(spec: AttemptSpec, scope: Scope) -> bool:
-    return (
-        scope.shared_network is None
-        and spec.owner == scope.owner
-        and scope.run_id in (None, spec.run_id)
-        and scope.wave in (None, spec.wave)
-        and scope.detached in (None, labels.DETACHED in spec.labels)
-    )
