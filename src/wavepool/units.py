@@ -107,3 +107,8 @@ def format_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def format_usd(amount: float) -> str:
+    """US dollars for people: ``$12.40``; below ten cents with what a short answer of a model costs: ``$0.0312``."""
+    return f"${amount:,.4f}" if 0 < abs(amount) < 0.1 else f"${amount:,.2f}"

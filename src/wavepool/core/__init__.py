@@ -9,6 +9,8 @@ No I/O, no clock, no asyncio. Replay runs `apply` alone, so a later release neve
     decide.py    routing: event -> slice
     runs.py      slice: the run as a whole, its waves, draining and ending
     attempts.py  slice: one attempt from its start to its verdict
+    agents.py    slice: what agents say and use up, and their budgets
+    accounts.py  slice: accounts that have no more to give for a while
     scheduling.py  slice: which task starts next
     gates/       the reasons to wait, one file each
     warming.py   which attempts containers are parked for

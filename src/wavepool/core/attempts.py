@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from wavepool.core import events, facts
+from wavepool.core.accounts import account_timer, note_success, pause
+from wavepool.core.agentwords import heard
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
 from wavepool.core.gates.dependencies import dependency_key
@@ -19,8 +21,10 @@ from wavepool.errors import InvariantBroken
 from wavepool.model import (
     ATTEMPT_TRANSITIONS,
     TIMEOUT_EXIT_CODE,
+    AgentReport,
     AttemptId,
     AttemptPhase,
+    Changes,
     Ending,
     Evidence,
     Finding,
@@ -31,6 +35,7 @@ from wavepool.model import (
     StopReason,
     Verdict,
     VerdictKind,
+    WorkspaceKind,
 )
 
 KILL_GRACE_S = 1.0
@@ -96,7 +101,9 @@ def on_archived(state: RunState, event: events.Archived, now: Now) -> Iterator[F
     attempt = state.attempt(event.attempt)
     if attempt is None or attempt.phase is not AttemptPhase.EXITED or attempt.ending is None:
         return
-    yield from _settle(state, attempt, _with_sidecars(attempt.ending, event.sidecars), event.log, now)
+    yield from _settle(
+        state, attempt, _with_sidecars(attempt.ending, event.sidecars), event.log, now, event.agent, event.changes
+    )
 
 
 def _with_sidecars(ending: Ending, sidecars: tuple[SidecarTrouble, ...]) -> Ending:
@@ -152,30 +159,50 @@ def _stop_intended(
     )
 
 
-def _settle(state: RunState, attempt: AttemptState, ending: Ending, log: LogRecord, now: Now) -> Iterator[Fact]:
+def _settle(
+    state: RunState,
+    attempt: AttemptState,
+    ending: Ending,
+    log: LogRecord,
+    now: Now,
+    agent: AgentReport | None = None,
+    changes: Changes | None = None,
+) -> Iterator[Fact]:
     entry = state.tasks[attempt.id.task_id]
-    verdict = _verdict(attempt, entry, ending, log)
+    verdict = _verdict(attempt, entry, ending, log, agent)
     yield facts.AttemptSettled(
         attempt=attempt.id,
         verdict=verdict,
         log=log,
         started_at=ending.started_at,
         finished_at=ending.finished_at or now.utc,
+        agent=agent,
+        changes=changes,
     )
+    if agent is not None and agent.rate_limited and not verdict.succeeded and entry.task.agent is not None:
+        yield from pause(state, entry.task.agent.pays, agent.resets_at, agent.problem, now)
     because = may_retry(state, entry, verdict, transient=ending.transient)
     if because is not None and not _wave_is_out_of_time(state, attempt):
-        not_before_s = now.boot_s + backoff_s(entry.attempts)
-        yield facts.TaskRequeued(task_id=entry.task.id, not_before_s=not_before_s, because=because)
+        yield facts.TaskRequeued(task_id=entry.task.id, not_before_s=_again_s(state, entry, now), because=because)
         return
     yield facts.TaskSettled(task_id=entry.task.id)
     if not verdict.succeeded:
         yield from _after_failure(state, entry, verdict)
 
 
-def _verdict(attempt: AttemptState, entry: TaskState, ending: Ending, log: LogRecord) -> Verdict:
+def _again_s(state: RunState, entry: TaskState, now: Now) -> float:
+    """When another attempt may start: after its backoff, and not while its account is paused."""
+    backed_off_s = now.boot_s + backoff_s(entry.attempts)
+    agent = entry.task.agent
+    paused_until_s = None if agent is None else state.timers.deadline_s(account_timer(agent.pays))
+    return backed_off_s if paused_until_s is None else max(backed_off_s, paused_until_s)
+
+
+def _verdict(
+    attempt: AttemptState, entry: TaskState, ending: Ending, log: LogRecord, agent: AgentReport | None
+) -> Verdict:
     """A stop of ours beats what the driver saw, because the signal came from us; the exit code stays as evidence."""
-    evidence = ending.evidence
-    kind = ending.kind
+    kind, evidence = (ending.kind, ending.evidence) if agent is None else heard(ending, agent)
     if attempt.stop_reason is not None and evidence.signal_sender == "wavepool" and not evidence.child_oom:
         evidence = replace(
             evidence, reason=""
@@ -186,8 +213,14 @@ def _verdict(attempt: AttemptState, entry: TaskState, ending: Ending, log: LogRe
         kind = VerdictKind(attempt.stop_reason.value)
         sentence, finding, what_to_do = _STOPPED[attempt.stop_reason], attempt.finding, ""
         if finding is not None:
-            sentence, what_to_do = measured(finding), f": {advice(finding.rule)}"
-            evidence = replace(evidence, rule=finding.rule, reading=finding.reading, threshold=finding.threshold)
+            sentence, what_to_do = measured(finding), f": {advice(finding)}"
+            evidence = replace(
+                evidence,
+                rule=finding.rule,
+                reading=finding.reading,
+                threshold=finding.threshold,
+                whole_run=finding.whole_run or None,
+            )
         seen = f"; {evidence.reason.rstrip('.')}" if evidence.reason else ""
         evidence = replace(evidence, stop_reason=attempt.stop_reason, reason=f"{sentence}{seen}{what_to_do}")
     if entry.may_repeat:
@@ -308,7 +341,7 @@ def attempt_exited(state: RunState, fact: facts.AttemptExited) -> None:
     _move(attempt, AttemptPhase.EXITED)
     attempt.ending = fact.ending
     _clear_timers(state, fact.attempt)
-    if not state.tasks[fact.attempt.task_id].task.sidecars:  # else they run on until they are removed with it
+    if not _holds_to_its_end(state, attempt):
         _free(state, attempt)
     wave = state.waves[attempt.wave]
     wave.running -= 1
@@ -323,6 +356,11 @@ def attempt_settled(state: RunState, fact: facts.AttemptSettled) -> None:
     entry.verdict = fact.verdict.kind
     if fact.verdict.kind is VerdictKind.LOST:
         entry.may_repeat = True
+    elif fact.verdict.kind is VerdictKind.RATE_LIMITED:
+        entry.rate_limited += 1
+    elif fact.verdict.kind is VerdictKind.SUCCESS and entry.task.agent is not None:
+        note_success(state, entry.task.agent.pays)
+    state.spending.settle(fact.attempt, fact.agent)
     if attempt.ending is not None and attempt.ending.transient:
         entry.transient_starts += 1
     attempt.ending = None
@@ -331,7 +369,7 @@ def attempt_settled(state: RunState, fact: facts.AttemptSettled) -> None:
 def attempt_removed(state: RunState, fact: facts.AttemptRemoved) -> None:
     attempt = _live(state, fact.attempt)
     _move(attempt, AttemptPhase.REMOVED)
-    if state.tasks[fact.attempt.task_id].task.sidecars:
+    if _holds_to_its_end(state, attempt):
         _free(state, attempt)
     del state.live[fact.attempt]
     wave = state.waves[attempt.wave]
@@ -375,6 +413,12 @@ def _finish(state: RunState, entry: TaskState) -> None:
         wave.failures += 1
     state.note_if_ripe(wave)
     state.wake(dependency_key(entry.task.id))
+
+
+def _holds_to_its_end(state: RunState, attempt: AttemptState) -> bool:
+    """Sidecars run on until they are removed with it; a clone's work is brought back in a container of its size."""
+    task = state.tasks[attempt.id.task_id].task
+    return bool(task.sidecars) or state.run.surroundings.workspace_kind is WorkspaceKind.CLONE
 
 
 def _free(state: RunState, attempt: AttemptState) -> None:

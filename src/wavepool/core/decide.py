@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wavepool.core import attempts, events, facts, reopening, runs, scheduling, watchdog
+from wavepool.core import accounts, agents, attempts, events, facts, reopening, runs, scheduling, watchdog
 from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
@@ -21,8 +21,9 @@ _DECIDE: Mapping[type, Callable[[RunState, Any, Now], Iterator[Fact]]] = {
     events.Running: attempts.on_running,
     events.Ended: attempts.on_ended,
     events.Crossed: watchdog.on_crossed,
+    events.Spoke: agents.on_spoke,
     events.AllTold: attempts.on_all_told,
-    events.Archived: attempts.on_archived,
+    events.Archived: agents.on_archived,
     events.Cleared: attempts.on_cleared,
     events.DeadlinePassed: runs.on_deadline,
     events.Interrupted: runs.on_interrupted,
@@ -36,6 +37,7 @@ _APPLY: Mapping[type, Callable[[RunState, Any], None]] = {
     facts.WavePrepared: runs.wave_prepared,
     facts.WaveTimedOut: runs.wave_timed_out,
     facts.WaveSettled: runs.wave_settled,
+    facts.AccountPaused: accounts.account_paused,
     facts.RunStopped: runs.run_stopped,
     facts.RunInterrupted: runs.run_interrupted,
     facts.RunReopened: reopening.run_reopened,

@@ -169,6 +169,7 @@ Event = (
     | Running
     | Ended
     | Crossed
+    | Spoke
     | AllTold
     | Archived
     | Cleared

@@ -219,7 +219,10 @@ class TaskSkipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPaused:
-    """Nothing new starts on `account` before `until_s` (boot clock; `until` is for people): it has no more to give."""
+    """Nothing new starts on `account` before `until_s` (boot clock; `until` is for people): it has no more to give.
+
+    Told again with the same `until` where the boot clock began anew, or stood still meanwhile.
+    """
 
     account: str
     until_s: float
@@ -281,6 +284,7 @@ Fact = (
     | TaskRequeued
     | TaskSettled
     | TaskSkipped
+    | AccountPaused
     | RunStopped
     | RunInterrupted
     | RunReopened

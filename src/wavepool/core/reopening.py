@@ -61,7 +61,8 @@ def run_reopened(state: RunState, fact: facts.RunReopened) -> None:
     """As if these tasks had not ended: their waves are opened anew, in order, and every count is made again."""
     for task_id in fact.tasks:
         entry = state.tasks[task_id]
-        entry.forgiven, entry.transient_starts = entry.attempts, 0
+        entry.forgiven, entry.transient_starts, entry.rate_limited = entry.attempts, 0, 0
+    state.spending.forgive()
     _make_pending(state, (*fact.tasks, *fact.waiting))
     state.outcome = state.stopped = None
     state.draining = state.forced = state.infrastructure_failed = state.stop_may_pass = False

@@ -12,15 +12,19 @@ MAX_BACKOFF_S = 30.0
 def may_retry(state: RunState, entry: TaskState, verdict: Verdict, *, transient: bool) -> str | None:
     """Why another attempt follows, None if none does.
 
-    Two allowances, counted apart: `max_attempts` for the verdicts of the policy, and `start_retries` for start errors
-    of the infrastructure that may pass by themselves. A run that drains still puts the task back: a resume goes on
-    from there.
+    Three allowances, counted apart: `max_attempts` for the verdicts of the policy, `start_retries` for start errors of
+    the infrastructure that may pass by themselves, and `rate_limit_retries` for accounts that had no more to give. A
+    run that drains still puts the task back: a resume goes on from there.
     """
     if verdict.succeeded or verdict.kind is VerdictKind.CANCELLED or state.stopped is not None:
         return None
     if transient and entry.transient_starts <= state.rules.start_retries:
         return f"start error that may pass ({entry.transient_starts} of {state.rules.start_retries} repeats)"
-    counted = entry.attempts - entry.forgiven - min(entry.transient_starts, state.rules.start_retries)
+    if verdict.kind is VerdictKind.RATE_LIMITED and entry.rate_limited <= state.rules.rate_limit_retries:
+        return f"its account had no more to give ({entry.rate_limited} of {state.rules.rate_limit_retries} repeats)"
+    free = min(entry.transient_starts, state.rules.start_retries)
+    free += min(entry.rate_limited, state.rules.rate_limit_retries)
+    counted = entry.attempts - entry.forgiven - free
     if verdict.kind in state.rules.retry_on and counted < state.rules.max_attempts:
         return f"{verdict.kind} (attempt {counted} of {state.rules.max_attempts})"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wavepool.core import events, facts
+from wavepool.core.accounts import pauses_again
 from wavepool.core.attempts import cancel, skip_dependents, stop_for_timeout
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
@@ -24,6 +25,7 @@ def on_opened(state: RunState, event: events.Opened, now: Now) -> Iterator[Fact]
 def on_resumed(state: RunState, event: events.Resumed, now: Now) -> Iterator[Fact]:
     """Another process takes the run up."""
     yield facts.RunResumed(boot_id=event.boot_id, shift_s=event.shift_s, at=now.utc)
+    yield from pauses_again(state, now)
 
 
 def on_wave_ready(state: RunState, event: events.WaveReady, now: Now) -> Iterator[Fact]:
@@ -39,8 +41,8 @@ def on_wave_ready(state: RunState, event: events.WaveReady, now: Now) -> Iterato
 def on_deadline(state: RunState, event: events.DeadlinePassed, now: Now) -> Iterator[Fact]:
     """Every deadline that has come."""
     for key in state.timers.due(now.boot_s):
-        if key.kind is TimerKind.BACKOFF:
-            # No fact: that a backoff is over is told by the clock, and the index of waiting tasks is only an index.
+        if key.kind in (TimerKind.BACKOFF, TimerKind.ACCOUNT):
+            # No fact: that a wait is over is told by the clock, and the index of waiting tasks is only an index.
             state.timers.clear(key)
             state.wake(key)
         elif key.kind is TimerKind.LIFETIME and isinstance(key.subject, AttemptId):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from wavepool.model import Act, Bound, Finding, Limits, Task, Watchdog, WatchdogRule
-from wavepool.units import format_duration, human_size
+from wavepool.units import format_duration, format_usd, human_size
 
 REARM = 0.9
 """A rule that has warned warns again only after its reading was below this part of its threshold."""
@@ -99,11 +99,17 @@ def measured(finding: Finding) -> str:
         case WatchdogRule.NO_PROGRESS:
             allowed = format_duration(threshold)
             return f"no output and no CPU time for {format_duration(reading)}, {allowed} allowed"
+        case WatchdogRule.COST:
+            who = "the agents of the run have" if finding.whole_run else "its agent has"
+            return f"{who} cost {format_usd(reading)}, {format_usd(threshold)} allowed"
+        case WatchdogRule.TOKENS:
+            who = "the agents of the run have" if finding.whole_run else "its agent has"
+            return f"{who} used {reading:,.0f} tokens, {threshold:,.0f} allowed"
 
 
-def advice(rule: WatchdogRule) -> str:
-    """What to do about a stop for `rule`: the end of a sentence."""
-    return _ADVICE[rule]
+def advice(finding: Finding) -> str:
+    """What to do about a stop for it: the end of a sentence."""
+    return (_ADVICE_OF_RUN if finding.whole_run else _ADVICE)[finding.rule]
 
 
 _ADVICE = {
@@ -111,4 +117,10 @@ _ADVICE = {
     WatchdogRule.PIDS: "see its log for what starts them, or raise `pids`",
     WatchdogRule.MEMORY: "give it more `memory`, or let the rule only warn",
     WatchdogRule.NO_PROGRESS: "see its log for what it waits for, or raise `no_progress`",
+    WatchdogRule.COST: "raise its `max_cost`, or give it less to do",
+    WatchdogRule.TOKENS: "raise its `max_tokens`, or give it less to do",
+}
+_ADVICE_OF_RUN = {
+    WatchdogRule.COST: "raise `max_cost`, or give the run less to do",
+    WatchdogRule.TOKENS: "raise `max_tokens`, or give the run less to do",
 }

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterator
 from enum import StrEnum
 
 from wavepool.core.facts import Outcome, RunOpened
+from wavepool.core.spending import AccountState, Spending
 from wavepool.core.timers import TimerKey, TimerKind, Timers
 from wavepool.model import (
     AttemptId,
@@ -46,6 +47,7 @@ class TaskState:
         "index",
         "indexed",
         "may_repeat",
+        "rate_limited",
         "status",
         "task",
         "transient_starts",
@@ -64,6 +66,8 @@ class TaskState:
         """Attempts of before somebody had the task tried again by hand; they do not count against `max_attempts`."""
         self.transient_starts = 0
         """Attempts since then that ended in a start error that may pass; these do not count either."""
+        self.rate_limited = 0
+        """Attempts since then whose account had no more to give; as many as `rate_limit_retries` do not count."""
         self.may_repeat = False
         """An earlier attempt was lost, so that a further one may repeat its work."""
         self.verdict: VerdictKind | None = None
@@ -175,6 +179,9 @@ class RunState:
         """Tasks whose last verdict is final and not success, the skipped ones included."""
         self.verdicts: Counter[VerdictKind] = Counter()
         self.left_behind: list[str] = []
+        self.accounts: dict[str, AccountState] = {}
+        """Accounts that were paused at least once."""
+        self.spending = Spending()
         self.dependents: dict[str, list[str]] = {}
         self.first_open = 0
         """Position in `wave_order` of the first wave that is not settled."""

@@ -16,10 +16,11 @@ class TimerKind(StrEnum):
     LIFETIME = "lifetime"
     WAVE = "wave"
     BACKOFF = "backoff"
+    ACCOUNT = "account"
 
 
 class TimerKey(NamedTuple):
-    """Whose deadline: an attempt, a wave's number, or a task's id."""
+    """Whose deadline: an attempt, a wave's number, a task's id, or the name of an account."""
 
     kind: TimerKind
     subject: AttemptId | int | str

@@ -154,6 +154,8 @@ class PlainListener(Listener):
             case facts.WaveSettled() as fact:
                 wave = self.progress.waves[fact.wave]
                 yield f"{_settled(wave, resumed=self.progress.work.sessions > 1)}{self._warm(wave)}"
+            case facts.AccountPaused() as fact if fact.until > fact.at:
+                yield f"account {printable(fact.account, 80)} is paused until {stamp(fact.until)}: {_why(fact)}"
             case facts.RunStopped() as fact:
                 yield f"nothing new starts: {printable(fact.cause)}"
             case facts.RunInterrupted(force=True):
@@ -181,7 +183,13 @@ class PlainListener(Listener):
         reason = evidence.reason or evidence.daemon_error or ""
         if evidence.rule is not None and evidence.reading is not None and evidence.threshold is not None:
             # what to do about it is told at the end, once
-            reason = measured(Finding(rule=evidence.rule, reading=evidence.reading, threshold=evidence.threshold))
+            found = Finding(
+                rule=evidence.rule,
+                reading=evidence.reading,
+                threshold=evidence.threshold,
+                whole_run=bool(evidence.whole_run),
+            )
+            reason = measured(found)
         elif fact.verdict.exit_code is not None and f"exit code {fact.verdict.exit_code}" not in reason:
             parts.append(f"exit code {fact.verdict.exit_code}")
         if reason:
@@ -195,6 +203,10 @@ class PlainListener(Listener):
         if fact.log.problem is not None:
             parts.append(printable(fact.log.problem))
         return "; ".join(parts)
+
+
+def _why(fact: facts.AccountPaused) -> str:
+    return printable(fact.because or "it has no more to give", 200)
 
 
 def _is_skip(stamped: Stamped) -> bool:

@@ -70,7 +70,8 @@ class Evidence:
         repeats_work: True where an earlier attempt of this task was lost and may have done the work already.
         sidecars: those that did not become ready, or ended while the task ran.
         rule, reading, threshold: which soft limit (or `lifetime`) the watchdog stopped it for, what was read then, and
-            where the limit stood: seconds, processes, or bytes.
+            where the limit stood: seconds, processes, bytes, US dollars, or tokens.
+        whole_run: True where that reading is of all agents of the run together.
         command: of a task with `commands`: the number, from 1, of the one that failed.
     """
 
@@ -91,6 +92,7 @@ class Evidence:
     threshold: float | None = None
     command: int | None = None
     oom_scope: str | None = None
+    whole_run: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,18 @@ from enum import StrEnum
 
 
 class WatchdogRule(StrEnum):
-    """What the watchdog looks at: age, processes and threads, working set, and output and CPU time that stay away."""
+    """What the watchdog looks at: age, processes and threads, working set, output and CPU time that stay away.
+
+    And what agents use up: money (`COST`, in US dollars) and tokens; these have their bounds in `AgentOrder` and
+    `Rules`, not in a `Watchdog`, and never only warn.
+    """
 
     LIFETIME = "lifetime"
     PIDS = "pids"
     MEMORY = "memory"
     NO_PROGRESS = "no_progress"
+    COST = "cost"
+    TOKENS = "tokens"
 
 
 class Act(StrEnum):
@@ -49,8 +55,12 @@ class Watchdog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A soft limit, or the lifetime, that an attempt reached: what was read, and where the limit stood (same unit)."""
+    """A soft limit, or the lifetime, that an attempt reached: what was read, and where the limit stood (same unit).
+
+    `whole_run`: the reading is of all agents of the run together, and so is the limit.
+    """
 
     rule: WatchdogRule
     reading: float
     threshold: float
+    whole_run: bool = False

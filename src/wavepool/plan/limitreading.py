@@ -19,7 +19,8 @@ CPUS_MIN, CPUS_MAX = 0.01, 10_000
 PIDS_MAX = 4_194_304
 """The kernel's own bound of pid_max."""
 _Key = tuple[int, float | None, int | None, float | None]
-RULE_NAMES = {str(rule): rule for rule in WatchdogRule}
+RULE_NAMES = {str(rule): rule for rule in FIELD_OF}
+"""The soft limits; what agents use up has its bounds elsewhere."""
 _OFF = Watchdog()
 
 

@@ -5,30 +5,34 @@ from __future__ import annotations
 from wavepool.core.state import AttemptState, RunState, TaskState, WaveState
 from wavepool.core.timers import TimerKind
 
+_FORGOTTEN = frozenset({TimerKind.BACKOFF, TimerKind.ACCOUNT})
+
 
 def fingerprint(state: RunState) -> dict[str, object]:
     """All that the facts say about `state`, as values that compare: equal for a live state and its replay.
 
-    Left out is what no fact says: the index of pending tasks, and the timers of backoffs, which the scheduler forgets
-    when they pass and a replay sets again.
+    Left out is what no fact says: the index of pending tasks, readings of live agents, and the timers of backoffs and
+    paused accounts, which the scheduler forgets when they pass and a replay sets again.
     """
     return {
         "tasks": [_task(entry) for entry in state.order],
         "waves": [_wave(wave) for wave in state.waves.values()],
         "open": list(state.open),
         "live": {attempt: _attempt(entry) for attempt, entry in state.live.items()},
-        "deadlines": {key: at for key, at in state.timers.deadlines().items() if key.kind is not TimerKind.BACKOFF},
+        "deadlines": {key: at for key, at in state.timers.deadlines().items() if key.kind not in _FORGOTTEN},
         "free": list(state.free),
         "counts": (state.starting, state.pending, state.failures, state.first_open),
         "verdicts": {kind: count for kind, count in state.verdicts.items() if count},
         "stopped": (state.stopped, state.stop_may_pass, state.infrastructure_failed, state.draining, state.forced),
+        "accounts": {name: (each.until, each.because, each.pauses) for name, each in state.accounts.items()},
+        "spent": state.spending.ended,
         "outcome": state.outcome,
         "left_behind": list(state.left_behind),
     }
 
 
 def _task(entry: TaskState) -> tuple[object, ...]:
-    tries = (entry.attempts, entry.forgiven, entry.transient_starts)
+    tries = (entry.attempts, entry.forgiven, entry.transient_starts, entry.rate_limited)
     return (entry.task, entry.status, tries, entry.may_repeat, entry.verdict)
 
 

@@ -29,6 +29,7 @@ class RunRequest:
         driver: ``auto``, ``docker`` or ``process``.
         budget: ``auto`` or bytes.
         warm: how many containers may be parked ahead at once: a number, ``auto``, or 0; replaces that of the rules.
+        allow_host: agents that do what they like without asking may do so on the bare host (process driver).
         run_id: None for a new one. An existing run is gone on with.
         state_dir: where journals, logs and locks live.
         signals: the run owns SIGINT and SIGTERM (main thread only).
@@ -44,6 +45,7 @@ class RunRequest:
     driver: str = "auto"
     budget: Budget = "auto"
     warm: Warm = 0
+    allow_host: bool = False
     run_id: str | None = None
     state_dir: Path
     signals: bool = False

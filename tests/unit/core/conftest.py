@@ -87,8 +87,9 @@ class CoreRun:
 
     def ends(self, name: str, kind: VerdictKind = VerdictKind.SUCCESS, number: int = 1, **fields: Any) -> list[Fact]:
         """It ended, its logs are read, and what is left of it is removed."""
+        said = fields.pop("agent", None)
         decided = self.exits(name, kind, number, **fields)
-        decided += self.feed(events.Archived(attempt=AttemptId(name, number), log=LogRecord(path="log")))
+        decided += self.feed(events.Archived(attempt=AttemptId(name, number), log=LogRecord(path="log"), agent=said))
         return decided + self.feed(events.Cleared(attempt=AttemptId(name, number)))
 
     def exits(self, name: str, kind: VerdictKind = VerdictKind.SUCCESS, number: int = 1, **fields: Any) -> list[Fact]:

@@ -6,6 +6,7 @@ starves); without, the task is set aside until its key is woken, and the next on
 
 from __future__ import annotations
 
+from wavepool.core.gates.accounts import Accounts
 from wavepool.core.gates.backoff import Backoff
 from wavepool.core.gates.barrier import Barrier
 from wavepool.core.gates.base import Gate, Wait
@@ -21,5 +22,5 @@ __all__ = ["Gate", "Wait", "gates_of"]
 
 def gates_of(schedule: Schedule) -> tuple[Gate, ...]:
     """The gates in the order in which they are asked. The schedules differ by one of them."""
-    common: tuple[Gate, ...] = (Prepared(), Dependencies(), Backoff(), Parallelism(), Starts(), Capacity())
+    common: tuple[Gate, ...] = (Prepared(), Dependencies(), Backoff(), Accounts(), Parallelism(), Starts(), Capacity())
     return (Barrier(), *common) if schedule is Schedule.BARRIER else common

@@ -1,0 +1,66 @@
+"""Slice: what agents say while they work and at their end, and what their budgets make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wavepool.core import attempts, events, facts
+from wavepool.core.accounts import pause
+from wavepool.core.events import Now
+from wavepool.core.facts import Fact
+from wavepool.core.softlimits import advice, measured
+from wavepool.core.spending import Spent
+from wavepool.core.state import RunState
+from wavepool.model import AgentEventKind, AttemptPhase, Finding, WatchdogRule
+
+# -- decide --
+
+
+def on_spoke(state: RunState, event: events.Spoke, now: Now) -> Iterator[Fact]:
+    """It has used so much by now; or its account has no more. Of an attempt that has ended its report tells."""
+    attempt, said = state.attempt(event.attempt), event.said
+    order = state.tasks[event.attempt.task_id].task.agent if attempt is not None else None
+    if attempt is None or order is None or attempt.phase not in _AT_WORK:
+        return
+    if said.kind is AgentEventKind.RATE_LIMITED:
+        yield from pause(state, order.pays, said.resets_at, said.text, now)
+    # No fact: a reading counts while the attempt lives, and whoever goes on with the run reads it again.
+    spent = state.spending.read(event.attempt, said.cost_usd, said.tokens.total)
+    finding = _above(spent, order.max_cost_usd, order.max_tokens)
+    if finding is not None:
+        yield from attempts.stop_for_watchdog(state, event.attempt, finding)
+    yield from _check_run(state)
+
+
+def on_archived(state: RunState, event: events.Archived, now: Now) -> Iterator[Fact]:
+    """The verdict; and many an agent tells only now what it has cost."""
+    yield from attempts.on_archived(state, event, now)
+    if event.agent is not None:
+        yield from _check_run(state)
+
+
+def _check_run(state: RunState) -> Iterator[Fact]:
+    """A run above its budget starts nothing more, and whatever runs is stopped."""
+    rules = state.rules
+    if rules.max_cost_usd is None and rules.max_tokens is None:
+        return
+    finding = _above(state.spending.total(), rules.max_cost_usd, rules.max_tokens, whole_run=True)
+    if finding is None:
+        return
+    if state.stopped is None:
+        yield facts.RunStopped(cause=f"{measured(finding)}: {advice(finding)}", infrastructure=False)
+    for attempt in list(state.live):
+        yield from attempts.stop_for_watchdog(state, attempt, finding)
+
+
+def _above(
+    spent: Spent, max_cost_usd: float | None, max_tokens: int | None, *, whole_run: bool = False
+) -> Finding | None:
+    if max_cost_usd is not None and spent.cost_usd > max_cost_usd:
+        return Finding(rule=WatchdogRule.COST, reading=spent.cost_usd, threshold=max_cost_usd, whole_run=whole_run)
+    if max_tokens is not None and spent.tokens > max_tokens:
+        return Finding(rule=WatchdogRule.TOKENS, reading=spent.tokens, threshold=max_tokens, whole_run=whole_run)
+    return None
+
+
+_AT_WORK = frozenset({AttemptPhase.INTENDED, AttemptPhase.RUNNING, AttemptPhase.STOPPING})
