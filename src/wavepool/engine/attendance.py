@@ -17,6 +17,7 @@ from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted, Unknown
 from wavepool.model import AttemptId, AttemptPhase, Ending, Handle, LogRecord, SidecarTrouble, Task
 from wavepool.statedir import RunDir
+from wavepool.workspace.base import Workspaces
 
 LOOK_S = 0.2
 """How often a start that waits for sidecars looks whether it is still wanted."""
@@ -34,18 +35,32 @@ class Attendance:
 
     Args:
         save: reads a container's whole output into a file.
+        workspaces: where attempts work; None for the run's workspace itself.
     """
 
-    def __init__(self, *, state: RunState, driver: Driver, specs: SpecBuilder, files: RunDir, save: SaveLogs) -> None:
+    def __init__(
+        self,
+        *,
+        state: RunState,
+        driver: Driver,
+        specs: SpecBuilder,
+        files: RunDir,
+        save: SaveLogs,
+        workspaces: Workspaces | None = None,
+    ) -> None:
         self._state = state
         self._driver = driver
         self._specs = specs
         self._files = files
         self._save = save
+        self._workspaces = workspaces
 
     async def start(self, attempt: AttemptId) -> Handle:
-        """Start it, its sidecars first. Raises as `Driver.start`, and InfrastructureError where no directory can be."""
-        spec = self._spec(attempt)
+        """Start it in its workspace, its sidecars first.
+
+        Raises as `Driver.start`, and InfrastructureError where a directory or the workspace cannot be made.
+        """
+        spec = await self._spec(attempt)
         if not spec.sidecars:
             return await self._driver.start(spec)
         if not isinstance(self._driver, SupportsSidecars):
@@ -112,11 +127,12 @@ class Attendance:
         _log.warning("sidecars not stopped; they are killed when they are removed", of=handle.name, problem=problem)
         return ()
 
-    def _spec(self, attempt: AttemptId) -> AttemptSpec:
+    async def _spec(self, attempt: AttemptId) -> AttemptSpec:
         task = self._state.tasks[attempt.task_id].task
+        place = None if self._workspaces is None else await self._workspaces.obtain(task, attempt)
         node = self._state.rules.nodes[self._state.live[attempt].node].name
         slot = self._files.slot(task.key, attempt.number)
-        return self._specs.build(task, attempt, slot, node, self._data(task, attempt))
+        return self._specs.build(task, attempt, slot, node, self._data(task, attempt), place)
 
     def _data(self, task: Task, attempt: AttemptId) -> Path:
         return self._files.sidecar_data(task.key, attempt.number)

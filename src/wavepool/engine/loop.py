@@ -7,7 +7,8 @@ performed. If the commit fails nothing was performed, and the state is thrown aw
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from wavepool import labels
+from wavepool.agents.base import AgentAdapter
 from wavepool.core import decide, events, facts
 from wavepool.core.actions import Action, actions
 from wavepool.core.events import Event
@@ -23,7 +25,8 @@ from wavepool.core.facts import Fact, Stamped
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
 from wavepool.engine.clock import Clock
-from wavepool.engine.listener import Listener, tell
+from wavepool.engine.following import Followers
+from wavepool.engine.listener import Listener, tell, tell_agent
 from wavepool.engine.perform import Performer
 from wavepool.engine.replay import Replayed, first_actions, still_wanted
 from wavepool.engine.warm import Warmer
@@ -53,6 +56,7 @@ class Engine:
         listeners: told every fact after its commit.
         clock_offset_s: the driver's clock less ours, as its probe found.
         warmer: parks containers ahead, where the run wants that.
+        adapters: of the agents that are followed while they work, by name.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Engine:
         listeners: Sequence[Listener] = (),
         clock_offset_s: float = 0.0,
         warmer: Warmer | None = None,
+        adapters: Mapping[str, AgentAdapter] | None = None,
     ) -> None:
         self.state = state
         self._driver = driver
@@ -78,6 +83,13 @@ class Engine:
             state=state, driver=driver, clock=clock, tell=self._send.send, clock_offset_s=clock_offset_s
         )
         self._warmer = warmer
+        self._followers = Followers(
+            state=state,
+            driver=driver,
+            adapters=adapters or {},
+            tell=self._send.send,
+            heard=partial(tell_agent, self._listeners),
+        )
         self._interrupts: list[events.Interrupted] = []
         self._failure: DriverUnavailable | None = None
 
@@ -142,6 +154,7 @@ class Engine:
             if cancelled:  # only now, so that what ended by itself keeps its own verdict
                 await self._step([events.Interrupted(force=True), told], group, advance=False)
             self._begin_to_warm(group)
+            self._followers.take_up(group)
             for action in for_attempts:
                 if still_wanted(self.state, action):
                     group.start_soon(self._perform, action)
@@ -221,6 +234,7 @@ class Engine:
         await self._journal.append(stamped, durable=durable)
         tell(self._listeners, stamped)
         for fact in decided:
+            self._followers.take(fact, group)
             for action in actions(fact):
                 group.start_soon(self._perform, action)
 
@@ -271,6 +285,7 @@ class Engine:
         async with self._driver.watch(Scope(owner=run.owner, run_id=run.run_id, detached=False)) as stream:
             async for seen in stream:
                 if not isinstance(seen, Synced):
+                    self._performer.saw(seen)
                     event = self._event_of(seen)
                     if first:  # one that is only created has nothing that a stop could wait for
                         (created.add if seen.phase is Phase.CREATED else created.discard)(seen.handle.attempt)

@@ -15,9 +15,11 @@ from wavepool.core import actions, events
 from wavepool.core.actions import Action
 from wavepool.core.events import Event
 from wavepool.core.state import RunState
-from wavepool.drivers.base import Driver, LogChunk, SupportsKeeping
+from wavepool.drivers.base import Driver, LogChunk, Observation, SupportsKeeping
 from wavepool.engine.attendance import Attendance
 from wavepool.engine.commands import failed_command
+from wavepool.engine.hearing import Hearing
+from wavepool.engine.sealing import SealedRuns
 from wavepool.engine.spec import SpecBuilder
 from wavepool.engine.warm import Warmer
 from wavepool.engine.waves import WaveNetworks
@@ -29,19 +31,23 @@ from wavepool.errors import (
     NoSuchAttempt,
     NotStarted,
     Unknown,
+    WorkspaceError,
 )
 from wavepool.model import (
     AttemptId,
     AttemptPhase,
+    Changes,
     Ending,
     Evidence,
     Handle,
     LogRecord,
     SidecarTrouble,
+    Task,
     VerdictKind,
 )
 from wavepool.statedir import RunDir
 from wavepool.units import human_size
+from wavepool.workspace.base import Workspaces
 
 TRIES = 5
 """How often a call is repeated whose outcome is unknown, or that found no daemon, before it is given up."""
@@ -57,6 +63,9 @@ FIRST_PAUSE_S = 0.5
 
 CONCURRENT_KEEPS = 4
 """File systems that are kept at once. They may take minutes each, and must not hold up log reads and removals."""
+
+CONCURRENT_BRINGS = 4
+"""Workspaces whose changes are brought back, or that are removed, at once: each is a container or some gits."""
 
 CONCURRENT_CALLS = 10
 """Log reads and removals under way at once: a daemon that is asked for more serves all of them later."""
@@ -80,6 +89,7 @@ class Performer:
         files: the run's directory.
         networks: of the waves.
         warmer: whose parked containers the starts claim.
+        workspaces: where attempts work; None for the run's workspace itself, from which nothing is brought back.
     """
 
     def __init__(
@@ -91,6 +101,7 @@ class Performer:
         files: RunDir,
         networks: WaveNetworks,
         warmer: Warmer | None = None,
+        workspaces: Workspaces | None = None,
     ) -> None:
         self._state = state
         self._driver = driver
@@ -100,7 +111,12 @@ class Performer:
         self._files = files
         self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
         self._keeping = anyio.CapacityLimiter(CONCURRENT_KEEPS)
-        self._attendance = Attendance(state=state, driver=driver, specs=specs, files=files, save=self._save_logs)
+        self._bringing = anyio.CapacityLimiter(CONCURRENT_BRINGS)
+        self._workspaces = workspaces
+        self._sealed = SealedRuns(driver=driver, specs=specs, files=files)
+        self._attendance = Attendance(
+            state=state, driver=driver, specs=specs, files=files, save=self._save_logs, workspaces=workspaces
+        )
         self._methods: Mapping[type, Callable[[Any], Awaitable[Event | None]]] = {
             actions.PrepareWave: self._prepare_wave,
             actions.ReleaseWave: self._release_wave,
@@ -117,6 +133,10 @@ class Performer:
             DriverUnavailable: the daemon stayed away through all tries of a call that cannot be left out.
         """
         return await self._methods[type(action)](action)
+
+    def saw(self, seen: Observation) -> None:
+        """The watch of the run told this."""
+        self._sealed.saw(seen)
 
     async def _prepare_wave(self, action: actions.PrepareWave) -> Event:
         try:
@@ -204,22 +224,51 @@ class Performer:
         ending = self._state.live[action.attempt].ending
         may_run = ending is not None and ending.kind is VerdictKind.LOST
         record: LogRecord | None = None
+        hearing = self._hearing(task)
         async with self._limiter:
             with anyio.move_on_after(LOST_LOG_S if may_run else None):
-                record = await self._save_logs(self._handle(action.attempt), path)
+                record = await self._save_logs(self._handle(action.attempt), path, hearing)
             sidecars = await self._attendance.dismiss(action.attempt, self._handle(action.attempt), ending)
         record = record or _cut_off(path)
         if task.commands and record.path is not None:
             record = replace(record, failed_command=await anyio.to_thread.run_sync(failed_command, path))
-        return events.Archived(attempt=action.attempt, log=record, sidecars=sidecars)
+        exit_code = None if ending is None else ending.evidence.exit_code
+        return events.Archived(
+            attempt=action.attempt,
+            log=record,
+            sidecars=sidecars,
+            agent=None if hearing is None else hearing.report(exit_code),
+            changes=await self._bring_back(task, action.attempt),
+        )
 
-    async def _save_logs(self, handle: Handle, path: Path) -> LogRecord:
+    def _hearing(self, task: Task) -> Hearing | None:
+        adapter = None if task.agent is None else self._specs.adapters.get(task.agent.name)
+        return None if task.agent is None or adapter is None else Hearing(adapter, task.agent)
+
+    async def _bring_back(self, task: Task, attempt: AttemptId) -> Changes | None:
+        if self._workspaces is None:
+            return None
+        async with self._bringing:
+            try:
+                return await self._workspaces.bring_back(task, attempt, self._sealed)
+            except (InfrastructureError, OSError) as error:  # told in its result otherwise; a verdict must follow
+                _log.exception("changes not brought back", attempt=str(attempt))
+                return Changes(problem=f"its changes could not be brought back: {error}")
+
+    async def _save_logs(self, handle: Handle, path: Path, hearing: Hearing | None = None) -> LogRecord:
         limit_bytes = self._specs.surroundings.log_limit_bytes
         problem: str | None = None
         for pause_s in _pauses():
             try:
                 async with self._driver.logs(handle) as chunks:
-                    saved = await save_chunks(chunks, path, limit_bytes=most_bytes(limit_bytes))
+                    if hearing is not None:
+                        hearing.begin()
+                    saved = await save_chunks(
+                        chunks,
+                        path,
+                        limit_bytes=most_bytes(limit_bytes),
+                        also=None if hearing is None else hearing.take,
+                    )
                 limited = f"of its output only {human_size(limit_bytes)} are kept (log_limit)"
                 problem = (saved.gap_reason or limited) if saved.gap else None
                 return LogRecord(
@@ -252,7 +301,19 @@ class Performer:
                 await self._pause(pause_s)
         task = self._state.tasks[action.attempt.task_id].task
         self._files.drop_slot(task.key, action.attempt.number)
+        problem = "; ".join(part for part in (problem, await self._release(task, action.attempt)) if part) or None
         return events.Cleared(attempt=action.attempt, problem=problem, kept=kept, not_kept=not_kept)
+
+    async def _release(self, task: Task, attempt: AttemptId) -> str | None:
+        """Give its workspace up; what of it is still there."""
+        if self._workspaces is None:
+            return None
+        async with self._bringing:
+            try:
+                await self._workspaces.release(task, attempt)
+            except (WorkspaceError, OSError) as error:
+                return f"the workspace of attempt {attempt}: {error}"
+        return None
 
     async def _keep(self, attempt: AttemptId) -> tuple[str | None, str | None]:
         """(what it was kept as, why it was not): both None where nothing is to be kept, or nothing is there."""
@@ -294,11 +355,18 @@ class Saved(NamedTuple):
     gap_reason: str = ""
 
 
-async def save_chunks(chunks: AsyncIterator[LogChunk], path: Path, *, limit_bytes: int | None = None) -> Saved:
+async def save_chunks(
+    chunks: AsyncIterator[LogChunk],
+    path: Path,
+    *,
+    limit_bytes: int | None = None,
+    also: Callable[[LogChunk], Awaitable[None]] | None = None,
+) -> Saved:
     """Write the output to `path` (mode 0600) and to the disk.
 
     Args:
         limit_bytes: what comes after so much is left out; None for no limit.
+        also: is given each piece, those beyond the limit too.
 
     Raises:
         OSError: the file cannot be written.
@@ -309,6 +377,8 @@ async def save_chunks(chunks: AsyncIterator[LogChunk], path: Path, *, limit_byte
     try:
         async for chunk in chunks:
             gap, reason = gap or chunk.gap, reason or chunk.gap_reason
+            if also is not None:
+                await also(chunk)
             view = memoryview(chunk.data)
             if limit_bytes is not None and size_bytes + len(view) > limit_bytes:
                 gap = True

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from wavepool.agents.base import AgentAdapter
 from wavepool.core import decide, events
 from wavepool.core.facts import Outcome
 from wavepool.core.state import RunState, TaskState, TaskStatus
@@ -34,6 +35,10 @@ from wavepool.journal.base import Journal
 from wavepool.model import Isolation, Task, VerdictKind
 from wavepool.plan import check_budget
 from wavepool.statedir import RunDir, StateDir
+from wavepool.workspace.base import Workspaces
+
+BARE_HOST = "subprocess"
+"""The execution mode of drivers without containers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,8 @@ class Session:
         secrets: name -> value.
         notice: gets sentences for a person.
         accepted: called when nothing refuses the run any more, before anything is prepared.
+        adapters: of the agents, by name.
+        workspaces: where attempts work; None for the run's workspace itself.
         control: lets other processes look and cancel; None for none of that.
         held: called when this process can be looked at, before anything is prepared.
         signals: forward SIGINT and SIGTERM to the engine (main thread only).
@@ -108,6 +115,8 @@ class Session:
     pulling: PullProgress | None = None
     notice: Callable[[str], None] = lambda text: None
     accepted: Callable[[], None] = lambda: None
+    adapters: Mapping[str, AgentAdapter] = field(default_factory=dict)
+    workspaces: Workspaces | None = None
     control: ControlServer | None = None
     held: Callable[[], None] = lambda: None
     signals: bool = False
@@ -118,10 +127,12 @@ class Session:
 
         Raises:
             SettingError: the run id belongs to a run of another plan, or of secrets that were not given again.
-            PlanError: a batch is above the budget of this new run.
+            InputError: its kind of workspace cannot be had here; or a batch is above the budget of this new run.
             InfrastructureError: the daemon, an image, a network or the journal; the run can be resumed.
         """
         begun = self._begin()
+        if begun.opened is not None and self.workspaces is not None:
+            await self.workspaces.check()
         self.accepted()
         specs = self._specs(begun.state)
         engine = self._engine(begun.state, specs)
@@ -199,6 +210,8 @@ class Session:
             secrets={
                 source.name: self.secrets[source.name] for source in around.secrets if source.name in self.secrets
             },
+            adapters=self.adapters,
+            contained=self.driver_facts.execution_mode != BARE_HOST,
         )
 
     async def _work(self, begun: Begun, engine: Engine, specs: SpecBuilder, interrupt: Interrupt) -> bool:
@@ -247,7 +260,13 @@ class Session:
             state=state, driver=self.driver, specs=specs, files=self.files, networks=networks, notice=self.notice
         )
         performer = Performer(
-            state=state, driver=self.driver, specs=specs, files=self.files, networks=networks, warmer=warmer
+            state=state,
+            driver=self.driver,
+            specs=specs,
+            files=self.files,
+            networks=networks,
+            warmer=warmer,
+            workspaces=self.workspaces,
         )
         if self.learner is not None:
             self.learner.begin(state)
@@ -261,6 +280,7 @@ class Session:
             listeners=(*self.listeners, *beside),
             clock_offset_s=self.driver_facts.clock_offset_s,
             warmer=warmer,
+            adapters=self.adapters,
         )
 
     async def _prepare(self, begun: Begun, specs: SpecBuilder) -> None:

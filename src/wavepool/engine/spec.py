@@ -5,14 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wavepool import labels
+from wavepool.agents.base import AgentAdapter
 from wavepool.drivers.base import AttemptSpec, Handle, OwnNetwork, SidecarSpec
 from wavepool.engine.companions import CompanionBuilder, address_variables, data_owner
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL
-from wavepool.model import AttemptId, Isolation, Surroundings, Task
+from wavepool.model import AttemptId, Isolation, Limits, Mount, Surroundings, Task
+from wavepool.workspace.base import Place
+
+AGENT_USER = "1000:1000"
+"""Whom an agent in a container runs as where its workspace belongs to root, and nobody said otherwise: never as root,
+which no coding agent wants to be, and which owns too much of the host's files."""
+
+OUTPUT_TARGET = "/output"
+"""Where a sealed program finds the directory for its results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +32,8 @@ class SpecBuilder:
         owner, run_id: who it is for.
         surroundings, isolation: what every attempt gets, and which network.
         secrets: name -> value, read anew by each process; never journaled.
+        adapters: of the agents, by name; without them a task with an agent has the command of its image.
+        contained: attempts run in containers; False on the bare host.
         detached, lifetime_end_s: for `wavepool spawn`: nobody watches these.
     """
 
@@ -31,23 +42,44 @@ class SpecBuilder:
     surroundings: Surroundings
     isolation: Isolation
     secrets: Mapping[str, bytes]
+    adapters: Mapping[str, AgentAdapter] = field(default_factory=dict)
+    contained: bool = True
     detached: bool = False
     lifetime_end_s: int | None = None
 
     def build(
-        self, task: Task, attempt: AttemptId, slot: Path, node: str = "", data: Path | None = None
+        self,
+        task: Task,
+        attempt: AttemptId,
+        slot: Path,
+        node: str = "",
+        data: Path | None = None,
+        place: Place | None = None,
     ) -> AttemptSpec:
         """The spec of one attempt; the same arguments always give the same spec.
 
         Args:
             data: host directory for its sidecars' data; needed exactly where there are any.
+            place: where it works; None for the run's workspace itself.
         """
         around = self.surroundings
-        env = {**around.env, **task.env, **address_variables(task.sidecars), "BATCH_ID": task.id, "TASK_ID": task.id}
+        place = place or Place(directory=Path(around.workspace))
+        command, agent_env = self._agent(task)
+        env = {
+            **agent_env,
+            **place.env,
+            **around.env,
+            **task.env,
+            **address_variables(task.sidecars),
+            "BATCH_ID": task.id,
+            "TASK_ID": task.id,
+        }
+        mounts = (*self._mounts(place), *around.mounts)
+        user = self._user(task, place)
         image = task.image or around.image
         network = self.network(task.wave)
         sidecars = self.companions(task, attempt, data).build(task.sidecars) if task.sidecars and data else ()
-        spec_hash = self._digest(task, env, image, network, sidecars)
+        spec_hash = self._digest(task, command, env, image, network, sidecars, place.directory, mounts, user)
         return AttemptSpec(
             attempt=attempt,
             owner=self.owner,
@@ -55,17 +87,17 @@ class SpecBuilder:
             wave=task.wave,
             name=self.name(task, attempt),
             image=image,
-            command=task.command,
+            command=command,
             commands=task.commands,
             env=env,
             prompt=task.prompt,
             limits=task.limits,
-            workspace=Path(around.workspace),
+            workspace=place.directory,
             slot=slot,
-            mounts=around.mounts,
+            mounts=mounts,
             secrets=self.secrets,
             network=network,
-            user=around.user,
+            user=user,
             log_limit_bytes=around.log_limit_bytes,
             labels={
                 **labels.attempt_labels(
@@ -84,6 +116,67 @@ class SpecBuilder:
             sidecars=sidecars,
             own_network=self._own_network(task, attempt) if sidecars else None,
         )
+
+    def build_sealed(
+        self, task: Task, attempt: AttemptId, slot: Path, *, argv: tuple[str, ...], place: Place, output: Path
+    ) -> AttemptSpec:
+        """The spec of a program that runs in a task's workspace after it: no network, no secrets, none of its env.
+
+        `output` is seen inside at /output; on the bare host where it is. The variable WAVEPOOL_OUTPUT names it.
+        """
+        around = self.surroundings
+        results = Mount(source=str(output), target=OUTPUT_TARGET, read_only=False)
+        mounts = (*self._mounts(place), results) if self.contained else ()
+        env = {**place.env, "WAVEPOOL_OUTPUT": OUTPUT_TARGET if self.contained else str(output)}
+        image, user = task.image or around.image, self._user(task, place)
+        spec_hash = self._digest(task, argv, env, image, None, (), place.directory, mounts, user)
+        return AttemptSpec(
+            attempt=attempt,
+            owner=self.owner,
+            run_id=self.run_id,
+            wave=task.wave,
+            name=self.name(task, attempt),
+            image=image,
+            command=argv,
+            env=env,
+            prompt="",
+            limits=Limits(memory_bytes=task.limits.memory_bytes, cpus=task.limits.cpus, pids=task.limits.pids),
+            workspace=place.directory,
+            slot=slot,
+            mounts=mounts,
+            user=user,
+            labels=labels.attempt_labels(
+                owner=self.owner,
+                run_id=self.run_id,
+                task=task,
+                attempt=attempt.number,
+                spec_hash=spec_hash,
+                detached=False,
+                lifetime_end_s=None,
+            ),
+            spec_hash=spec_hash,
+        )
+
+    def _agent(self, task: Task) -> tuple[tuple[str, ...] | None, Mapping[str, str]]:
+        """The argv of a task, and the variables that its agent needs."""
+        adapter = None if task.agent is None else self.adapters.get(task.agent.name)
+        if task.agent is None or adapter is None:
+            return task.command, {}
+        command = task.command if task.command is not None else adapter.command(task.agent)
+        return command, adapter.environment(task.agent)
+
+    def _mounts(self, place: Place) -> tuple[Mount, ...]:
+        return place.mounts if self.contained else ()  # on the bare host everything is where it is
+
+    def _user(self, task: Task, place: Place) -> str | None:
+        user = place.user or self.surroundings.user
+        if user is not None or task.agent is None or not self.contained:
+            return user
+        try:
+            owner = place.directory.stat().st_uid
+        except OSError:  # the driver says it better
+            return None
+        return AGENT_USER if owner == 0 else None
 
     def companions(self, task: Task, attempt: AttemptId, data: Path) -> CompanionBuilder:
         """What builds the sidecars of one attempt, with their data in `data`."""
@@ -159,24 +252,27 @@ class SpecBuilder:
     def _digest(
         self,
         task: Task,
+        command: tuple[str, ...] | None,
         env: Mapping[str, str],
         image: str,
         network: str | None,
         sidecars: tuple[SidecarSpec, ...],
+        workspace: Path,
+        mounts: tuple[Mount, ...],
+        user: str | None,
     ) -> str:
-        around = self.surroundings
         asked: list[object] = [
             task.id,
             task.wave,
             image,
-            task.command,
+            command,
             sorted(env.items()),
             hashlib.sha256(task.prompt.encode("utf-8", "surrogatepass")).hexdigest(),
             [task.limits.memory_bytes, task.limits.cpus, task.limits.pids],
-            around.workspace,
-            [[m.source, m.target, m.read_only] for m in around.mounts],
-            [s.name for s in around.secrets],
-            around.user,
+            str(workspace),
+            [[m.source, m.target, m.read_only] for m in mounts],
+            [s.name for s in self.surroundings.secrets],
+            user,
             network,
         ]
         if sidecars:

@@ -20,7 +20,7 @@ from wavepool.drivers.parking import SupportsParking
 from wavepool.engine.spec import SpecBuilder
 from wavepool.engine.waves import WaveNetworks
 from wavepool.errors import CannotPark, InfrastructureError, InputError
-from wavepool.model import AttemptId, Handle, Task
+from wavepool.model import AttemptId, Handle, Task, WorkspaceKind
 from wavepool.statedir import RunDir
 
 ABREAST = 2
@@ -77,6 +77,7 @@ class Warmer:
         self._driver = driver
         self._parking = parking
         self._specs = specs
+        self._shares_workspace = specs.surroundings.workspace_kind is WorkspaceKind.SHARED
         self._files = files
         self._networks = networks
         self._notice = notice
@@ -152,7 +153,9 @@ class Warmer:
         return not self._parking.is_parked(place.handle)
 
     def _suits(self, attempt: AttemptId, task: Task) -> bool:
-        return not task.sidecars and attempt not in self._cold and self._refused[self._image(task)] < REFUSALS
+        if task.sidecars or task.agent is not None or not self._shares_workspace:
+            return False  # these wait for other things than containers, or for a workspace of their own
+        return attempt not in self._cold and self._refused[self._image(task)] < REFUSALS
 
     def _wait_s(self) -> float:
         """How long a container that is to be parked must wait; 0 or less where its turn is now."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wavepool.core.facts import Stamped
-from wavepool.engine.listener import Listener, tell
+from wavepool.engine.listener import Listener, tell, tell_agent
+from wavepool.model import AgentEvent, AttemptId
 
 BOUND = 20_000
 """Facts that are kept back; those of a few thousand tasks. A million would be 2 GB, or a second pass of 20 s."""
@@ -36,3 +37,6 @@ class Withheld(Listener):
         waiting, self._waiting, self._released = self._waiting, [], True
         if waiting:
             tell(self._listeners, waiting)
+
+    def on_agent(self, attempt: AttemptId, event: AgentEvent) -> None:
+        tell_agent(self._listeners, attempt, event)
