@@ -23,6 +23,10 @@ class AgentReader(ABC):
     def feed(self, data: bytes) -> list[AgentEvent]:
         """What this piece of stdout adds. Never raises: what cannot be read is an event of the kind `UNREADABLE`."""
 
+    def feed_stderr(self, data: bytes) -> None:
+        """A piece of stderr, where it is known apart: nothing is told from it, but a problem may quote its end."""
+        del data  # most agents say on stdout what matters
+
     @abstractmethod
     def report(self, exit_code: int | None) -> AgentReport:
         """What the output amounts to, once it has ended. `exit_code` None where the process has none."""
@@ -30,6 +34,8 @@ class AgentReader(ABC):
 
 class AgentAdapter(ABC):
     """One agent. Stateless.
+
+    A task with a command of its own runs that one: the adapter's is not asked for then, and it only reads the output.
 
     Attributes:
         name: as users write it.

@@ -72,6 +72,7 @@ class AgentEvent:
         text: for a person, one line, bounded; the name of the tool for `TOOL`.
         turns, tokens, cost_usd: of this attempt up to now; `cost_usd` None where the agent has not told yet.
         resets_at: for `RATE_LIMITED`: when the limit ends; None where it did not say.
+        retry_in_s: for `RETRY` and `RATE_LIMITED`: after how long it tries again by itself; None where it did not say.
     """
 
     kind: AgentEventKind
@@ -80,6 +81,7 @@ class AgentEvent:
     tokens: Tokens = field(default_factory=Tokens)
     cost_usd: float | None = None
     resets_at: datetime | None = None
+    retry_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
