@@ -18,6 +18,8 @@ from wavepool.errors import InvariantBroken
 from wavepool.journal import codec
 from wavepool.model import (
     Act,
+    AgentOrder,
+    AgentReport,
     AttemptId,
     Bound,
     Evidence,
@@ -130,10 +132,14 @@ st.register_type_strategy(
 st.register_type_strategy(float, st.floats(allow_nan=False))
 
 
-def all_fields(kind: type) -> st.SearchStrategy[Any]:
+def all_fields(kind: type, **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Instances with every field drawn, defaults included."""
     hints = get_type_hints(kind)
-    return st.builds(kind, **{field.name: st.from_type(hints[field.name]) for field in fields(kind)})
+    return st.builds(kind, **{field.name: st.from_type(hints[field.name]) for field in fields(kind)} | known)
+
+
+st.register_type_strategy(AgentReport, all_fields(AgentReport, cost_usd=optional_numbers))
+st.register_type_strategy(AgentOrder, all_fields(AgentOrder, max_cost_usd=optional_numbers))
 
 
 def assert_same(one: object, other: object) -> None:
