@@ -150,6 +150,23 @@ WRONG = {
     "log_level": "loud",
     "state_dir": "\0",
     "workspace": "\0",
+    "agent": "Claude Code",
+    "agent_image": "a b",
+    "agent_memory": "5m",
+    "agent_timeout": "0",
+    "agent_network": "host",
+    "model": "m" * 300,
+    "max_turns": "0",
+    "max_cost": "0",
+    "max_tokens": "-1",
+    "run_max_cost": "nan",
+    "run_max_tokens": "many",
+    "account": "a" * 300,
+    "rate_limit_retries": "-1",
+    "repo": "\0",
+    "workspace_kind": "branch",
+    "egress": "https://pypi.org/",
+    "allow_host": "perhaps",
 }
 
 

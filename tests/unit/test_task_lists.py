@@ -140,6 +140,13 @@ def test_what_a_task_says_of_its_agent() -> None:
     )
 
 
+def test_a_command_is_judged_by_its_exit_code_unless_an_agent_reads_its_output() -> None:
+    task = task_of(command="make check")
+    assert (task.command, task.agent, task.prompt) == (("/bin/sh", "-c", "make check"), AgentOrder(name="command"), "")
+    both = task_of(command=["claude", "-p"], agent="claude", prompt_file="other.txt")
+    assert (both.command, both.agent, both.prompt) == (("claude", "-p"), USUAL.order, "Other")
+
+
 def test_another_agent_does_not_get_the_model_of_the_usual_one() -> None:
     assert task_of(agent="codex").agent == AgentOrder(name="codex", max_turns=50)
 
@@ -183,6 +190,7 @@ def test_another_agent_does_not_get_the_model_of_the_usual_one() -> None:
             '[{"id": "a", "dependencies": ["b"]}, {"id": "b", "dependencies": ["a"]}]',
             "[0].dependencies: got 'a -> b -> a', expected no circle: each of these tasks waits for the next",
         ),
+        ('[{"id": "a", "command": []}]', "[0].command: got [], expected a command that is not empty"),
         ('[{"id": "a", "prompt": ""}]', "[0].prompt: got '', expected a prompt that is not empty"),
         ('[{"id": "a", "prompt": 5}]', "[0].prompt: got 5, expected text"),
         ('[{"id": "a", "prompt": "x", "prompt_file": "y"}]', "[0].prompt_file: got 'y', expected either prompt or"),
@@ -239,7 +247,6 @@ def test_a_batch_may_have_an_agent() -> None:
     ("fields", "said"),
     [
         ({"agent": {"max_turns": 3}}, "waves[0].batches[0].agent.name: got nothing, expected the name of an agent"),
-        ({"agent": "claude", "command": "x"}, "waves[0].batches[0].agent: got 'claude', expected either an agent or"),
         ({"agent": " claude"}, "waves[0].batches[0].agent.name: got ' claude', expected the name of an agent"),
         ({"kind": 5}, "waves[0].batches[0].kind: got 5, expected text"),
     ],

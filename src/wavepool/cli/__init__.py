@@ -19,6 +19,8 @@ from wavepool.errors import InvariantBroken, WavepoolError, first_of_ours
 
 MODULES = (
     "run",
+    "task",
+    "tasks",
     "resume",
     "cancel",
     "attach",

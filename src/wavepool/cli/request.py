@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wavepool.config import Settings
@@ -19,8 +19,9 @@ from wavepool.inputs import (
     parse_secrets,
     read_secret,
 )
+from wavepool.inputs.egress import ANY
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL
-from wavepool.model import Limits, Rules, Surroundings, WatchdogRule
+from wavepool.model import Limits, Rules, Surroundings, WatchdogRule, WorkspaceKind
 from wavepool.plan import LimitPolicy, Plan, TierMap, limit_policy, parse_plan
 from wavepool.plan.limits import not_below
 from wavepool.wiring import RunRequest
@@ -99,10 +100,7 @@ def build_surroundings(settings: Settings, raw: RawOptions) -> tuple[Surrounding
     Raises:
         InputError: a variable, file, mount, secret or the workspace is wrong, or cannot be read.
     """
-    env: dict[str, str] = {}
-    for name in raw.env_files:
-        env.update(parse_env_file(_read_text(name), name))
-    env.update(parse_environment(raw.environment))
+    env = read_variables(raw)
     sources = parse_secrets(raw.secrets)
     secrets = {source.name: read_secret(source, os.environ) for source in sources}
     surroundings = Surroundings(
@@ -117,8 +115,22 @@ def build_surroundings(settings: Settings, raw: RawOptions) -> tuple[Surrounding
         name_prefix=settings.name_prefix,
         log_limit_bytes=settings.log_limit,
         subnet_pool=None if settings.subnet_pool == DEFAULT_SUBNET_POOL else settings.subnet_pool,
+        workspace_kind=settings.workspace_kind or WorkspaceKind.SHARED,
     )
     return surroundings, secrets
+
+
+def read_variables(raw: RawOptions) -> dict[str, str]:
+    """The variables of every task: those of the files, and over them those of the command line.
+
+    Raises:
+        InputError: one is wrong, or a file cannot be read.
+    """
+    env: dict[str, str] = {}
+    for name in raw.env_files:
+        env.update(parse_env_file(_read_text(name), name))
+    env.update(parse_environment(raw.environment))
+    return env
 
 
 def _workspace(settings: Settings) -> Path:
@@ -134,6 +146,8 @@ def _workspace(settings: Settings) -> Path:
 def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest:
     """All of it. The rules' nodes are filled in when the driver has told what the host has."""
     surroundings, secrets = build_surroundings(settings, raw)
+    if settings.egress != (ANY,) and any(task.agent is not None for task in plan.tasks):
+        surroundings = replace(surroundings, egress=settings.egress)
     rules = Rules(
         schedule=settings.schedule,
         nodes=(),
@@ -148,6 +162,9 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
         watchdog=limit_policy_of(settings).watchdog,
         keep_failed=settings.keep_failed,
         parked_bytes=settings.parked_memory,
+        max_cost_usd=settings.run_max_cost,
+        max_tokens=settings.run_max_tokens,
+        rate_limit_retries=settings.rate_limit_retries,
     )
     return RunRequest(
         plan=plan,
@@ -157,6 +174,7 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
         driver=settings.driver,
         budget=settings.budget,
         warm=settings.warm,
+        allow_host=settings.allow_host,
         run_id=None if raw.run_id is None else parse_run_id(raw.run_id),
         state_dir=settings.state_dir,
         signals=True,

@@ -11,6 +11,7 @@ import anyio
 import typer
 
 from wavepool.cli import options
+from wavepool.cli.agent_request import furnish
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
 from wavepool.cli.dryrun import print_rehearsal
@@ -65,6 +66,18 @@ def run(
     keep_failed: Annotated[
         bool | None, typer.Option("--keep-failed", help="Keep the file system of what did not succeed, for exec.")
     ] = None,
+    workspace_kind: Annotated[
+        str | None, typer.Option(help="shared (the workspace itself); worktree or clone (a copy for each task).")
+    ] = None,
+    egress: Annotated[
+        list[str] | None, typer.Option(help="A host that agents may reach beside their own; any: all. Repeatable.")
+    ] = None,
+    run_max_cost: Annotated[str | None, typer.Option(help="US dollars of all agents; above it, all stops.")] = None,
+    run_max_tokens: Annotated[str | None, typer.Option(help="Tokens of all agents together, likewise.")] = None,
+    allow_host: Annotated[
+        bool | None, typer.Option("--allow-host", help="Agents may run without containers, if need be.")
+    ] = None,
+    no_key: Annotated[bool, typer.Option("--no-key", help="Go on where an agent's API key is not there.")] = False,
     driver: Annotated[str | None, typer.Option(help="auto, docker or process.")] = None,
     pull: options.Pull = None,
     run_id: Annotated[
@@ -105,6 +118,11 @@ def run(
         retry_on=retry_on,
         keep_going=keep_going,
         keep_failed=keep_failed,
+        workspace_kind=workspace_kind,
+        egress=egress,
+        run_max_cost=run_max_cost,
+        run_max_tokens=run_max_tokens,
+        allow_host=allow_host,
         driver=driver,
         pull=pull,
         state_dir=state_dir,
@@ -121,7 +139,8 @@ def run(
     check_output(output)
     check_directory(settings.cache, option="--cache")
     plan = read_plan(plan_file, settings)
-    request = build_request(settings, plan, raw)
+    ready = furnish(plan, settings, raw, no_key=no_key)
+    request = build_request(settings, ready.plan, ready.raw)
     if dry_run or settings.spawn_dry_run:
         print_rehearsal(request, as_json=json_lines)
         return
@@ -131,8 +150,8 @@ def run(
         request = replace(request, run_id=run_id)
         held = detached(StateDir(request.state_dir).run(run_id))
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
-        for warning in plan.warnings:
-            screen.notice(f"warning: {warning}")
+        for line in (*ready.notices, *(f"warning: {warning}" for warning in plan.warnings)):
+            screen.notice(line)
         for line in dead_run_lines(StateDir(settings.state_dir), but=request.run_id):
             screen.notice(line)
         report = anyio.run(on_screen, partial(run_plan, request), screen, held)

@@ -15,10 +15,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from wavepool.errors import InputError
 from wavepool.inputs import image_problem, network_problem
+from wavepool.inputs.egress import EGRESS_EXPECTED, mode_problem, parse_egress
 from wavepool.inputs.softlimits import SoftLimit, expected_soft_limit, parse_soft_limit
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL, subnet_pool_problem
-from wavepool.model import LOG_LIMIT_BYTES, PARKED_BYTES, Isolation, Schedule, VerdictKind, WatchdogRule
-from wavepool.units import DOCKER_MEMORY_MIN_BYTES, MIB, parse_duration, parse_size
+from wavepool.model import LOG_LIMIT_BYTES, PARKED_BYTES, Isolation, Schedule, VerdictKind, WatchdogRule, WorkspaceKind
+from wavepool.units import DOCKER_MEMORY_MIN_BYTES, GIB, MIB, parse_duration, parse_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,27 @@ def _text(problem: Callable[[str], str | None]) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _maybe(problem: Callable[[str], str | None]) -> AfterValidator:
+    """As `_text`, where None is "not given"."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and (found := problem(value)) is not None:
+            raise ValueError(found)
+        return value
+
+    return AfterValidator(check)
+
+
+def _hosts(value: object) -> object:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise ValueError("a list of hosts")
+    try:
+        return parse_egress(items)
+    except InputError as error:
+        raise ValueError(str(error)) from None
 
 
 def _size(value: object) -> object:
@@ -116,6 +138,8 @@ _Retriable = Literal[
 ]
 _RETRIABLE: tuple[_Retriable, ...] = get_args(_Retriable)
 _Whole = Annotated[int, BeforeValidator(_no_switch)]
+_DOLLARS = "an amount of US dollars above zero, such as 2.50"
+_Dollars = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
@@ -210,6 +234,39 @@ class Settings(BaseModel):
     ] = _RETRIABLE
     keep_going: Annotated[bool, Source(expected=_SWITCH)] = False
 
+    # Agents: how they work, where, and what they may use up.
+    agent: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$"),
+        Source(expected="the name of an agent, such as claude, codex or command"),
+    ] = "claude"
+    agent_image: Annotated[
+        str | None, _maybe(image_problem), Source(expected="an image reference such as name:tag", option="--image")
+    ] = None
+    agent_memory: Annotated[_Limit, Source(expected=_LIMIT_EXPECTED)] = 2 * GIB
+    agent_timeout: Annotated[_Seconds, Source(expected=_SECONDS, option="--timeout")] = 3600.0
+    agent_network: Annotated[
+        str | None,
+        _maybe(mode_problem),
+        Source(expected="a network's name (not host), or none for no network", option="--network"),
+    ] = None
+    model: Annotated[str | None, Field(min_length=1, max_length=256), Source(expected="the name of a model")] = None
+    max_turns: Annotated[_Whole | None, Field(ge=1), Source(expected="a whole number from 1")] = 50
+    max_cost: Annotated[_Dollars | None, Source(expected=_DOLLARS)] = None
+    max_tokens: Annotated[_Whole | None, Field(ge=1), Source(expected="a whole number from 1")] = None
+    run_max_cost: Annotated[_Dollars | None, Source(expected=_DOLLARS)] = None
+    run_max_tokens: Annotated[_Whole | None, Field(ge=1), Source(expected="a whole number from 1")] = None
+    account: Annotated[
+        str | None, Field(min_length=1, max_length=256), Source(expected="any name for what pays for them")
+    ] = None
+    rate_limit_retries: Annotated[_Whole, Field(ge=0, le=1000), Source(expected="a whole number from 0")] = 3
+    repo: Annotated[Path | None, Source(expected="a directory of a git repository")] = None
+    workspace_kind: Annotated[WorkspaceKind | None, Source(expected="shared, worktree or clone")] = None
+    egress: Annotated[
+        tuple[str, ...], BeforeValidator(_hosts), Source(expected=f"{EGRESS_EXPECTED}, with commas between")
+    ] = ()
+    allow_host: Annotated[bool, Source(expected=_SWITCH)] = False
+
     # What is only shown, what is kept, and where.
     spawn_dry_run: Annotated[bool, Source(expected=_SWITCH, seed="CFN_SPAWN_DRY_RUN", option="--dry-run")] = False
     cleanup_dry_run: Annotated[bool, Source(expected=_SWITCH, seed="CFN_CLEANUP_DRY_RUN", option="--dry-run")] = False
@@ -254,5 +311,5 @@ def source_of(name: str) -> Source:
     return next(item for item in Settings.model_fields[name].metadata if isinstance(item, Source))
 
 
-PATHS = frozenset({"workspace", "cache", "log_dir", "state_dir"})
+PATHS = frozenset({"workspace", "repo", "cache", "log_dir", "state_dir"})
 """Settings that are paths: relative ones count from the working directory, or from their wavepool.toml."""

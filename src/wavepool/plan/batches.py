@@ -11,7 +11,7 @@ from wavepool.errors import InputError, PlanError, SizeError, shorten
 from wavepool.inputs.environment import string_problem, value_problem, variable_problem
 from wavepool.inputs.names import image_problem
 from wavepool.labels import task_key
-from wavepool.model import AgentOrder, Sidecar, Task
+from wavepool.model import Sidecar, Task
 from wavepool.plan.agents import read_agent
 from wavepool.plan.limitreading import LimitReader
 from wavepool.plan.limits import LimitPolicy
@@ -122,7 +122,7 @@ class BatchReader:
             limits=limits,
             command=self._read_command(batch.get("command")),
             commands=self._read_commands(batch.get("commands"), batch.get("command")),
-            agent=_read_agent(batch.get("agent"), batch),
+            agent=read_agent(batch.get("agent")),
             kind=self._share(_read_kind(batch.get("kind"))),
             watchdog=watchdog,
             image=self._read_image(batch.get("image")),
@@ -264,14 +264,6 @@ class BatchReader:
         if known is None and len(self._texts) < _SHARED_MAX:
             self._texts[text] = text
         return known or text
-
-
-def _read_agent(given: object, batch: Mapping[str, object]) -> AgentOrder | None:
-    """Its agent, whose command is its own."""
-    order = read_agent(given)
-    if order is not None and (batch.get("command") is not None or batch.get("commands") is not None):
-        raise PlanError("agent", given, "either an agent or a command, not both")
-    return order
 
 
 def _read_kind(given: object) -> str:

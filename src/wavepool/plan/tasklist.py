@@ -33,7 +33,10 @@ _BATCH_FIELDS = {
     "dependencies": "depends_on",
     "target_files": "files",
     "timeout_seconds": "timeout",
-    **{name: name for name in ("tier", "memory", "cpus", "pids", "lifetime", "watchdog", "image", "env", "sidecars")},
+    **{
+        name: name
+        for name in ("tier", "memory", "cpus", "pids", "lifetime", "watchdog", "image", "env", "command", "sidecars")
+    },
 }
 """A task's field -> the batch's field of the same meaning."""
 _ORDER_FIELDS = {name: name for name in AGENT_FIELDS if name != "name"}
@@ -49,6 +52,9 @@ _ALIASES = {
 _FIELDS = frozenset({*_BATCH_FIELDS, *_ORDER_FIELDS, *_OWN_FIELDS, *_ALIASES})
 _LIST_FIELDS = frozenset({"tasks"})
 NAME_MAX_CHARACTERS = 256
+PLAIN_COMMAND = "command"
+"""The agent that reads the output of a task with a command of its own, unless it names another: it judges by the exit
+code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +198,8 @@ class _ListReading:
             return prompt
         if file is not None and (not isinstance(file, str) or not file):
             raise PlanError("prompt_file", file, "the name of a file")
+        if file is None and "command" in given:
+            return ""
         return self._from_file(file, task_id)
 
     def _from_file(self, file: str | None, task_id: str) -> str:
@@ -244,8 +252,10 @@ def _canonical(entry: Mapping[str, object]) -> tuple[dict[str, object], dict[str
 
 
 def _agent(given: Mapping[str, object], spelled: Mapping[str, str], usual: AgentOrder) -> AgentOrder:
-    """Its agent as an object or a name, and over that the fields that stand beside it."""
-    order = read_agent(given.get("agent"), usual) or usual
+    """Its agent as an object or a name, and over that the fields that stand beside it; a command's own else."""
+    order = read_agent(given.get("agent"), usual)
+    if order is None:
+        order = AgentOrder(name=PLAIN_COMMAND) if "command" in given else usual
     beside = {name: given[name] for name in _ORDER_FIELDS if name in given}
     try:
         return order_of(beside, order)

@@ -1,0 +1,158 @@
+"""From the settings of agents to what `run_plan` is asked for, with the agents' images and keys in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wavepool.agents import AgentAdapter, adapter, argv
+from wavepool.cli.request import RawOptions, build_request, read_variables
+from wavepool.config import Settings
+from wavepool.errors import InputError
+from wavepool.inputs import check_workspace, parse_secrets
+from wavepool.inputs.egress import NO_NETWORK
+from wavepool.model import Isolation, Schedule, Task, WorkspaceKind
+from wavepool.plan import Plan
+from wavepool.wiring import RunRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRequest:
+    """What is to be run, and what is to be said of it before."""
+
+    request: RunRequest
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furnished:
+    """A plan and options with what agents need; and what is to be said of it."""
+
+    plan: Plan
+    raw: RawOptions
+    notices: tuple[str, ...] = ()
+
+
+def build_agent_request(settings: Settings, plan: Plan, raw: RawOptions, *, no_key: bool) -> AgentRequest:
+    """All of it, checked.
+
+    Args:
+        no_key: a missing key is told, and no reason to refuse.
+
+    Raises:
+        InputError: an agent that there is not or that cannot work like that, a missing key, or as `build_request`.
+    """
+    ready = furnish(plan, settings, raw, no_key=no_key)
+    request = build_request(as_run_settings(settings), ready.plan, ready.raw)
+    return AgentRequest(request=request, notices=ready.notices)
+
+
+def furnish(plan: Plan, settings: Settings, raw: RawOptions, *, no_key: bool) -> Furnished:
+    """The plan with images for its agents, and the options with their keys. Nothing changes where it has no agents.
+
+    Raises:
+        InputError: as `build_agent_request`.
+    """
+    agents = check_agents(plan, usual=settings.agent)
+    if not agents:
+        return Furnished(plan=plan, raw=raw)
+    keys, said = _keys(agents.values(), raw, tolerant=no_key or settings.allow_host)
+    return Furnished(
+        plan=with_images(plan, settings.agent_image),
+        raw=replace(raw, secrets=(*raw.secrets, *keys)),
+        notices=tuple(said),
+    )
+
+
+def as_run_settings(settings: Settings) -> Settings:
+    """The same as `wavepool run` would have them: its words for what has words of its own here.
+
+    Raises:
+        SettingError: what they shall work on is no directory, or none that may be mounted.
+    """
+    no_network = settings.agent_network == NO_NETWORK
+    given: dict[str, object] = {
+        "schedule": Schedule.ROLLING,
+        "keep_going": True,
+        "monitor_timeout": settings.agent_timeout,
+        "workspace": check_workspace(settings.repo or Path.cwd(), option="--repo"),
+        "workspace_kind": settings.workspace_kind or WorkspaceKind.CLONE,
+        "isolate": Isolation.NONE if no_network else Isolation.SHARED,
+    }
+    if settings.agent_network is not None:
+        given["egress"] = ("any",)
+        if not no_network:
+            given["network"] = settings.agent_network
+    return settings.model_copy(update=given)
+
+
+def check_agents(plan: Plan, *, usual: str | None = None) -> Mapping[str, AgentAdapter]:
+    """The adapters of all agents in a plan, by name.
+
+    Args:
+        usual: the agent of tasks that name none, which an option told.
+
+    Raises:
+        InputError: there is none of that name, or it cannot work as it is told to.
+    """
+    found: dict[str, AgentAdapter] = {}
+    for path, task in plan.paths():
+        if task.agent is None:
+            continue
+        try:
+            found[task.agent.name] = found.get(task.agent.name) or adapter(task.agent.name)
+            argv(task)
+        except InputError as error:
+            where = f"{path}.agent" if task.agent.name != usual or not plan.flat else "--agent"
+            raise InputError(f"{where}: {error.message}", advice=error.advice) from None
+    return found
+
+
+def with_images(plan: Plan, image: str | None) -> Plan:
+    """The plan where each task with an agent has an image: its own, `image`, or the one of its agent's adapter."""
+    return replace(plan, tasks=tuple(_with_image(task, image) for task in plan.tasks))
+
+
+def _with_image(task: Task, image: str | None) -> Task:
+    if task.agent is None or task.image is not None:
+        return task
+    return replace(task, image=image or adapter(task.agent.name).image)
+
+
+def _keys(agents: Iterable[AgentAdapter], raw: RawOptions, *, tolerant: bool) -> tuple[list[str], list[str]]:
+    """(secrets as `--secret` has them for the keys that nobody named, what is to be said of keys)."""
+    given = {source.name for source in parse_secrets(raw.secrets)}
+    variables = read_variables(raw)
+    keys: list[str] = []
+    said: list[str] = []
+    for each in agents:
+        if not each.secrets or any({name, variable} & given for name, variable in each.secrets.items()):
+            continue
+        if any(variable in variables for variable in each.secrets.values()):
+            continue
+        name, variable = next(_set_ones(each.secrets), (None, None))
+        if name is None:
+            said.append(_missing(each, tolerant=tolerant))
+        else:
+            keys.append(f"{name}=env:{variable}")
+            given.add(name)
+            said.append(f"{each.name} gets its key from {variable}, as the secret {name}")
+    return keys, said
+
+
+def _set_ones(secrets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    return ((name, variable) for name, variable in secrets.items() if os.environ.get(variable))
+
+
+def _missing(agent: AgentAdapter, *, tolerant: bool) -> str:
+    name, variable = next(iter(agent.secrets.items()))
+    others = ", ".join(list(agent.secrets.values())[1:])
+    what = f"{variable} is not set" + (f" (nor {others})" if others else "") + f", so {agent.name} gets no key"
+    if tolerant:
+        return f"warning: {what}"
+    raise InputError(
+        what,
+        advice=f"Set it, name the place of one (`--secret {name}=file:PATH`), or go on without one: --no-key.",
+    )
