@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TaskResult,
     )
     from wavepool.wiring import ContainerPool, GoingOn, Hooks, RunRequest, end_run, resume_run, retry_run, run_plan
+    from wavepool.workspace.named import WorktreeInfo, WorktreeManager
 
 __all__ = [
     "AgentState",
@@ -50,6 +51,8 @@ __all__ = [
     "TaskResult",
     "TierMap",
     "WavepoolError",
+    "WorktreeInfo",
+    "WorktreeManager",
     "check_docker_access",
     "container_manifest",
     "container_status",
@@ -70,6 +73,7 @@ _HOME_OF = {
         "wavepool.pooled",
     ),
     "WavepoolError": "wavepool.errors",
+    **dict.fromkeys(("WorktreeInfo", "WorktreeManager"), "wavepool.workspace.named"),
     **dict.fromkeys(("Plan", "TierMap", "parse_plan"), "wavepool.plan"),
     **dict.fromkeys(("AgentType", "Limits", "PoolSettings"), "wavepool.model"),
     **dict.fromkeys(("Lease", "TaskExecution"), "wavepool.engine.pools"),

@@ -26,6 +26,8 @@ PUBLIC = [
     "TaskResult",
     "TierMap",
     "WavepoolError",
+    "WorktreeInfo",
+    "WorktreeManager",
     "check_docker_access",
     "container_manifest",
     "container_status",

@@ -30,6 +30,7 @@ MODULES = (
     "logs",
     "exec",
     "prune",
+    "merge",
     "spawn",
     "monitor",
     "cleanup",

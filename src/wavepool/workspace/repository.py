@@ -164,18 +164,23 @@ class Repository:
         entries = self.git.paths("ls-tree", "-r", "-z", "HEAD")
         return [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
 
+    def uses_filters(self, commit: str) -> bool:
+        """True where a .gitattributes file of a commit names a filter."""
+        where = (commit, "--", ":(glob)**/.gitattributes")
+        return self.git.succeeds("grep", "--quiet", "-I", "-e", "filter=", *where)
+
     def give_back(self, *names: str) -> None:
         """Where root works on a repository of somebody else: what it made in there becomes his."""
         owner = self.common.stat()
         if os.geteuid() != 0 or owner.st_uid == 0:
             return
         for name in names:
-            root = self.common / name
-            for place, directories, files in os.walk(root):
-                for each in (place, *(os.path.join(place, entry) for entry in (*directories, *files))):
-                    with suppress(FileNotFoundError):
-                        if os.lstat(each).st_uid == 0:
-                            os.lchown(each, owner.st_uid, owner.st_gid)
+            root = os.path.join(self.common, name)
+            entries = (os.path.join(place, each) for place, below, files in os.walk(root) for each in (*below, *files))
+            for path in (root, *entries):
+                with suppress(FileNotFoundError):
+                    if os.lstat(path).st_uid == 0:
+                        os.lchown(path, owner.st_uid, owner.st_gid)
 
     def check_out(self, git: Git, commit: str) -> None:
         """Write all files of a commit into a work tree that is empty, or whose index is right. Raises GitError."""

@@ -50,7 +50,7 @@ class Standing:
             self._notice(f"submodules are empty directories in there: {', '.join(submodules[:10])}")
         if repository.top != self._workspace.resolve():
             self._notice(f"each task sees the whole repository {repository.top} at /workspace")
-        if repository.git.succeeds("grep", "--quiet", "-I", "-e", "filter=", commit, "--", ":(glob)**/.gitattributes"):
+        if repository.uses_filters(commit):
             self._notice("filters of .gitattributes are not run: files of git-lfs stay pointers in there")
 
 
