@@ -19,12 +19,9 @@ def heard(ending: Ending, report: AgentReport) -> tuple[VerdictKind, Evidence]:
         return kind, evidence
     if kind is VerdictKind.SUCCESS and (report.succeeded or (report.succeeded is None and not report.rate_limited)):
         return kind, evidence
-    if report.rate_limited:
-        return VerdictKind.RATE_LIMITED, _saying(evidence, SPENT, report.problem)
-    return VerdictKind.FAILED, _saying(evidence, report.problem)
-
-
-def _saying(evidence: Evidence, *words: str) -> Evidence:
-    """The agent's words first: an exit code says less."""
-    parts = [part for part in (*words, evidence.reason.rstrip(".")) if part]
-    return replace(evidence, reason=": ".join(parts[:2]) + "".join(f"; {part}" for part in parts[2:]))
+    words = [SPENT, report.problem] if report.rate_limited else [report.problem]
+    said = ": ".join(word for word in words if word)
+    seen = evidence.reason.rstrip(".") if kind is VerdictKind.FAILED else ""  # that it returned 0 explains nothing
+    reason = "; ".join(part for part in (said, seen) if part)
+    kind = VerdictKind.RATE_LIMITED if report.rate_limited else VerdictKind.FAILED
+    return kind, replace(evidence, reason=reason or evidence.reason)

@@ -8,19 +8,22 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from wavepool.agents.base import AgentAdapter
 from wavepool.core.events import Now
 from wavepool.core.facts import Outcome
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
 from wavepool.engine.clock import Clock
+from wavepool.engine.listener import Listener
 from wavepool.engine.order import Order
 from wavepool.engine.replay import take_up
 from wavepool.engine.report import RunReport
@@ -33,6 +36,7 @@ from wavepool.plan import Plan, TierMap, parse_plan
 from wavepool.statedir import RunDir, StateDir
 from wavepool.testing.kill_points import KillSwitch, until_killed, wrap_driver, wrap_journal
 from wavepool.testing.virtual_time import run_virtual
+from wavepool.workspace.base import Workspaces
 
 IMAGE = "simulated:latest"
 RUN_ID = "simulated"
@@ -57,6 +61,9 @@ class SimulatedRun:
     Attributes:
         directory: for the state directory; `durable` False keeps the journal in memory (one process only).
         notices: what a person was told, by all processes.
+        adapters: of the agents, by name.
+        workspaces: makes those of each process; None for the directory itself.
+        listeners: of every process.
     """
 
     plan: Plan
@@ -65,6 +72,9 @@ class SimulatedRun:
     directory: Path
     durable: bool = True
     notices: list[str] = field(default_factory=list)
+    adapters: Mapping[str, AgentAdapter] = field(default_factory=dict)
+    workspaces: Callable[[RunDir], Workspaces] | None = None
+    listeners: Sequence[Listener] = ()
 
     def process(self, switch: KillSwitch | None = None) -> RunReport | None:
         """What one process does: begin, or go on. None where `switch` killed it."""
@@ -94,6 +104,9 @@ class SimulatedRun:
                     state_dir=StateDir(self.directory),
                     files=self.files,
                     notice=self.notices.append,
+                    adapters=self.adapters,
+                    workspaces=None if self.workspaces is None else self.workspaces(self.files),
+                    listeners=self.listeners,
                 )
                 return await session.run()
         return None
@@ -115,7 +128,14 @@ class CrashReport:
 
 
 def crash_everywhere(
-    raw_plan: Mapping[str, Any], rules: Rules, directory: Path, *, every: int = 1, only: str = ""
+    raw_plan: Mapping[str, Any] | Plan,
+    rules: Rules,
+    directory: Path,
+    *,
+    every: int = 1,
+    only: str = "",
+    adapters: Mapping[str, AgentAdapter] | None = None,
+    workspaces: Callable[[RunDir], Workspaces] | None = None,
 ) -> CrashReport:
     """Kill a run at each `every`-th point, recover it in a new process, and compare it with an undisturbed one.
 
@@ -124,17 +144,18 @@ def crash_everywhere(
     What must agree is each task's verdict and number of attempts. No attempt may be executed twice, the budget must
     hold, and nothing may be left in the world.
     """
-    plan = parse_plan(json.dumps(raw_plan).encode(), source="crash plan", tiers=TierMap())
+    plan = raw_plan if isinstance(raw_plan, Plan) else _plan_of(raw_plan)
     report = CrashReport()
     switch = KillSwitch()
-    with _fresh(plan, rules, directory) as undisturbed:
+    fresh = partial(_fresh, plan, rules, directory, adapters or {}, workspaces)
+    with fresh() as undisturbed:
         expected = _verdicts(undisturbed.process(switch))
         report.differences += _broken_promises(undisturbed, "undisturbed")
     report.points = switch.points
     chosen = [number for number, name in enumerate(switch.points, start=1) if re.search(only, name)]
     for point in chosen[::every]:
         where = f"killed at {point}: {switch.points[point - 1]}"
-        with _fresh(plan, rules, directory) as run:
+        with fresh() as run:
             _kill_and_recover(run, point, where, expected, report)
     return report
 
@@ -174,13 +195,25 @@ def _broken_promises(run: SimulatedRun, where: str) -> Iterator[str]:
         yield f"{where}: {left} was left behind"
 
 
+def _plan_of(raw: Mapping[str, Any]) -> Plan:
+    return parse_plan(json.dumps(raw).encode(), source="crash plan", tiers=TierMap())
+
+
 @contextmanager
-def _fresh(plan: Plan, rules: Rules, directory: Path) -> Iterator[SimulatedRun]:
+def _fresh(
+    plan: Plan,
+    rules: Rules,
+    directory: Path,
+    adapters: Mapping[str, AgentAdapter],
+    workspaces: Callable[[RunDir], Workspaces] | None,
+) -> Iterator[SimulatedRun]:
     """A new world, and an empty directory that is gone afterwards."""
     place = directory / "crash"
     place.mkdir(parents=True)
     try:
         world = MemoryWorld(nodes=rules.nodes)
-        yield SimulatedRun(plan=plan, rules=replace(rules), world=world, directory=place)
+        yield SimulatedRun(
+            plan=plan, rules=replace(rules), world=world, directory=place, adapters=adapters, workspaces=workspaces
+        )
     finally:
         shutil.rmtree(place)
