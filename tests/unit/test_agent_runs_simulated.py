@@ -1,4 +1,4 @@
-"""Runs with agents in virtual time: what they say decides, what they changed comes back, and a death changes nothing."""
+"""Runs with agents in virtual time: what they say decides, what they changed comes back, and no death alters it."""
 
 from __future__ import annotations
 

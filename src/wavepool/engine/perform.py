@@ -26,12 +26,12 @@ from wavepool.engine.waves import WaveNetworks
 from wavepool.errors import (
     DriverUnavailable,
     InfrastructureError,
+    InputError,
     KeepError,
     MayHaveRun,
     NoSuchAttempt,
     NotStarted,
     Unknown,
-    WorkspaceError,
 )
 from wavepool.model import (
     AttemptId,
@@ -170,7 +170,7 @@ class Performer:
                 await self._pause(pause_s)
                 if not self._still_to_start(attempt):
                     break
-            except InfrastructureError as error:
+            except (InfrastructureError, InputError) as error:  # the latter of a repository that has changed since
                 return events.Ended(attempt=attempt, handle=None, ending=_start_error(str(error), transient=False))
             else:
                 warm = parked is not None and parked.id == handle.id  # else it was proved dead, and replaced
@@ -251,7 +251,7 @@ class Performer:
         async with self._bringing:
             try:
                 return await self._workspaces.bring_back(task, attempt, self._sealed)
-            except (InfrastructureError, OSError) as error:  # told in its result otherwise; a verdict must follow
+            except (InfrastructureError, InputError, OSError) as error:  # a verdict must follow, whatever it is
                 _log.exception("changes not brought back", attempt=str(attempt))
                 return Changes(problem=f"its changes could not be brought back: {error}")
 
@@ -311,7 +311,7 @@ class Performer:
         async with self._bringing:
             try:
                 await self._workspaces.release(task, attempt)
-            except (WorkspaceError, OSError) as error:
+            except (InfrastructureError, InputError, OSError) as error:
                 return f"the workspace of attempt {attempt}: {error}"
         return None
 

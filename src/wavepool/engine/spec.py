@@ -15,8 +15,9 @@ from wavepool.engine.companions import CompanionBuilder, address_variables, data
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL
 from wavepool.model import AttemptId, Isolation, Limits, Mount, Surroundings, Task
 from wavepool.workspace.base import Place
+from wavepool.workspace.standing import AGENT_GID, AGENT_UID
 
-AGENT_USER = "1000:1000"
+AGENT_USER = f"{AGENT_UID}:{AGENT_GID}"
 """Whom an agent in a container runs as where its workspace belongs to root, and nobody said otherwise: never as root,
 which no coding agent wants to be, and which owns too much of the host's files."""
 

@@ -18,6 +18,7 @@ from wavepool.host import read_memory
 from wavepool.model import Rules
 from wavepool.plan import Plan, check_capacity
 from wavepool.statedir import StateDir
+from wavepool.wiring.agents import refuse_loose_agents
 from wavepool.wiring.requests import RunRequest
 
 
@@ -39,10 +40,12 @@ async def open_driver(
     """The driver that was asked for, open and probed; for ``auto`` Docker, else processes if the plan can do without.
 
     Raises:
-        DriverUnavailable: as the driver says; for ``auto`` where a batch needs its image.
+        DriverUnavailable: as the driver says; for ``auto`` where a batch needs its image, or must not have the host.
+        InputError: a batch has an agent that must not have the host, and processes were asked for.
     """
     if request.driver == "process":
         _refuse_sidecars(request.plan)
+        refuse_loose_agents(request.plan, allow_host=request.allow_host)
         return await _open(stack, process_driver(state_dir.processes()))
     try:
         return await _open(stack, DockerDriver(reconcile_s=request.reconcile_s))
@@ -50,6 +53,7 @@ async def open_driver(
         if request.driver == "docker":
             raise
         _refuse_fallback(request.plan, error)
+        refuse_loose_agents(request.plan, allow_host=request.allow_host, instead_of=error)
         notice(f"{error.message.rstrip('.')}. Falling back to plain processes: no isolation, images are not used.")
     return await _open(stack, process_driver(state_dir.processes()))
 
@@ -120,7 +124,7 @@ def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:
                 f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has sidecars, which need Docker.",
                 advice=error.advice,
             ) from error
-        if task.command is None and not task.commands:
+        if task.command is None and not task.commands and task.agent is None:
             raise DriverUnavailable(
                 f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has no command, its image has.",
                 advice=error.advice,

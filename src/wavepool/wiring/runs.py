@@ -23,8 +23,10 @@ from wavepool.errors import DriverUnavailable, InputError, SettingError, Wavepoo
 from wavepool.inputs import parse_run_id, read_secret
 from wavepool.journal.base import Journal
 from wavepool.journal.sqlite import SqliteJournal
+from wavepool.model import Surroundings
 from wavepool.plan import check_schedule
 from wavepool.statedir import RunDir, StateDir, new_run_id
+from wavepool.wiring.agents import adapters_of, check_agents, workspaces_of
 from wavepool.wiring.engines import check_keeping, journaled_driver, open_driver, with_budget
 from wavepool.wiring.learning import learner, places_of
 from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
@@ -85,6 +87,7 @@ async def end_run(run_id: str, *, state_dir: Path, how: GoingOn | None = None) -
 
 async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
     check_schedule(request.plan, request.rules.schedule)
+    adapters = check_agents(request.plan)
     state_dir = StateDir(request.state_dir)
     clock = SystemClock()
     files = state_dir.run(request.run_id or new_run_id(clock.now().utc))
@@ -117,6 +120,8 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
             clock=clock,
             state_dir=state_dir,
             files=files,
+            adapters=adapters,
+            workspaces=workspaces_of(_around(held, request), files, found, hooks.notice),
             listeners=hooks.listeners,
             accepted=held.withheld.release,
             pulling=hooks.pulling,
@@ -165,6 +170,8 @@ async def _go_on(
             clock=SystemClock(),
             state_dir=state_dir,
             files=files,
+            adapters=adapters_of(entry.task for entry in replayed.state.order),
+            workspaces=workspaces_of(replayed.state.run.surroundings, files, found, hooks.notice),
             listeners=hooks.listeners,
             accepted=held.withheld.release,
             pulling=hooks.pulling,
@@ -184,6 +191,11 @@ class _Held:
     journal: Journal
     replayed: Replayed | None
     withheld: Withheld
+
+
+def _around(held: _Held, request: RunRequest) -> Surroundings:
+    """A run that exists keeps its own."""
+    return request.surroundings if held.replayed is None else held.replayed.state.run.surroundings
 
 
 async def _hold(

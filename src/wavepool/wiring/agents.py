@@ -1,0 +1,83 @@
+"""What a run with agents needs before it begins: its adapters, its workspaces, and that no agent is let loose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from wavepool.agents import AgentAdapter, adapter
+from wavepool.drivers.base import DriverFacts
+from wavepool.engine.session import BARE_HOST
+from wavepool.errors import DriverUnavailable, InputError
+from wavepool.model import AgentOrder, Surroundings, Task
+from wavepool.plan import Plan
+from wavepool.statedir import RunDir
+from wavepool.workspace import Workspaces, open_workspaces
+
+
+def adapters_of(tasks: Iterable[Task]) -> Mapping[str, AgentAdapter]:
+    """The adapters of all agents that these tasks have, by name.
+
+    Raises:
+        InputError: there is none of a name; or the package that brings it cannot be used.
+    """
+    return {name: adapter(name) for name in dict.fromkeys(task.agent.name for task in tasks if task.agent is not None)}
+
+
+def check_agents(plan: Plan) -> Mapping[str, AgentAdapter]:
+    """The adapters of a plan, each of whose orders can be carried out.
+
+    Raises:
+        InputError: one cannot; the message begins with the path of its batch.
+    """
+    found: dict[str, AgentAdapter] = {}
+    seen: set[AgentOrder] = set()
+    for path, task in plan.paths():
+        if task.agent is None or task.agent in seen:
+            continue
+        seen.add(task.agent)
+        try:
+            found[task.agent.name] = adapter(task.agent.name)
+            found[task.agent.name].command(task.agent)
+        except InputError as error:
+            raise InputError(f"{path}.agent: {error.message}", advice=error.advice) from None
+    return found
+
+
+def refuse_loose_agents(plan: Plan, *, allow_host: bool, instead_of: DriverUnavailable | None = None) -> None:
+    """See that no agent that asks nobody gets the bare host, unless the user allowed that.
+
+    Args:
+        instead_of: why Docker is not there, where processes would stand in for it.
+
+    Raises:
+        DriverUnavailable: they would stand in.
+        InputError: they were asked for.
+    """
+    if allow_host:
+        return
+    for path, task in plan.paths():
+        if task.agent is None or not adapter(task.agent.name).bypasses_prompts:
+            continue
+        loose = f"{path} has the agent {task.agent.name}, which does what it likes without asking"
+        allow = "--allow-host lets it work on this host itself, with all that you may do here."
+        if instead_of is None:
+            raise InputError(f"{loose}; --driver process gives it this host", advice=f"Use --driver docker. {allow}")
+        raise DriverUnavailable(
+            f"{instead_of.message.rstrip('.')}. Processes cannot stand in: {loose}.",
+            advice=f"{instead_of.advice}\n{allow}".strip(),
+        ) from instead_of
+
+
+def workspaces_of(
+    around: Surroundings, files: RunDir, found: DriverFacts, notice: Callable[[str], None]
+) -> Workspaces:
+    """The workspaces of a run, of the kind that its surroundings say."""
+    return open_workspaces(
+        around.workspace_kind,
+        workspace=Path(around.workspace),
+        files=files,
+        run_id=files.id,
+        contained=found.execution_mode != BARE_HOST,
+        notice=notice,
+    )
