@@ -13,6 +13,7 @@ from typing import Any
 from wavepool.core import facts
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.core.softlimits import measured
+from wavepool.engine.agentresult import AgentTotals, agent_json, changes_json
 from wavepool.engine.room import Room
 from wavepool.engine.worktime import WorkTime
 from wavepool.model import Evidence, Task, VerdictKind
@@ -46,6 +47,7 @@ class RunReport:
         self._last_at: datetime | None = None
         self._stopped: facts.RunStopped | None = None
         self._work = WorkTime()
+        self._agents = AgentTotals()
         self._started = 0
         self._started_warm = 0
 
@@ -78,6 +80,10 @@ class RunReport:
                 self._tasks[fact.attempt.task_id].warnings.append(measured(fact.finding))
             case facts.AttemptSettled() as fact:
                 self._tasks[fact.attempt.task_id].settle(fact)
+                if fact.agent is not None:
+                    self._agents.take(fact.agent)
+            case facts.AccountPaused() as fact:
+                self._agents.pause(fact)
             case facts.AttemptRemoved() as fact:
                 if fact.problem is not None:
                     self.left_behind.append(fact.problem)
@@ -144,6 +150,7 @@ class RunReport:
                 "attempts_started": self._started,
                 "started_warm": self._started_warm,
             },
+            "agents": self._agents.result(),
             "metrics": _sum_metrics(waves),
             "waves": waves,
             "left_behind": self.left_behind,
@@ -264,6 +271,8 @@ class _TaskReport:
             "log_problem": settled.log.problem if settled is not None else None,
             "kept": self.kept,
             "not_kept": self.not_kept,
+            "agent": agent_json(settled.agent) if settled is not None else None,
+            "changes": changes_json(settled.changes) if settled is not None else None,
             "started_at": stamp(settled.started_at) if settled is not None else None,
             "completed_at": stamp(settled.finished_at) if settled is not None else None,
         }

@@ -13,14 +13,21 @@ import msgspec
 from wavepool.core.facts import Fact, RunOpened, Stamped, TasksAdded
 from wavepool.engine.listener import Listener
 from wavepool.listeners.lines import BOUND, LineWriter, swallow_rest
+from wavepool.model import AgentEvent, AttemptId
 
 MASK = "***"
 
 FLUSH_S = 5.0
 
+Item = tuple[int, Stamped] | tuple[AttemptId, AgentEvent] | bytes
+"""A fact with its number, what the agent of an attempt said, or a line."""
+
 
 class JsonLinesListener(Listener):
     """Writes each fact as one line: ``{"seq": 1, "at": "...Z", "kind": "RunOpened", ...its fields}``.
+
+    What agents say while they work stands between them, without a number: ``{"kind": "AgentSpoke", "attempt": [...],
+    "said": {...}}``. These are no facts: a resume tells them again, and a slow reader may miss some.
 
     `seq` counts the facts of this process from 1; a gap in it means that lines were dropped, as its reader was slower
     than the run for `bound` lines. Values of environment variables are masked, their names are kept. Lines are ASCII.
@@ -34,7 +41,7 @@ class JsonLinesListener(Listener):
     def __init__(self, stream: IO[bytes], *, bound: int = BOUND) -> None:
         self._stream = stream
         self._seq = 0
-        self._writer: LineWriter[tuple[int, Stamped] | bytes] = LineWriter(self._write, self._flush, bound=bound)
+        self._writer: LineWriter[Item] = LineWriter(self._write, self._flush, bound=bound)
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +59,9 @@ class JsonLinesListener(Listener):
             self._seq += 1
             self._writer.put((self._seq, stamped))
 
+    def on_agent(self, attempt: AttemptId, event: AgentEvent) -> None:
+        self._writer.put((attempt, event))
+
     def finish(self, result: Mapping[str, object], *, flush_s: float = FLUSH_S) -> int:
         """Write `result` as the last line; blocks until it is written, or its reader is gone.
 
@@ -63,8 +73,8 @@ class JsonLinesListener(Listener):
         """Without a result: write what waits, for at most `flush_s` seconds, and say how many facts were dropped."""
         return self._writer.close(flush_s)
 
-    def _write(self, item: tuple[int, Stamped] | bytes) -> None:
-        line = item if isinstance(item, bytes) else _line(fact_json(*item))
+    def _write(self, item: Item) -> None:
+        line = item if isinstance(item, bytes) else _line(_item_json(*item))
         try:
             self._stream.write(line)
         except BrokenPipeError:
@@ -77,6 +87,13 @@ class JsonLinesListener(Listener):
         except BrokenPipeError:
             swallow_rest(self._stream)
             raise
+
+
+def _item_json(what: int | AttemptId, said: Stamped | AgentEvent) -> dict[str, Any]:
+    if isinstance(said, AgentEvent):
+        return {"kind": "AgentSpoke", "attempt": what, "said": msgspec.to_builtins(said)}
+    assert isinstance(what, int)
+    return fact_json(what, said)
 
 
 def fact_json(seq: int, stamped: Stamped) -> dict[str, Any]:

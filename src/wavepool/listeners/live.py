@@ -18,14 +18,16 @@ from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
 from wavepool.listeners.figures import WaveProgress, warm_words
 from wavepool.listeners.progress import Ended, Progress
-from wavepool.listeners.wording import at_once_words, count, printable
-from wavepool.model import AttemptId, Finding, VerdictKind
+from wavepool.listeners.saying import saying_words, spent_words, used_words
+from wavepool.listeners.wording import at_once_words, count, printable, stamp
+from wavepool.model import AgentEvent, AttemptId, Finding, VerdictKind
 from wavepool.units import format_duration, human_size
 
 REFRESH_HZ = 8
 WAVES_SHOWN = 8
 TROUBLED_SHOWN = 5
 WARNED_SHOWN = 3
+AGENTS_SHOWN = 8
 BAR_WIDTH = 40
 
 
@@ -65,6 +67,10 @@ class LiveListener(Listener):
         with self._lock:
             self.progress.take_all(facts)
 
+    def on_agent(self, attempt: AttemptId, event: AgentEvent) -> None:
+        with self._lock:
+            self.progress.hear(attempt, event)
+
     def tick(self) -> None:
         """Nothing to do: it draws by itself. Here so that every screen has it."""
 
@@ -92,6 +98,7 @@ def render(progress: Progress, now: Now, *, waves: int = WAVES_SHOWN, troubled: 
     parts: list[RenderableType] = [_header(progress, now), _bars(progress), _counts(progress)]
     parts.append(_waves(progress, waves))
     parts += _waiting(progress)
+    parts += _agents(progress, now)
     parts += _troubled(progress, troubled)
     parts += _warned(progress)
     parts += _state(progress)
@@ -212,6 +219,24 @@ def _wave_row(wave: WaveProgress) -> list[RenderableType]:
 
 def _figure(number: int, colour: str) -> Text:
     return Text(str(number), style=colour if number else "dim")
+
+
+def _agents(progress: Progress, now: Now) -> list[RenderableType]:
+    """What the latest of the running agents do, what all have used, and accounts that have no more to give."""
+    lines: list[RenderableType] = []
+    for attempt, event in list(progress.saying.items())[-AGENTS_SHOWN:]:
+        line = Text(f"{'agent':>11}  ", style="cyan", no_wrap=True, overflow="ellipsis")
+        line.append(printable(attempt.task_id, 32), style="bold")
+        line.append(f"  {used_words(event)}", style="dim")
+        lines.append(line.append(f"  {saying_words(event)}", style="default"))
+    if len(progress.saying) > AGENTS_SHOWN:
+        lines.append(Text(f"{'':>11}  … and {count(len(progress.saying) - AGENTS_SHOWN, 'agent')} more", style="dim"))
+    spent = progress.spent
+    if spent is not None:
+        lines.append(Text(f"agents used {spent_words(spent)}", style="dim"))
+    for account, until in progress.paused_now(now).items():
+        lines.append(Text(f"account {printable(account, 80)} is paused until {stamp(until)}", style="yellow"))
+    return lines
 
 
 def _troubled(progress: Progress, rows: int) -> list[RenderableType]:

@@ -15,8 +15,9 @@ from wavepool.engine.listener import Listener
 from wavepool.listeners.figures import Figures, WaveProgress, warm_words
 from wavepool.listeners.lines import LineWriter
 from wavepool.listeners.progress import Progress
+from wavepool.listeners.saying import TOLD_ALWAYS, saying_words, spent_words
 from wavepool.listeners.wording import WAITED_FOR, at_once_words, count, printable, stamp, took
-from wavepool.model import Finding, StopReason, VerdictKind
+from wavepool.model import AgentEvent, AttemptId, Finding, StopReason, VerdictKind
 from wavepool.units import format_duration, human_size
 
 SKIPS_SHOWN = 20
@@ -75,6 +76,12 @@ class PlainListener(Listener):
         if skipped > SKIPS_SHOWN:
             self._say(facts[-1].utc, f"… and {skipped - SKIPS_SHOWN} more skipped")
 
+    def on_agent(self, attempt: AttemptId, event: AgentEvent) -> None:
+        self.progress.hear(attempt, event)
+        words = saying_words(event)
+        if words and (self._verbose or event.kind in TOLD_ALWAYS):
+            self._say(self._clock.now().utc, f"task {_named(attempt.task_id)}: agent {words}")
+
     def tick(self) -> None:
         """The seed's line, if its time has come. Called by whoever owns the listener, as often as it likes."""
         now = self._clock.now()
@@ -85,7 +92,9 @@ class PlainListener(Listener):
         self._last_s = now.boot_s
         left_s = self.progress.time_left_s(now)
         left = f" ({format_duration(left_s)} left, estimated)" if left_s is not None else ""
-        self._say(now.utc, f"{self.progress.totals.line()}{_waiting(self.progress.waiting)}{left}")
+        spent = self.progress.spent
+        used = f", {spent_words(spent)}" if spent is not None else ""
+        self._say(now.utc, f"{self.progress.totals.line()}{used}{_waiting(self.progress.waiting)}{left}")
 
     def notice(self, text: str) -> None:
         """Something that is no fact: a warning before the run, the progress of a pull."""

@@ -11,10 +11,11 @@ from typing import NamedTuple
 from wavepool.core import facts
 from wavepool.core.events import Now
 from wavepool.core.facts import Outcome, Stamped
+from wavepool.core.spending import Spent
 from wavepool.engine.room import Room
 from wavepool.engine.worktime import WorkTime
 from wavepool.listeners.figures import Figures, WaveProgress
-from wavepool.model import AttemptId, Finding, LogRecord, VerdictKind
+from wavepool.model import AgentEvent, AttemptId, Finding, LogRecord, VerdictKind
 
 RECENT = 16
 """Ended attempts that are remembered, the latest first to be shown."""
@@ -58,6 +59,8 @@ class Progress:
         open: numbers of the waves that are open, in the order of their opening.
         held_bytes, budget_bytes: memory that is promised to attempts, and may be, over all nodes.
         warned: attempts that hold memory and that the watchdog has warned of, with the last finding of each.
+        saying: attempts whose agents run, with what each said last.
+        paused: accounts that have no more to give, with the end of their pause.
         recent: the latest ended attempts and skipped tasks, oldest first; `troubled`: those without success.
     """
 
@@ -69,6 +72,10 @@ class Progress:
         self.held_bytes = 0
         self.budget_bytes = 0
         self.warned: dict[AttemptId, Finding] = {}
+        self.saying: dict[AttemptId, AgentEvent] = {}
+        self.paused: dict[str, datetime] = {}
+        self._spent = Spent()
+        self._agents = 0
         self.recent: deque[Ended] = deque(maxlen=RECENT)
         self.troubled: deque[Ended] = deque(maxlen=RECENT)
         self.stopped: str | None = None
@@ -150,6 +157,25 @@ class Progress:
         left_s = work_s / concurrency
         return left_s if left_s >= LEFT_MIN_S else None
 
+    def hear(self, attempt: AttemptId, event: AgentEvent) -> None:
+        """A running agent said something."""
+        if attempt in self._active:
+            self.saying[attempt] = event
+
+    @property
+    def spent(self) -> Spent | None:
+        """By all agents up to now; None where there are none."""
+        if not self._agents and not self.saying:
+            return None
+        total = self._spent
+        for event in self.saying.values():
+            total = total.plus(Spent(event.cost_usd or 0.0, event.tokens.total))
+        return total
+
+    def paused_now(self, now: Now) -> dict[str, datetime]:
+        """Accounts that are paused at this moment, with the end of that."""
+        return {account: until for account, until in self.paused.items() if until > now.utc}
+
     @property
     def waiting(self) -> WaveProgress | None:
         """The first open wave of which tasks wait for room, or for its parallelism."""
@@ -173,6 +199,8 @@ class Progress:
                 self.waves[fact.wave].settled_at = fact.at
                 self.waves[fact.wave].duration_s = self.work.wave_s(fact.wave)
                 self.open.pop(fact.wave, None)
+            case facts.AccountPaused() as fact:
+                self.paused[fact.account] = fact.until
             case facts.RunStopped() as fact:
                 if self.stopped is None:
                     self.stopped, self._stop_may_pass = fact.cause, fact.infrastructure
@@ -257,6 +285,7 @@ class Progress:
         self._started(attempt)
         self._known.discard(attempt)
         self.warned.pop(attempt, None)
+        self.saying.pop(attempt, None)
         active = self._active.pop(attempt)
         self.held_bytes -= active.held_bytes
         self._since_sum_s -= active.since_s
@@ -266,6 +295,9 @@ class Progress:
     def _settled(self, fact: facts.AttemptSettled, at: datetime) -> None:
         task_id, verdict = fact.attempt.task_id, fact.verdict
         self._last[task_id] = verdict.kind
+        if fact.agent is not None:
+            self._agents += 1
+            self._spent = self._spent.plus(Spent.by(fact.agent))
         self._remember(
             Ended(
                 task_id=task_id,

@@ -69,9 +69,7 @@ def refuse_loose_agents(plan: Plan, *, allow_host: bool, instead_of: DriverUnava
         ) from instead_of
 
 
-def workspaces_of(
-    around: Surroundings, files: RunDir, found: DriverFacts, notice: Callable[[str], None]
-) -> Workspaces:
+def workspaces_of(around: Surroundings, files: RunDir, found: DriverFacts, notice: Callable[[str], None]) -> Workspaces:
     """The workspaces of a run, of the kind that its surroundings say."""
     return open_workspaces(
         around.workspace_kind,

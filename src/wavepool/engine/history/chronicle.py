@@ -10,9 +10,10 @@ from typing import Any
 from wavepool.core import facts
 from wavepool.core.facts import Stamped
 from wavepool.core.softlimits import measured
+from wavepool.engine.agentresult import agent_json, changes_json
 from wavepool.engine.report import evidence_json, stamp
 from wavepool.errors import InputError, shorten
-from wavepool.model import AttemptId, AttemptPhase, Handle, LogRecord, Task, Verdict
+from wavepool.model import AgentReport, AttemptId, AttemptPhase, Changes, Handle, LogRecord, Task, Verdict
 
 NAMED = 5
 """Tasks that an error names at most."""
@@ -36,6 +37,7 @@ class AttemptStory:
         kept, not_kept: the image of its file system, or why there is none.
         problem: what of it could not be removed.
         because: why another attempt followed it; None where none did.
+        agent, changes: what its agent said, and what came back out of its workspace.
     """
 
     def __init__(self, attempt: AttemptId, intended_at: datetime) -> None:
@@ -53,6 +55,8 @@ class AttemptStory:
         self.not_kept: str | None = None
         self.problem: str | None = None
         self.because: str | None = None
+        self.agent: AgentReport | None = None
+        self.changes: Changes | None = None
 
     @property
     def is_running(self) -> bool:
@@ -94,6 +98,8 @@ class AttemptStory:
             "warnings": self.warnings,
             "kept": self.kept,
             "not_kept": self.not_kept,
+            "agent": agent_json(self.agent),
+            "changes": changes_json(self.changes),
             "left_behind": self.problem,
             "retried_because": self.because,
         }
@@ -226,6 +232,7 @@ class Chronicle:
             case facts.AttemptSettled():
                 story = self._attempt(fact.attempt)
                 story.phase, story.verdict, story.log = AttemptPhase.SETTLED, fact.verdict, fact.log
+                story.agent, story.changes = fact.agent, fact.changes
                 story.started_at = fact.started_at or story.started_at
                 story.finished_at = fact.finished_at or story.finished_at
             case facts.AttemptRemoved():
