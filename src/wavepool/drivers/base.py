@@ -106,7 +106,8 @@ class SidecarSpec:
 class OwnNetwork:
     """A network of one attempt (or one stack) alone.
 
-    `internal`: without a way out. `subnet_pool`: the private ranges to take its addresses from, as in the setting.
+    `internal`: without a way out, and without an answer to names that are not on it. `subnet_pool`: the private ranges
+    to take its addresses from, as in the setting.
     """
 
     name: str

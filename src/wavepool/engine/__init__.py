@@ -11,6 +11,7 @@ spec.py        task + surroundings -> what a driver is asked to start
 commands.py    which of a task's several commands failed
 perform.py     one action, and the event that says what came of it
 companions.py  sidecars as a driver is asked for them
+egress.py      sealed tasks: the proxy beside them, and what it refused
 attendance.py  attempts with sidecars: started together, seen off together
 watchdog.py    readings of running attempts, and which of them break a rule
 release.py     the end of a run: nothing is left behind

@@ -13,6 +13,7 @@ import structlog
 
 from wavepool.core.state import RunState
 from wavepool.drivers.base import AttemptSpec, Dismissed, Driver, SupportsSidecars
+from wavepool.engine.egress import EGRESS, refusals
 from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted, Unknown
 from wavepool.model import AttemptId, AttemptPhase, Ending, Handle, LogRecord, SidecarTrouble, Task
@@ -76,9 +77,13 @@ class Attendance:
         if not task.sidecars or not isinstance(self._driver, SupportsSidecars):
             return ()
         found = await self._dismissed(self._driver, handle)
+        troubles = [_trouble(each, ending) for each in found]
         for each in found:
-            await self._save(each.handle, self._log_path(task, attempt, each.name))
-        return tuple(trouble for each in found if (trouble := _trouble(each, ending)) is not None)
+            path = self._log_path(task, attempt, each.name)
+            await self._save(each.handle, path)
+            if each.name == EGRESS:
+                troubles.append(await anyio.to_thread.run_sync(_refused, path))
+        return tuple(trouble for trouble in troubles if trouble is not None)
 
     async def dismiss_unread(self, attempt: AttemptId, handle: Handle) -> None:
         """The same before a removal, unless it is done: one that did not start has no logs of its own to read."""
@@ -143,6 +148,14 @@ class Attendance:
     def _grace_s(self) -> float:
         grace_s = self._state.rules.grace_s
         return min(FORCED_GRACE_S, grace_s) if self._state.forced else grace_s
+
+
+def _refused(log: Path) -> SidecarTrouble | None:
+    """What the proxy of a sealed attempt refused; None where its output could not be kept."""
+    try:
+        return refusals(log)
+    except OSError:
+        return None
 
 
 def _trouble(sidecar: Dismissed, ending: Ending | None) -> SidecarTrouble | None:

@@ -75,7 +75,11 @@ class CompanionBuilder:
     def _spec(self, sidecar: Sidecar, level: int) -> SidecarSpec:
         mounts = tuple(self._mount(volume) for volume in sidecar.volumes)
         data = self.data / sidecar.name
-        asked = [asdict(sidecar), [asdict(mount) for mount in mounts], str(data), self.prefix]
+        fields = asdict(sidecar)
+        for added in ("outside", "read_only"):  # so that sidecars of earlier releases keep their digest
+            if not fields[added]:
+                del fields[added]
+        asked = [fields, [asdict(mount) for mount in mounts], str(data), self.prefix]
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         return SidecarSpec(
             sidecar=sidecar,

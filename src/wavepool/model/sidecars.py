@@ -67,6 +67,8 @@ class Sidecar:
         shm_bytes: size of /dev/shm, None for the engine's default.
         cap_add: capabilities, of `SIDECAR_CAPABILITIES`.
         stop_signal: None for the image's. `stop_grace_s`: None for the run's.
+        outside: it is on the engine's default bridge too, and so has a way out where its own network has none.
+        read_only: its root file system cannot be written to.
     """
 
     name: str
@@ -87,6 +89,8 @@ class Sidecar:
     cap_add: tuple[str, ...] = ()
     stop_signal: str | None = None
     stop_grace_s: float | None = None
+    outside: bool = False
+    read_only: bool = False
 
 
 SIDECAR_CAPABILITIES = frozenset(

@@ -34,7 +34,7 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarTrouble:
-    """A sidecar that did not become ready, or ended while its task ran.
+    """A sidecar that did not become ready, ended while its task ran, or had to refuse what the task asked of it.
 
     Attributes:
         name: of the sidecar.

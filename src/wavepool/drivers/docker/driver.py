@@ -280,7 +280,8 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
         await self._companions.bring_up(
             spec.sidecars,
             network_id,
-            host_gateway=not spec.own_network.internal and await self._knows_gateway(),
+            host_gateway=await self._knows_gateway(),
+            sealed=spec.own_network.internal,
             unwanted=lambda: spec.name in self._never_start,
         )
         return network_id

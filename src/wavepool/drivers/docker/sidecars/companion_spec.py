@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wavepool.drivers.base import SidecarSpec
-from wavepool.drivers.docker.starting.spec import HOST_GATEWAY, bind, forbidden, log_config
+from wavepool.drivers.docker.starting.spec import HOST_GATEWAY, NO_NAME_SERVERS, bind, forbidden, log_config
 from wavepool.errors import NotStarted
 from wavepool.model import LOG_LIMIT_BYTES, Healthcheck, Mount
 
@@ -20,12 +20,15 @@ DEFAULT_PATIENCE_S = 90.0
 """Compose's 3 failures at 30 seconds, in steps of the interval."""
 
 
-def companion_body(spec: SidecarSpec, *, network_id: str, host_gateway: bool, socket: str = "") -> dict[str, Any]:
+def companion_body(
+    spec: SidecarSpec, *, network_id: str, host_gateway: bool, socket: str = "", sealed: bool = False
+) -> dict[str, Any]:
     """The body of ``POST /containers/create``.
 
     Args:
         network_id: of the network that it shares with its task alone.
         host_gateway: it may know the host by name.
+        sealed: that network leads nowhere: names that are not on it are asked of nobody.
 
     Raises:
         NotStarted: a mount that is never allowed, or no data directory.
@@ -45,6 +48,8 @@ def companion_body(spec: SidecarSpec, *, network_id: str, host_gateway: bool, so
         "HostConfig": _host_config(spec, network_id=network_id, host_gateway=host_gateway, socket=socket),
         "NetworkingConfig": {"EndpointsConfig": {network_id: {"Aliases": [sidecar.name]}}},
     }
+    if sealed and not sidecar.outside:
+        body["HostConfig"]["Dns"] = list(NO_NAME_SERVERS)
     if sidecar.command is not None:
         body["Cmd"] = list(sidecar.command)
     if sidecar.entrypoint is not None:
@@ -79,6 +84,11 @@ def _host_config(spec: SidecarSpec, *, network_id: str, host_gateway: bool, sock
     }
     if sidecar.tmpfs:
         config["Tmpfs"] = {path: options for path, _, options in (each.partition(":") for each in sidecar.tmpfs)}
+    if sidecar.read_only:
+        config["ReadonlyRootfs"] = True
+    if sidecar.outside:
+        # It speaks for others, and never passes their packets on.
+        config["Sysctls"] = {"net.ipv4.ip_forward": "0"}
     if host_gateway:
         config["ExtraHosts"] = [HOST_GATEWAY]
     if limits.cpus is not None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import anyio
@@ -35,6 +36,8 @@ LOOK_S = (0.05, 0.5)
 """Between two looks at one that is not ready yet: at first, and at most."""
 START_S = 120.0
 STOP_MARGIN_S = 30.0
+OUTSIDE = "bridge"
+"""The engine's default bridge: it is always there, gives nobody's names away, and leads out."""
 TAIL_LINES = 10
 TAIL_BYTES = 2000
 LAST_LINE_CHARACTERS = 200
@@ -56,6 +59,7 @@ class Companions:
         network_id: str,
         *,
         host_gateway: bool,
+        sealed: bool = False,
         unwanted: Unwanted = lambda: False,
         again: bool = False,
     ) -> None:
@@ -63,7 +67,8 @@ class Companions:
 
         Args:
             network_id: of the network that they share.
-            host_gateway: they may know the host by name.
+            host_gateway: those that have a way out may know the host by name.
+            sealed: that network leads nowhere, so only `outside` ones have one.
             unwanted: asked between looks; True ends the wait.
             again: one that had ended is started again (a stack's); else that is a failure.
 
@@ -79,7 +84,15 @@ class Companions:
             for needed in spec.sidecar.depends_on:
                 await ready[needed].wait()
             try:
-                container_id = await self._started(spec, network_id, host_gateway, again, unwanted)
+                make_body = partial(
+                    companion_body,
+                    spec,
+                    network_id=network_id,
+                    host_gateway=host_gateway and (spec.sidecar.outside or not sealed),
+                    socket=self._socket(),
+                    sealed=sealed,
+                )
+                container_id = await self._started(spec, make_body, again, unwanted)
                 await self._until_ready(spec, container_id, unwanted)
             except (NotStarted, Unknown, DriverUnavailable) as error:
                 failures.append(error)
@@ -142,7 +155,7 @@ class Companions:
     # -- up --
 
     async def _started(
-        self, spec: SidecarSpec, network_id: str, host_gateway: bool, again: bool, unwanted: Unwanted
+        self, spec: SidecarSpec, make_body: Callable[[], dict[str, Any]], again: bool, unwanted: Unwanted
     ) -> str:
         """The id of its container, which has been started."""
         give_up = time.monotonic() + START_S
@@ -152,8 +165,7 @@ class Companions:
             _check_wanted(spec, unwanted)
             found = await self._look(spec)
             if found is None:
-                body = companion_body(spec, network_id=network_id, host_gateway=host_gateway, socket=self._socket())
-                problem = await self._change(spec, "containers/create", {"name": spec.name}, body)
+                problem = await self._change(spec, "containers/create", {"name": spec.name}, make_body())
             else:
                 _check_ours(spec, found)
                 final = read_final(found["State"])
@@ -161,7 +173,9 @@ class Companions:
                     return str(found["Id"])
                 if final.started_at is None and asked and final.error:
                     raise _refused(spec, Refused(500, final.error))
-                if not asked:  # one that was cut off may come yet: it is not sent twice
+                if spec.sidecar.outside and not is_outside(found):
+                    problem = await self._lead_out(spec, found["Id"])
+                elif not asked:  # one that was cut off may come yet: it is not sent twice
                     asked = True
                     problem = await self._change(spec, f"containers/{found['Id']}/start", None, None)
                     if problem is None:
@@ -170,6 +184,17 @@ class Companions:
                 if time.monotonic() > give_up:
                     raise problem or Unknown(f"{spec.name}: it was told to start, and did not")
                 await anyio.sleep(LOOK_S[0] * 2)
+
+    async def _lead_out(self, spec: SidecarSpec, container_id: str) -> Unknown | None:
+        """Put a created container on the default bridge too."""
+        try:
+            return await self._change(spec, f"networks/{OUTSIDE}/connect", None, {"Container": container_id})
+        except NotStarted as error:
+            if "already exists in network" in error.message:  # of one that was cut off
+                return Unknown(error.message)
+            if f"network {OUTSIDE} not found" in error.message:
+                raise _no_way_out(spec) from error
+            raise
 
     async def _change(
         self, spec: SidecarSpec, path: str, params: Mapping[str, str] | None, body: dict[str, Any] | None
@@ -252,6 +277,11 @@ class Companions:
         return address.removeprefix("unix://") if address.startswith("unix://") else ""
 
 
+def is_outside(found: Mapping[str, Any]) -> bool:
+    """Whether a container is on the default bridge."""
+    return OUTSIDE in ((found.get("NetworkSettings") or {}).get("Networks") or {})
+
+
 def _check_wanted(spec: SidecarSpec, unwanted: Unwanted) -> None:
     if unwanted():
         raise NotStarted(f"{spec.name}: what it is for was stopped before it was ready")
@@ -274,6 +304,15 @@ def _failed(spec: SidecarSpec, trouble: SidecarTrouble, *, transient: bool) -> N
         f"sidecar {spec.sidecar.name} ({spec.sidecar.image}) did not become ready: {trouble.reason}.{said}",
         transient=transient,
         sidecars=(trouble,),
+    )
+
+
+def _no_way_out(spec: SidecarSpec) -> NotStarted:
+    reason = "this engine has no default bridge, through which it would reach the outside"
+    return NotStarted(
+        f"sidecar {spec.sidecar.name}: {reason}",
+        advice="Start the daemon without `--bridge=none`, or do not seal the task.",
+        sidecars=(SidecarTrouble(name=spec.sidecar.name, reason=reason),),
     )
 
 

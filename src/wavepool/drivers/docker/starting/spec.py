@@ -28,6 +28,10 @@ LOG_PIECES = 4
 
 SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 
+NO_NAME_SERVERS = ("127.0.0.1",)
+"""For containers that must not ask anybody outside for a name: nothing listens there, in the container itself. Without
+it the engine's own name server passes questions on even from an internal network (before Docker 26, from the host's
+side where the host's name server is at a loopback address). Names on the network itself it knows by itself."""
 
 HOST_GATEWAY = "host.docker.internal:host-gateway"
 """The host by the name that Docker Desktop gives it; an engine on Linux wants to be told."""
@@ -69,7 +73,10 @@ def create_body(
     }
     if own_network_id is not None:
         body["HostConfig"]["NetworkMode"] = own_network_id
-    if host_gateway and spec.network is not None:
+    sealed = spec.own_network is not None and spec.own_network.internal
+    if sealed:
+        body["HostConfig"]["Dns"] = list(NO_NAME_SERVERS)
+    elif host_gateway and spec.network is not None:
         body["HostConfig"]["ExtraHosts"] = [HOST_GATEWAY]
     if spec.commands:
         argv = guarded(spec.commands)
