@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wavepool.listeners.agentwords import NOTHING, amount, diffstat, dollars, tokens_of
+from wavepool.listeners.agentwords import NOTHING, amount, diffstat, dollars
 from wavepool.listeners.wording import count, printable, took
 
 ROWS_MAX = 100
@@ -33,7 +33,7 @@ def print_agent_summary(result: Mapping[str, Any], console: Console, *, state_di
         console.print(Text(f"… and {len(entries) - ROWS_MAX} more, in the results", style="dim"))
     for line in _remarks(result, entries, state_dir / "runs" / result["run_id"]):
         console.print(line, soft_wrap=True)
-    console.print(_totals(result, entries), soft_wrap=True)
+    console.print(_totals(result), soft_wrap=True)
     for line in _advice(result["run_id"], entries):
         console.print(line, soft_wrap=True)
 
@@ -58,7 +58,7 @@ def _row(entry: Entry) -> Iterator[Text]:
     if agent is None:
         yield from (Text(NOTHING), Text(NOTHING), Text(NOTHING))
     else:
-        yield from (Text(str(agent["turns"])), Text(amount(tokens_of(agent))), Text(dollars(agent["cost_usd"])))
+        yield from (Text(str(agent["turns"])), Text(amount(agent["tokens"]["total"])), Text(dollars(agent["cost_usd"])))
     yield Text(diffstat(changes))
     yield Text(printable((changes or {}).get("branch") or ""))
 
@@ -95,7 +95,7 @@ def _last_words(entry: Entry) -> str:
     return " ".join((agent.get("problem") or entry["evidence"].get("reason") or "").split())
 
 
-def _totals(result: Mapping[str, Any], entries: Sequence[Entry]) -> Text:
+def _totals(result: Mapping[str, Any]) -> Text:
     metrics, good = result["metrics"], result["status"] == "success"
     text = Text(f"{result['status']}: ", style="bold green" if good else "bold red")
     text.append(
@@ -103,22 +103,20 @@ def _totals(result: Mapping[str, Any], entries: Sequence[Entry]) -> Text:
         f"{took(result['duration_s'], result['since_start_s'])} ({result['execution_mode']}), run {result['run_id']}",
         style="default",
     )
-    spent = spending(entries)
+    spent = spending(result.get("agents"))
     if spent:
         text.append(f"; {spent}", style="default")
     return text
 
 
-def spending(entries: Sequence[Entry]) -> str:
-    """``27 turns, 90.1k tokens, $0.42``, of the tasks' last attempts; empty where no agent said anything."""
-    agents = [entry["agent"] for entry in entries if entry.get("agent")]
-    if not agents:
+def spending(agents: Mapping[str, Any] | None) -> str:
+    """``27 turns, 90.1k tokens, $0.42``, of all attempts; empty where there were no agents."""
+    if not agents or not agents["attempts"]:
         return ""
-    words = [count(sum(each["turns"] for each in agents), "turn")]
-    words.append(f"{amount(sum(tokens_of(each) for each in agents))} tokens")
-    costs = [each["cost_usd"] for each in agents if each["cost_usd"] is not None]
-    if costs:
-        words.append(dollars(sum(costs)))
+    words = [count(agents["turns"], "turn"), f"{amount(agents['tokens']['total'])} tokens"]
+    if agents["attempts_without_cost"] < agents["attempts"]:
+        least = "at least " if agents["attempts_without_cost"] else ""
+        words.append(f"{least}{dollars(agents['cost_usd'])}")
     return ", ".join(words)
 
 

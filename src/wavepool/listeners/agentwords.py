@@ -26,11 +26,6 @@ def dollars(cost_usd: float | None) -> str:
     return f"${cost_usd:.2f}" if cost_usd >= 0.01 or cost_usd == 0 else f"${cost_usd:.4f}"
 
 
-def tokens_of(agent: Mapping[str, Any]) -> int:
-    """All tokens of a result's `agent`."""
-    return sum(int(number) for name, number in agent["tokens"].items() if name != "total")
-
-
 def diffstat(changes: Mapping[str, Any] | None) -> str:
     """``3 files +40 -2``; a dash where a task has no workspace of its own."""
     if changes is None:

@@ -31,14 +31,15 @@ def check_agents(plan: Plan) -> Mapping[str, AgentAdapter]:
         InputError: one cannot; the message begins with the path of its batch.
     """
     found: dict[str, AgentAdapter] = {}
-    seen: set[AgentOrder] = set()
+    seen: set[tuple[AgentOrder, tuple[str, ...] | None]] = set()
     for path, task in plan.paths():
-        if task.agent is None or task.agent in seen:
+        if task.agent is None or (task.agent, task.command) in seen:
             continue
-        seen.add(task.agent)
+        seen.add((task.agent, task.command))
         try:
             found[task.agent.name] = adapter(task.agent.name)
-            found[task.agent.name].command(task.agent)
+            if task.command is None:  # else its agent only reads the output
+                found[task.agent.name].command(task.agent)
         except InputError as error:
             raise InputError(f"{path}.agent: {error.message}", advice=error.advice) from None
     return found

@@ -1,0 +1,246 @@
+"""Agents on prompts, each in a workspace of its own: what they change comes back as branches, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wavepool_cli import Finished, World
+
+SCRIPTED = Path(__file__).with_name("scripted_claude")
+GIT_IMAGE = os.environ.get("WAVEPOOL_GIT_IMAGE", "wavepool-git:latest")
+BUILD_IMAGE = Path(__file__).parents[2] / "scripts" / "git-image"
+OBJECTS_INSIDE = "/run/wavepool-git/objects"
+DEADLINE_S = 300.0
+QUIET = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+WHO = ("-c", "user.name=Tester", "-c", "user.email=tester@localhost", "-c", "safe.directory=*")
+
+
+@cache
+def image() -> str:
+    """The test image with git in it, built where it is missing."""
+    done = subprocess.run([str(BUILD_IMAGE)], capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    assert done.returncode == 0, done.stderr
+    return GIT_IMAGE
+
+
+def git(at: Path, *words: str, env: Mapping[str, str] | None = None, check: bool = True) -> str:
+    """Plain git, as a user calls it, with all that it obeys."""
+    done = subprocess.run(
+        ["git", *WHO, *words],
+        cwd=at,
+        env={"PATH": os.environ["PATH"], "HOME": str(at.parent), **QUIET, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode == 0 or not check, done.stderr
+    return done.stdout.strip()
+
+
+class Office:
+    """A repository, a place where agents meet, and a program that leaves a mark when git runs it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.repo = world.workspace
+        self.meet = world.root / "meet"
+        self.meet.mkdir()
+        self.meet.chmod(0o777)
+        self.bin = world.root / "bin"
+        self.bin.mkdir()
+        shutil.copy(SCRIPTED, self.bin / "claude")
+        (self.bin / "claude").chmod(0o755)
+        self.fired = world.root / "fired"
+        self.trap = self.bin / "trap"
+        self.trap.write_text(f"#!/bin/sh\n: >'{self.fired}'\ncat\n")
+        self.trap.chmod(0o755)
+        git(self.repo, "init", "-q", "-b", "main")
+        (self.repo / "README.txt").write_text("A project\n")
+        git(self.repo, "add", "-A")
+        git(self.repo, "commit", "-qm", "Begin")
+
+    def options(self) -> list[str]:
+        """What makes the scripted CLI the agent, on each driver."""
+        common = ["--repo", str(self.repo), "--state-dir", str(self.world.state), "--budget", "1g", "--memory", "48m"]
+        if self.world.driver == "process":
+            path = f"{self.bin}:{os.environ['PATH']}"
+            here = ["--allow-host", "--environment", f"MEET={self.meet}", "--environment", f"PATH={path}"]
+            return [*common, "--driver", "process", *here]
+        mounts = ["--mount", f"{self.bin}/claude:/usr/bin/claude", "--mount", f"{self.meet}:/meet:rw"]
+        inside = ["--environment", "MEET=/meet", "--network", "none"]
+        return [*common, "--driver", "docker", "--image", image(), *mounts, *inside]
+
+    def call(self, *words: str, **how: Any) -> Finished:
+        """`wavepool WORDS` with a dummy key."""
+        return self.world.command(*words, env={"ANTHROPIC_API_KEY": "dummy"}, **how).finish(DEADLINE_S)
+
+    def task(self, *words: str, **how: Any) -> Finished:
+        return self.call("task", *words, *self.options(), **how)
+
+    def left(self, name: str) -> str:
+        """What an agent left in the place where they meet."""
+        return (self.meet / name).read_text()
+
+    def branches(self) -> list[str]:
+        return git(self.repo, "branch", "--format=%(refname:short)").split()
+
+    def settings(self) -> list[bytes]:
+        """Of the repository: what an agent would have to change so that the user's git runs something."""
+        found = self.repo / ".git"
+        hooks = [path.read_bytes() for path in sorted((found / "hooks").rglob("*"))]
+        return [(found / "config").read_bytes(), (found / "HEAD").read_bytes(), *hooks]
+
+
+@pytest.fixture
+def office(world: World) -> Iterator[Office]:
+    made = Office(world)
+    yield made
+    assert made.branches().count("main") == 1
+    assert git(made.repo, "status", "--porcelain") == ""  # the user's own checkout was nobody's workspace
+
+
+def test_three_agents_on_three_prompts_come_back_as_three_branches_and_a_merged_one(office: Office) -> None:
+    before = office.settings()
+    objects = OBJECTS_INSIDE if office.world.driver == "docker" else "/nonexistent"
+    end = f"plant {office.trap}\nbreak-in {objects}\ncopy\nI did it"
+    prompts = [
+        f"write one.txt Erstes\ncommit Add one\nmeet 3\n{end}",
+        f"write two.txt 'zwei' \"$HOME\" `id`\nmeet 3\nwrite README.txt More\n{end}",
+        f"write three.txt 3\ncommit Add three\nwrite four.txt 4\nmeet 3\n{end}",
+    ]
+    done = office.task(*prompts, "--max-turns", "9")
+    assert done.exit_code == 0, done.stderr
+    entries = done.entries()
+
+    # Each was called as the real one is, with its prompt as it is, and met the others: they worked at the same time.
+    for number, prompt in enumerate(prompts, 1):
+        assert office.left(f"task-{number}.prompt") == prompt
+        assert "--max-turns=9" in office.left(f"task-{number}.argv")
+        assert "stream-json" in office.left(f"task-{number}.argv")
+        assert prompt.split()[0] not in office.left(f"task-{number}.argv")
+
+    # The result and the summary tell turns, tokens, cost, and the diff of each.
+    assert {name: entry["verdict"] for name, entry in entries.items()} == dict.fromkeys(
+        ("task-1", "task-2", "task-3"), "success"
+    )
+    turns = {name: entry["agent"]["turns"] for name, entry in entries.items()}
+    assert turns == {"task-1": 7, "task-2": 7, "task-3": 8}
+    assert entries["task-1"]["agent"]["cost_usd"] == pytest.approx(0.07)
+    assert {name: (e["changes"]["files"], e["changes"]["insertions"]) for name, e in entries.items()} == {
+        "task-1": (2, 2),
+        "task-2": (3, 3),
+        "task-3": (3, 3),
+    }
+    for told in ("I did it", "22 turns", "2.6k tokens", "$0.22", "3 files +3 -0", "wavepool merge", "feature/parallel"):
+        assert told in done.stderr, told
+
+    # Each branch has its agent's changes and no others; who committed what is told.
+    assert [e["changes"]["committed_by"] for e in entries.values()] == ["both", "host", "both"]
+    branch = {name: entry["changes"]["branch"] for name, entry in entries.items()}
+    assert git(office.repo, "show", f"{branch['task-1']}:one.txt") == "Erstes"
+    assert git(office.repo, "show", f"{branch['task-2']}:two.txt") == "'zwei' \"$HOME\" `id`"
+    assert git(office.repo, "log", "-1", "--format=%s", f"{branch['task-3']}~1") == "Add three"
+    assert "one.txt" not in git(office.repo, "ls-tree", "--name-only", branch["task-2"])
+    patch = (office.world.run_dirs()[-1] / entries["task-1"]["changes"]["patch"]).read_text()
+    assert "+Erstes" in patch
+
+    # Nobody wrote to the repository itself, and git ran nothing that was planted; where nobody takes care, it does.
+    assert office.settings() == before
+    assert {office.left(f"task-{number}.break-in").strip() for number in (1, 2, 3)} == {"refused"}
+    assert not office.fired.exists()
+    merged = office.call("merge", done.result["run_id"], "--state-dir", str(office.world.state))
+    assert merged.exit_code == 0, merged.stderr
+    assert not office.fired.exists()
+    for number in (1, 2, 3):
+        copy = office.meet / f"task-{number}.copy"
+        alternates = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(office.repo / ".git" / "objects")}
+        git(copy, "status", env=alternates, check=False)
+        assert office.fired.exists()
+        office.fired.unlink()
+
+    # And one branch has them all.
+    together = f"wavepool/{done.result['run_id']}"
+    assert set(git(office.repo, "ls-tree", "--name-only", together).split()) == {
+        *("README.txt", "one.txt", "two.txt", "three.txt", "four.txt", ".gitattributes")
+    }
+    assert git(office.repo, "show", f"{together}:README.txt") == "A project\nMore"
+
+
+def test_eight_agents_on_one_prompt_at_once(office: Office) -> None:
+    done = office.task("meet 8\nwrite answer.txt mine", "-n", "8", "--name", "try", "--parallel", "8")
+    assert done.exit_code == 0, done.stderr
+    entries = done.entries()
+    assert sorted(entries) == [f"try-{number}" for number in range(1, 9)]
+    assert len({entry["changes"]["branch"] for entry in entries.values()}) == 8
+    assert len([name for name in office.branches() if name.startswith("feature/parallel-")]) == 8
+
+
+def test_a_list_with_dependencies_and_an_agent_that_gives_up(office: Office) -> None:
+    prompts = office.world.root / "prompts"
+    prompts.mkdir()
+    (prompts / "base.md").write_text("write base.txt Base\ncommit Base\n")
+    (prompts / "bad.md").write_text("write half.txt Half\nfail I am stuck\n")
+    listed = [
+        {"id": "base", "name": "Lay the ground"},
+        {"id": "bad"},
+        {"id": "after", "prompt": "write after.txt After", "dependencies": ["base"], "max_turns": 3},
+        {"id": "never", "prompt": "write never.txt Never", "dependencies": ["bad"]},
+        {"id": "check", "command": "test -f README.txt && echo fine"},
+    ]
+    path = office.world.root / "work.json"
+    path.write_text(json.dumps({"tasks": listed}))
+    done = office.call("tasks", str(path), *office.options(), "--retries", "1")
+    assert done.exit_code == 1, done.stderr
+    entries = done.entries()
+    assert done.verdicts() == {
+        "base": "success",
+        "bad": "failed",
+        "after": "success",
+        "never": "skipped",
+        "check": "success",
+    }
+    assert entries["base"]["changes"]["branch"] == "feature/parallel-lay-the-ground-base"
+    assert "--max-turns=3" in office.left("after.argv")
+    assert "--max-turns=50" in office.left("base.argv")
+    assert entries["bad"]["changes"]["files"] == 1  # what it had done is not lost
+    assert "I am stuck" in done.stderr
+    assert f"wavepool logs {done.result['run_id']} bad" in done.stderr
+    assert entries["check"]["agent"]["name"] == "command"
+
+
+def test_uncommitted_changes_stay_the_users_own(office: Office) -> None:
+    (office.repo / "draft.txt").write_text("mine")
+    done = office.task("write one.txt 1")
+    assert done.exit_code == 0, done.stderr
+    assert "1 uncommitted change" in done.stderr
+    assert "draft.txt" not in git(office.repo, "ls-tree", "--name-only", done.entries()["task-1"]["changes"]["branch"])
+    (office.repo / "draft.txt").unlink()
+
+
+def test_what_is_no_repository_is_refused_with_what_to_do(process_world: World) -> None:
+    plain = process_world.root / "plain"
+    plain.mkdir()
+    words = ("task", "x", "--repo", str(plain), "--driver", "process", "--allow-host", "--no-key")
+    done = process_world.command(*words, "--state-dir", str(process_world.state)).finish()
+    assert done.exit_code == 2
+    assert "is in no git repository" in done.stderr
+    assert "--workspace-kind shared" in done.stderr
+    assert process_world.run_dirs() == []
+
+
+def test_an_agent_gets_the_bare_host_only_where_that_is_allowed(process_world: World) -> None:
+    office = Office(process_world)
+    words = ("--repo", str(office.repo), "--driver", "process", "--state-dir", str(process_world.state))
+    done = office.call("task", "write x y", *words)
+    assert done.exit_code == 2
+    assert "--allow-host" in done.stderr
+    assert process_world.run_dirs() == []
