@@ -11,7 +11,6 @@ import typer
 
 from wavepool.cli.agent_options import AgentOptions
 from wavepool.cli.agent_request import AgentRequest, build_agent_request
-from wavepool.cli.agent_summary import print_agent_summary
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
 from wavepool.cli.dryrun import print_rehearsal
@@ -67,5 +66,5 @@ def run_agents(plan: Plan, settings: Settings, shared: AgentOptions) -> None:
         for line in dead_run_lines(StateDir(settings.state_dir), but=request.run_id):
             screen.notice(line)
         report = anyio.run(on_screen, partial(run_plan, request), screen, held)
-        deliver(report, settings, screen, shared.output, warnings=plan.warnings, summary=print_agent_summary)
+        deliver(report, settings, screen, shared.output, warnings=plan.warnings)
     raise typer.Exit(report.exit_code)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
 
 import anyio
-from rich.console import Console
 
+from wavepool.cli.agent_summary import print_agent_summary
 from wavepool.cli.output import write_json
 from wavepool.cli.screen import TICK_S, Screen
 from wavepool.cli.summary import print_summary
@@ -20,12 +19,6 @@ from wavepool.engine.report import RunReport
 from wavepool.errors import InfrastructureError, WavepoolError
 from wavepool.statedir import RunDir, StateDir
 from wavepool.wiring import Hooks
-
-
-class Summary(Protocol):
-    """Tells a person what came of a run."""
-
-    def __call__(self, result: Mapping[str, Any], console: Console, *, state_dir: Path) -> None: ...
 
 
 async def on_screen(
@@ -55,11 +48,10 @@ def deliver(
     *,
     to_stdout: bool = True,
     warnings: Sequence[str] = (),
-    summary: Summary = print_summary,
 ) -> None:
     """The result, everywhere it was asked for: the run's directory, --cache, --output, stdout; the summary last.
 
-    `warnings` are what was said of the plan; they stand in the result where there are any. `summary` tells a person.
+    `warnings` are what was said of the plan; they stand in the result where there are any.
 
     Raises:
         InfrastructureError: it could not be written to one of them; the others have it.
@@ -80,7 +72,9 @@ def deliver(
             write_json(output, result)
     with _noting(troubles):
         screen.finish(result, to_stdout=to_stdout)
-    summary(result, screen.console, state_dir=settings.state_dir)
+    of_agents = result.get("agents") is not None and len(result["waves"]) == 1
+    tell = print_agent_summary if of_agents else print_summary
+    tell(result, screen.console, state_dir=settings.state_dir)
     if troubles:
         raise InfrastructureError(troubles[0].message, advice=troubles[0].advice) from troubles[0]
 

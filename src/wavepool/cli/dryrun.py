@@ -23,7 +23,7 @@ from wavepool.model import AttemptId, Rules, Task
 from wavepool.plan import check_schedule
 from wavepool.statedir import StateDir
 from wavepool.units import format_size, human_size
-from wavepool.wiring import RunRequest, open_driver, with_budget, with_warmth
+from wavepool.wiring import RunRequest, open_driver, with_budget, with_warmth, workspaces_of
 
 DRY_RUN_ID = "dry-run"
 
@@ -74,7 +74,9 @@ async def _ask_driver(request: RunRequest) -> tuple[Rules, DriverFacts]:
     async with AsyncExitStack() as stack:
         # A driver may keep records from the moment it is opened; a rehearsal leaves none behind.
         scratch = stack.enter_context(TemporaryDirectory(prefix="wavepool-dry-run-"))
-        driver, found = await open_driver(stack, request, StateDir(Path(scratch)), notice)
+        state_dir = StateDir(Path(scratch))
+        driver, found = await open_driver(stack, request, state_dir, notice)
+        await workspaces_of(request.surroundings, state_dir.run(DRY_RUN_ID), found, notice).check()
         return with_warmth(request, with_budget(request, found), driver, found, notice), found
 
 
@@ -96,6 +98,8 @@ def _described(step: Planned, tasks: dict[str, Task], names: SpecBuilder) -> dic
             }
             if task.commands:
                 described["commands"] = task.commands
+            if task.agent is not None:
+                described["agent"] = task.agent.name
     elif isinstance(step.action, actions.PrepareWave | actions.ReleaseWave):
         described |= {"wave_number": step.action.wave, "network": names.network(step.action.wave)}
     return described | {"cause": cause_of(step.cause), "memory_held": human_size(step.memory_held_bytes)}
@@ -121,4 +125,5 @@ def _print_lines(steps: Iterator[dict[str, Any]], driver: str, rules: Rules) -> 
     for step in steps:
         subject = repr(step["batch_id"]) if "batch_id" in step else f"wave {step['wave_number']}"
         limit = f" with {step['memory_limit']}" if "memory_limit" in step else ""
+        limit += f" for {step['agent']}" if "agent" in step else ""
         out.write(f"{step['action']:<13} {subject}{limit}, because {step['cause']} (held: {step['memory_held']})\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wavepool.wiring.agents import workspaces_of
 from wavepool.wiring.beside import RecoveryTools, commands_into, journal_of, open_recovery
 from wavepool.wiring.engines import check_keeping, driver_named, open_driver, open_engine, process_driver, with_budget
 from wavepool.wiring.pools import ContainerPool
@@ -31,4 +32,5 @@ __all__ = [
     "run_plan",
     "with_budget",
     "with_warmth",
+    "workspaces_of",
 ]
