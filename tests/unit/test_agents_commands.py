@@ -71,6 +71,15 @@ def test_claude_calls_nobody_but_its_model_and_repeats_calls_a_bounded_number_of
     assert 0 < int(told["CLAUDE_CODE_MAX_RETRIES"]) <= 15
 
 
+def test_codex_is_called_with_its_prompt_on_stdin_and_its_output_as_json() -> None:
+    own = called(AgentOrder(name="codex", model="gpt", flags=("--add-dir", "/data")))
+    assert own[:2] == ["codex", "exec"]
+    assert {"--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--model=gpt"} <= set(own)
+    assert own[-3:] == ["-", "--add-dir", "/data"]
+    sandboxed = called(AgentOrder(name="codex", model="gpt", flags=("-s", "read-only", "-m", "other")))
+    assert not {"--dangerously-bypass-approvals-and-sandbox", "--model=gpt"} & set(sandboxed)
+
+
 def test_no_value_of_a_secret_and_no_prompt_is_in_an_argv() -> None:
     for each in ADAPTERS.values():
         order = AgentOrder(name=each.name, flags=("work",) if each.name == "command" else ())

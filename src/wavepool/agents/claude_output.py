@@ -8,6 +8,7 @@ once, in the result.
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 
@@ -22,11 +23,13 @@ SYNTHETIC = "<synthetic>"
 """The model of a message that the CLI wrote itself, to tell of an error."""
 TOO_MANY_REQUESTS = 429
 _MESSAGES_KNOWN = 256
+_OLD_LIMIT = re.compile(r"Claude AI usage limit reached\|\d+")
+"""The whole result of an older CLI at a limit, which may not call it an error."""
 _RESULT_BEGINS = b'{"type":"result"'
 
 _KEY_REFUSED = "its key was refused; give a valid one (--secret ANTHROPIC_API_KEY or --secret CLAUDE_CODE_OAUTH_TOKEN)"
 _NO_CREDIT = "its account has no credit left; top it up, or use another one"
-_SERVERS_FAILED = "the model's servers failed or were overloaded, and went on to be; try again later"
+_SERVERS_FAILED = "the model's servers failed or were overloaded at each try; try again later"
 _NO_MODEL = "there is no such model for this account; name another one (--model)"
 _OF_STATUS = {401: _KEY_REFUSED, 403: _KEY_REFUSED, 404: _NO_MODEL, 529: _SERVERS_FAILED}
 _OF_ERROR = {
@@ -214,7 +217,7 @@ class ClaudeReader(JsonLinesReader):
     def _words_for(self, result: Fields) -> str:
         subtype = values.text(result, "subtype") or "no subtype"
         errors = "; ".join(values.texts(result.get("errors")))
-        said = values.text(result, "result") or errors or subtype
+        said = (errors if subtype != "success" else "") or values.text(result, "result") or errors or subtype
         if self.told.limited:
             until = f" until {self.told.resets_at:%Y-%m-%d %H:%M} UTC" if self.told.resets_at else ""
             return f"claude's account has reached its limit{until} (it said: {said})"
@@ -228,7 +231,9 @@ class ClaudeReader(JsonLinesReader):
 
 
 def _succeeded(result: Fields) -> bool:
-    return result.get("is_error") is False and result.get("subtype") == "success"
+    if result.get("is_error") is not False or result.get("subtype") != "success":
+        return False
+    return _OLD_LIMIT.fullmatch(values.text(result, "result").strip()) is None
 
 
 def _input(tokens: Tokens) -> int:

@@ -18,7 +18,7 @@ from wavepool.model import AgentEvent, AgentEventKind, AgentReport, Tokens
 UNREADABLE_TOLD = 20
 """So many lines that are no JSON objects are told one by one; the others are only counted."""
 _STDERR_MAX_BYTES = 64 * 1024
-_LAST_LINES = 5
+_LAST_LINES = 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,10 +130,13 @@ class JsonLinesReader(AgentReader):
         )
 
     def last_line(self) -> str:
-        """The last line that is no JSON: of stderr, else of stdout. Empty for none."""
-        lines = self._stderr.decode("utf-8", "replace").splitlines()
-        spoken = [line for line in (one_line(each) for each in lines) if line]
-        return spoken[-1] if spoken else self._other[-1] if self._other else ""
+        """The last line that is no JSON, of stderr before stdout, and one that names an error before others; empty for
+        none.
+        """
+        stderr = [one_line(line) for line in self._stderr.decode("utf-8", "replace").splitlines()[-_LAST_LINES:]]
+        spoken = [line for line in (*self._other, *stderr) if line]
+        errors = [line for line in spoken if "error" in line.lower()]
+        return (errors or spoken or [""])[-1]
 
     def _read(self, line: Line) -> Iterator[AgentEvent]:
         if not line.whole:

@@ -9,13 +9,14 @@ from types import MappingProxyType
 
 from wavepool.agents.base import AgentAdapter
 from wavepool.agents.claude import Claude
+from wavepool.agents.codex import Codex
 from wavepool.agents.command import Command
 from wavepool.errors import InputError
 from wavepool.model import Task
 
 GROUP = "wavepool.agents"
 
-ADAPTERS: Mapping[str, AgentAdapter] = MappingProxyType({each.name: each for each in (Claude(), Command())})
+ADAPTERS: Mapping[str, AgentAdapter] = MappingProxyType({each.name: each for each in (Claude(), Codex(), Command())})
 """Ours, by their names. Packages cannot take these names."""
 
 

@@ -30,4 +30,4 @@ def last_words(text: str, limit: int = FINAL_TEXT_MAX_CHARACTERS) -> str:
 
 
 def _clean(text: str) -> str:
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _ESCAPE.sub("", text.replace("\r\n", "\n")))
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
