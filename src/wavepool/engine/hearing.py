@@ -20,7 +20,7 @@ async def feed(reader: AgentReader, data: bytes) -> list[AgentEvent]:
 
 
 class Hearing:
-    """Listens to one attempt's output as it is archived. stderr is archived with it, and not listened to."""
+    """Listens to one attempt's output as it is archived: what it means stands on stdout, and stderr explains it."""
 
     def __init__(self, adapter: AgentAdapter, order: AgentOrder) -> None:
         self._adapter = adapter
@@ -33,7 +33,9 @@ class Hearing:
 
     async def take(self, chunk: LogChunk) -> None:
         """One more piece of it."""
-        if chunk.stream == "stdout" and chunk.data:
+        if chunk.stream == "stderr":
+            self._reader.feed_stderr(chunk.data)
+        elif chunk.data:
             await feed(self._reader, chunk.data)
 
     def report(self, exit_code: int | None) -> AgentReport:

@@ -31,14 +31,14 @@ def check_agents(plan: Plan) -> Mapping[str, AgentAdapter]:
         InputError: one cannot; the message begins with the path of its batch.
     """
     found: dict[str, AgentAdapter] = {}
-    seen: set[tuple[AgentOrder, tuple[str, ...] | None]] = set()
+    seen: set[tuple[AgentOrder, bool]] = set()
     for path, task in plan.paths():
-        if task.agent is None or (task.agent, task.command) in seen:
+        if task.agent is None or (task.agent, _runs_itself(task)) in seen:
             continue
-        seen.add((task.agent, task.command))
+        seen.add((task.agent, _runs_itself(task)))
         try:
             found[task.agent.name] = adapter(task.agent.name)
-            if task.command is None:  # else its agent only reads the output
+            if _runs_itself(task):
                 found[task.agent.name].command(task.agent)
         except InputError as error:
             raise InputError(f"{path}.agent: {error.message}", advice=error.advice) from None
@@ -58,7 +58,7 @@ def refuse_loose_agents(plan: Plan, *, allow_host: bool, instead_of: DriverUnava
     if allow_host:
         return
     for path, task in plan.paths():
-        if task.agent is None or not adapter(task.agent.name).bypasses_prompts:
+        if task.agent is None or not _runs_itself(task) or not adapter(task.agent.name).bypasses_prompts:
             continue
         loose = f"{path} has the agent {task.agent.name}, which does what it likes without asking"
         allow = "--allow-host lets it work on this host itself, with all that you may do here."
@@ -68,6 +68,11 @@ def refuse_loose_agents(plan: Plan, *, allow_host: bool, instead_of: DriverUnava
             f"{instead_of.message.rstrip('.')}. Processes cannot stand in: {loose}.",
             advice=f"{instead_of.advice}\n{allow}".strip(),
         ) from instead_of
+
+
+def _runs_itself(task: Task) -> bool:
+    """False where the task has a command of its own, and its agent's adapter only reads what that writes."""
+    return task.command is None and not task.commands
 
 
 def workspaces_of(around: Surroundings, files: RunDir, found: DriverFacts, notice: Callable[[str], None]) -> Workspaces:
