@@ -8,6 +8,8 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +35,36 @@ def size_of(directory: Path) -> int:
 def delete_tree(tree: Path) -> int:
     size_bytes = size_of(tree)
     with told(tree, "remove"):
-        shutil.rmtree(tree)
+        remove_tree(tree)
     return size_bytes
+
+
+def remove_tree(tree: Path) -> None:
+    """Delete a directory that a task wrote to: one whose directories are locked, or deeper than Python can follow, too.
+
+    Raises:
+        OSError: something of it resists.
+    """
+    try:
+        shutil.rmtree(tree)
+    except PermissionError:
+        _unlock(tree)
+        shutil.rmtree(tree)
+    except RecursionError:
+        _unlock(tree)
+        subprocess.run(["rm", "-rf", "--", os.fspath(tree)], check=False, capture_output=True)
+        if os.path.lexists(tree):
+            raise OSError(errno.EIO, "it lies too deep", os.fspath(tree)) from None
+
+
+def _unlock(tree: Path) -> None:
+    """Let us write to every directory of ours in there: a file goes where its directory may be written to."""
+    for place, directories, _ in os.walk(tree):
+        for each in (place, *(os.path.join(place, name) for name in directories)):
+            with contextlib.suppress(OSError):
+                status = os.lstat(each)
+                if stat.S_ISDIR(status.st_mode):
+                    os.chmod(each, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
 
 
 def leads_to(path: Path, descriptor: int) -> bool:

@@ -31,11 +31,14 @@ def add_worktree(
     Raises:
         WorkspaceError: it cannot be made.
     """
+    parent = repository.top / WORKTREES
+    if parent.is_symlink():
+        raise WorkspaceError(f"{parent} is a link, and worktrees are made in no other place", advice="Remove the link.")
     repository.exclude_worktrees()
-    place = free_place(repository.top / WORKTREES, name)
+    place = free_place(parent, name)
     made = new_branch(repository, branch, commit, lambda each: intend(place, each))
     try:
-        place.parent.mkdir(exist_ok=True)
+        parent.mkdir(exist_ok=True)
         repository.git.call("worktree", "add", "--quiet", "--no-checkout", os.fspath(place), made)
         admin = admin_of(repository, place)
         if admin is None:

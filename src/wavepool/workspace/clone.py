@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -20,7 +21,7 @@ from wavepool.workspace.bringing import Bringer, some_of
 from wavepool.workspace.cloning import borrowed, check_readable, make_clone, mounts_of
 from wavepool.workspace.git import GitError
 from wavepool.workspace.names import branch_of, safe_id, task_name
-from wavepool.workspace.record import AttemptFiles, Record
+from wavepool.workspace.record import AttemptFiles, Record, on_disk
 from wavepool.workspace.removal import delete, give_to
 from wavepool.workspace.standing import Standing, agent_owner
 
@@ -67,22 +68,28 @@ class CloneWorkspaces(Workspaces):
 
     async def obtain(self, task: Task, attempt: AttemptId) -> Place:
         """Make a clone at the commit that is checked out, or find it. Raises WorkspaceError."""
-        return await anyio.to_thread.run_sync(self._obtain, task, attempt, limiter=self._limiter)
+        with on_disk(f"the clone of {attempt} cannot be made"):
+            return await anyio.to_thread.run_sync(self._obtain, task, attempt, limiter=self._limiter)
 
     async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
         """The agent's commits, and one of ours with what it did not commit, on a branch of the user's repository."""
         files = AttemptFiles(self._files, task, attempt)
-        record = files.read()
-        if record is None or not record.ready:
-            return Changes(problem="its clone was never made, or its record is gone")
-        if record.changes is not None:
-            return record.changes
-        told = await self._bundled(task, attempt, files, record, sealed)
-        return await anyio.to_thread.run_sync(self._settle, task, attempt, files, record, told, limiter=self._limiter)
+        try:
+            record = files.read()
+            if record is None or not record.ready:
+                return Changes(problem="its clone was never made, or its record is gone")
+            if record.changes is not None:
+                return record.changes
+            told = await self._bundled(task, attempt, files, record, sealed)
+            settle = partial(self._settle, task, attempt, files, record, told)
+            return await anyio.to_thread.run_sync(settle, limiter=self._limiter)
+        except (WorkspaceError, OSError) as error:
+            return Changes(problem=f"nothing could be brought back, all of it is in {files.path}: {error}")
 
     async def release(self, task: Task, attempt: AttemptId) -> None:
         """Remove the clone. Raises WorkspaceError."""
-        await anyio.to_thread.run_sync(self._release, task, attempt, limiter=self._limiter)
+        with on_disk(f"the clone of {attempt} cannot be removed"):
+            await anyio.to_thread.run_sync(self._release, task, attempt, limiter=self._limiter)
 
     def _obtain(self, task: Task, attempt: AttemptId) -> Place:
         repository = self._standing.repository
@@ -128,15 +135,15 @@ class CloneWorkspaces(Workspaces):
     async def _bundled(
         self, task: Task, attempt: AttemptId, files: AttemptFiles, record: Record, sealed: Sealed
     ) -> _Told:
-        """Have the commits put together where the agent worked, and take them. Never raises but for a full disk."""
+        """Have the commits put together where the agent worked, and take them; what hinders that is told."""
         output = files.path / "output"
         try:
             place = await anyio.to_thread.run_sync(self._obtain, task, attempt)
             await anyio.to_thread.run_sync(self._empty_output, output)
             argv = bundle.script(record.base)
             code = await sealed(task, attempt, argv, place=place, output=output, timeout_s=bundle.BUNDLE_S)
-        except InfrastructureError as error:
-            why = f"git could not be run where the agent worked, so its commits are not kept: {error.message}"
+        except (InfrastructureError, OSError) as error:
+            why = f"git could not be run where the agent worked, so its commits are not kept: {error}"
             return _Told(tip=record.base, problems=(why,))
         if code != 0:
             why = bundle.WHY.get(code, f"git where the agent worked ended with {code}, so its commits are not kept")
@@ -172,8 +179,8 @@ class CloneWorkspaces(Workspaces):
         return _Told(tip=tip, problems=tuple(problems))
 
     def _settle(self, task: Task, attempt: AttemptId, files: AttemptFiles, record: Record, told: _Told) -> Changes:
-        bringer = self._bringer(task, attempt, files)
         try:
+            bringer = self._bringer(task, attempt, files)
             record, left, remarks = self._branched(bringer, files, record, told.tip)
         except (WorkspaceError, OSError) as error:
             words = " ".join(str(error).split())

@@ -17,6 +17,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,15 @@ class AttemptFiles:
         except OSError as error:
             raise WorkspaceError(f"cannot write {self._record}: {error.strerror or error}") from error
         return record
+
+
+@contextmanager
+def on_disk(what: str) -> Iterator[None]:
+    """What the disk refuses in this block is a WorkspaceError that says of which workspace."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkspaceError(f"{what}: {error.filename or ''}: {error.strerror or error}") from error
 
 
 def _record_of(value: dict[str, Any]) -> Record:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import stat
-from contextlib import suppress
 from pathlib import Path
 
 from wavepool.errors import WorkspaceError
+from wavepool.statedir.files import remove_tree
 
 
 def give_to(directory: Path, owner: tuple[int, int] | None, *, spare: str = "") -> None:
@@ -38,9 +36,7 @@ def delete(directory: Path) -> None:
         WorkspaceError: something resists.
     """
     try:
-        if not _deleted(directory):
-            _unlock(directory)
-            shutil.rmtree(directory)
+        remove_tree(directory)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -48,22 +44,3 @@ def delete(directory: Path) -> None:
             f"cannot remove {error.filename or directory}: {error.strerror or error}",
             advice="It may belong to another user: remove it as that one, or as root.",
         ) from error
-
-
-def _deleted(directory: Path) -> bool:
-    """False where something may not be deleted."""
-    try:
-        shutil.rmtree(directory)
-    except PermissionError:
-        return False
-    return True
-
-
-def _unlock(directory: Path) -> None:
-    """Let us write to every directory of ours in there: a file goes where its directory may be written to."""
-    for place, directories, _ in os.walk(directory):
-        for each in (place, *(os.path.join(place, name) for name in directories)):
-            with suppress(OSError):
-                status = os.lstat(each)
-                if stat.S_ISDIR(status.st_mode):
-                    os.chmod(each, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)

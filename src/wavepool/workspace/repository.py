@@ -103,6 +103,7 @@ class Repository:
             with opened(self.common / LOCK_FILE, os.O_RDONLY | os.O_CREAT) as descriptor:
                 with suppress(OSError):
                     os.fchmod(descriptor, 0o644)  # another user's process must be able to open it
+                self.give_back(LOCK_FILE)
                 if not take_lock(descriptor, fcntl.LOCK_EX, patience_s=LOCK_PATIENCE_S):
                     raise WorkspaceError(
                         f"other processes held {self.common / LOCK_FILE} for {LOCK_PATIENCE_S:.0f} s",

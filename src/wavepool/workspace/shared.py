@@ -8,6 +8,7 @@ from pathlib import Path
 from wavepool.errors import WorkspaceError
 from wavepool.model import AttemptId, Changes, Mount, Task
 from wavepool.workspace.base import Place, Sealed, Workspaces
+from wavepool.workspace.record import on_disk
 
 
 class SharedWorkspaces(Workspaces):
@@ -32,7 +33,7 @@ class SharedWorkspaces(Workspaces):
         """
         if not self._contained:
             return Place(directory=self._workspace)
-        if task.agent is not None and self._workspace.stat().st_uid == 0:
+        if task.agent is not None and _owner(self._workspace) == 0:
             raise WorkspaceError(
                 f"{self._workspace} belongs to root, and agents never work as root",
                 advice="Give each a private clone with `--workspace-kind clone`, or the directory to another user.",
@@ -49,3 +50,8 @@ class SharedWorkspaces(Workspaces):
 
     async def release(self, task: Task, attempt: AttemptId) -> None:
         """It is the user's, and stays."""
+
+
+def _owner(directory: Path) -> int:
+    with on_disk("the workspace cannot be used"):
+        return directory.stat().st_uid

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from wavepool.errors import InputError, WorkspaceError
 from wavepool.workspace.repository import Repository
 
 AGENT_UID = AGENT_GID = 10001
@@ -30,8 +31,11 @@ class Standing:
 
     @cached_property
     def repository(self) -> Repository:
-        """Raises InputError where there is none."""
-        return Repository.at(self._workspace)
+        """Raises WorkspaceError where there is none any more."""
+        try:
+            return Repository.at(self._workspace)
+        except InputError as error:
+            raise WorkspaceError(error.message, advice=error.advice) from error
 
     def check(self) -> None:
         """See that tasks can begin at its commit, and tell what they will not have.
@@ -39,7 +43,7 @@ class Standing:
         Raises:
             InputError: no repository, no checkout, or no commit.
         """
-        repository = self.repository
+        repository = Repository.at(self._workspace)
         commit = repository.head()
         if count := repository.uncommitted():
             self._notice(

@@ -17,7 +17,7 @@ from wavepool.workspace.adding import add_worktree, take_away
 from wavepool.workspace.base import Place, Sealed, Workspaces
 from wavepool.workspace.bringing import Bringer
 from wavepool.workspace.names import branch_of, safe_id, task_name
-from wavepool.workspace.record import AttemptFiles, Record
+from wavepool.workspace.record import AttemptFiles, Record, on_disk
 from wavepool.workspace.removal import give_to
 from wavepool.workspace.standing import Standing, agent_owner
 
@@ -59,16 +59,21 @@ class WorktreeWorkspaces(Workspaces):
     async def obtain(self, task: Task, attempt: AttemptId) -> Place:
         """Add a worktree at the commit that is checked out, or find it. Raises WorkspaceError."""
         async with self._turn:  # so that those who wait hold no thread
-            return await anyio.to_thread.run_sync(self._obtain, task, attempt)
+            with on_disk(f"the worktree of {attempt} cannot be made"):
+                return await anyio.to_thread.run_sync(self._obtain, task, attempt)
 
     async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
         """Commit what the files have beyond the branch. Nothing in the worktree is executed."""
-        return await anyio.to_thread.run_sync(self._bring_back, task, attempt)
+        try:
+            return await anyio.to_thread.run_sync(self._bring_back, task, attempt)
+        except (WorkspaceError, OSError) as error:
+            return Changes(problem=f"nothing could be brought back: {error}")
 
     async def release(self, task: Task, attempt: AttemptId) -> None:
         """Remove the worktree, and the branch where it has no changes. Raises WorkspaceError."""
         async with self._turn:
-            await anyio.to_thread.run_sync(self._release, task, attempt)
+            with on_disk(f"the worktree of {attempt} cannot be removed"):
+                await anyio.to_thread.run_sync(self._release, task, attempt)
 
     def _obtain(self, task: Task, attempt: AttemptId) -> Place:
         files = AttemptFiles(self._files, task, attempt)
@@ -122,8 +127,8 @@ class WorktreeWorkspaces(Workspaces):
             return Changes(problem="its worktree was never made, or its record is gone")
         if record.changes is not None:
             return record.changes
-        bringer = self._bringer(task, attempt, files, record)
         try:
+            bringer = self._bringer(task, attempt, files, record)
             record, left, problems = self._committed(bringer, record)
         except (WorkspaceError, OSError) as error:
             return self._not_brought(files, record, error)
@@ -135,10 +140,22 @@ class WorktreeWorkspaces(Workspaces):
         if tip is None:
             tip = record.base
             repository.make_branch(record.branch, tip)
+        if not self._contained:
+            tip = self._advanced(record, tip)
         record, taken = bringer.commit(record, tip)
         if record.commit and record.commit != tip:
             repository.move_branch(record.branch, record.commit, tip)
         return record, taken.left_out, taken.remarks
+
+    def _advanced(self, record: Record, tip: str) -> str:
+        """Without containers git works in there: commits that were made beside the branch come onto it."""
+        repository = self._standing.repository
+        git = repository.of_worktree(Path(record.admin), Path(record.directory))
+        head = git.line("rev-parse", "--verify", "HEAD^{commit}")
+        if head != tip and repository.git.succeeds("merge-base", "--is-ancestor", tip, head):
+            repository.move_branch(record.branch, head, tip)
+            return head
+        return tip
 
     def _not_brought(self, files: AttemptFiles, record: Record, error: Exception) -> Changes:
         words = " ".join(str(error).split())
