@@ -205,6 +205,7 @@ async def test_worktrees_are_not_made_where_a_link_leads(tmp_path: Path) -> None
 DEEP = "import os\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\n"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a walk that gave up
 async def test_what_lies_too_deep_for_git_is_told_and_can_be_removed(tmp_path: Path) -> None:
     ground = Ground(tmp_path)
     workspaces, one = ground.open("clone"), task()
@@ -214,7 +215,8 @@ async def test_what_lies_too_deep_for_git_is_told_and_can_be_removed(tmp_path: P
     changes = await workspaces.bring_back(one, first(one), as_process)
     assert changes is not None
     assert changes.files == 1
-    assert "File name too long" in (changes.problem or "")
+    assert "not brought back, only in" in (changes.problem or "")
+    assert len(changes.problem or "") < 1000
     with pytest.raises(WorkspaceError, match="stays"):
         await workspaces.release(one, first(one))
     delete(place.directory)

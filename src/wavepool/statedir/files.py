@@ -8,7 +8,6 @@ import fcntl
 import os
 import secrets
 import shutil
-import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -47,24 +46,14 @@ def remove_tree(tree: Path) -> None:
     """
     try:
         shutil.rmtree(tree)
-    except PermissionError:
-        _unlock(tree)
-        shutil.rmtree(tree)
-    except RecursionError:
-        _unlock(tree)
-        subprocess.run(["rm", "-rf", "--", os.fspath(tree)], check=False, capture_output=True)
+    except (PermissionError, RecursionError) as error:
+        # A file goes where its directory may be written to; and these two follow to any depth.
+        for argv in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            subprocess.run([*argv, "--", os.fspath(tree)], check=False, capture_output=True)
         if os.path.lexists(tree):
+            if isinstance(error, PermissionError):
+                raise
             raise OSError(errno.EIO, "it lies too deep", os.fspath(tree)) from None
-
-
-def _unlock(tree: Path) -> None:
-    """Let us write to every directory of ours in there: a file goes where its directory may be written to."""
-    for place, directories, _ in os.walk(tree):
-        for each in (place, *(os.path.join(place, name) for name in directories)):
-            with contextlib.suppress(OSError):
-                status = os.lstat(each)
-                if stat.S_ISDIR(status.st_mode):
-                    os.chmod(each, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
 
 
 def leads_to(path: Path, descriptor: int) -> bool:

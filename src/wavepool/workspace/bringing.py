@@ -18,6 +18,8 @@ from wavepool.workspace.snapshot import Snapshot, snapshot
 
 NAMED = 10
 """So many paths are named in a sentence."""
+LONGEST = 200
+"""Characters of one; a longer one loses its middle."""
 
 
 class Bringer:
@@ -113,4 +115,10 @@ class Bringer:
 def some_of(names: Sequence[str]) -> str:
     """So many of them as a sentence can bear."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return (
+        ", ".join(
+            each if len(each) <= LONGEST else f"{each[: LONGEST // 2]}…{each[-LONGEST // 2 :]}"
+            for each in names[:NAMED]
+        )
+        + more
+    )

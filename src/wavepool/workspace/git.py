@@ -33,8 +33,9 @@ LONG_S = 900.0
 """Bound of a call that may read or write a whole tree."""
 OUTPUT_MAX_BYTES = 256 * 1024 * 1024
 """The most that one call may answer; a list of a million paths is less."""
-WORDS_MAX_BYTES = 4096
-"""Of git's own words an error has so many, the last ones."""
+WORDS_MAX_BYTES = 256 * 1024
+"""Of git's own words so many are kept, the last ones; an error shows the last `WORDS_SHOWN` characters of them."""
+WORDS_SHOWN = 1000
 
 _SETTINGS = (
     "core.hooksPath=/dev/null",
@@ -183,7 +184,7 @@ class Git:
             answer = Answer(exit_code=exit_code, out=out, words=_end_of(errors))
         if codes is not None and exit_code not in codes:
             raise GitError(
-                f"`{_shown(arguments)}` failed: {answer.words or f'exit code {exit_code}'}",
+                f"`{_shown(arguments)}` failed: {answer.words[-WORDS_SHOWN:] or f'exit code {exit_code}'}",
                 git_exit_code=exit_code,
                 words=answer.words,
             )
