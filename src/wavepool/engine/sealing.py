@@ -91,7 +91,7 @@ class SealedRuns:
             reason = "" if ending is None else ending.evidence.reason
             raise InfrastructureError(f"{argv[0]} was lost in {handle.name}: {reason}")
         if code:
-            _log.warning("a sealed program failed", argv=list(argv), code=code, said=await self._last_words(handle))
+            _log.info("a sealed program failed", name=handle.name, code=code, said=await self._last_words(handle))
         return code
 
     async def _last_words(self, handle: Handle) -> str:

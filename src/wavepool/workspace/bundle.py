@@ -19,10 +19,9 @@ BUNDLE_MAX_BYTES = 4 * 1024 * 1024 * 1024
 HEADER_MAX_BYTES = 1024 * 1024
 
 NO_GIT, NO_REPOSITORY, NO_COMMIT, FAILED = 127, 14, 15, 16
-"""Exit codes of the script."""
+"""Exit codes of the script. Where there is no git the agent had none either, and all of its work is in its files."""
 
 WHY = {
-    NO_GIT: "the image has no git, so the agent made no commits",
     126: "the image has no git that can be executed",
     NO_REPOSITORY: "the agent left no repository that git can read: its commits, if any, are lost",
     NO_COMMIT: "the agent left its repository without a commit",

@@ -145,6 +145,8 @@ class CloneWorkspaces(Workspaces):
         except (InfrastructureError, OSError) as error:
             why = f"git could not be run where the agent worked, so its commits are not kept: {error}"
             return _Told(tip=record.base, problems=(why,))
+        if code == bundle.NO_GIT:
+            return _Told(tip=record.base)
         if code != 0:
             why = bundle.WHY.get(code, f"git where the agent worked ended with {code}, so its commits are not kept")
             return _Told(tip=record.base, problems=(why,))
