@@ -17,7 +17,7 @@ ONLY_IN = {
     "sqlite3": ["journal", "learning/store.py"],
     "typer": ["cli"],
     "rich": ["cli", "listeners"],
-    "psutil": ["host.py", "drivers/process"],
+    "psutil": ["host", "drivers/process"],
     "pydantic": ["config"],
     "yaml": ["inputs/yamltext.py"],
     "msgspec": ["journal", "listeners", "cli/output.py"],

@@ -22,7 +22,7 @@ SEED_VARIABLES = {
     "base_image": ("CFN_DOCKER_IMAGE", "my-agent:1", "my-agent:1", "claude-flow-novice:latest"),
     "network": ("CFN_DOCKER_NETWORK", "my-net", "my-net", "cfn-network"),
     "workspace": ("CFN_DOCKER_WORKSPACE", "/src", Path("/src"), Path("/workspace")),
-    "parallel": ("CFN_SPAWN_PARALLEL_LIMIT", "9", 9, 5),
+    "parallel": ("CFN_SPAWN_PARALLEL_LIMIT", "9", 9, "auto"),
     "spawn_dry_run": ("CFN_SPAWN_DRY_RUN", "true", True, False),
     "monitor_timeout": ("CFN_MONITOR_TIMEOUT", "60", 60.0, 1800.0),
     "poll_interval": ("CFN_MONITOR_POLL_INTERVAL", "0.5", 0.5, 5.0),
@@ -60,7 +60,7 @@ def test_precedence_from_the_option_down_to_the_default(tmp_path: Path) -> None:
     assert load({"parallel": None}, environ, tmp_path).parallel == 3
     assert load({}, {"CFN_SPAWN_PARALLEL_LIMIT": "4"}, tmp_path).parallel == 4
     assert load({}, {}, tmp_path).parallel == 6
-    assert load().parallel == 5
+    assert load().parallel == "auto"
 
 
 def test_the_working_directorys_file_comes_before_the_users(tmp_path: Path) -> None:
@@ -213,11 +213,31 @@ def test_a_wrong_file_is_refused_with_its_line(content: bytes, message: str, tmp
     assert str(tmp_path / "wavepool.toml") in caught.value.name
 
 
+@pytest.mark.parametrize(
+    ("given", "at_once", "follow"), [("auto", 32, True), ("auto:8", 8, True), ("7", 7, False), (7, 7, False)]
+)
+def test_starts_are_a_number_or_follow_the_pressure(given: object, at_once: int, follow: bool) -> None:
+    settings = load({"parallel": given})
+    assert (settings.starts_at_once, settings.starts_follow_pressure) == (at_once, follow)
+
+
+@pytest.mark.parametrize("given", ["auto:0", "auto:", "auto:99999", "fast", "0", "10001", "-1"])
+def test_starts_that_are_neither_are_refused(given: str) -> None:
+    with pytest.raises(SettingError, match="expected auto, auto:N, or a whole number from 1 to 10000"):
+        load({"parallel": given})
+
+
+def test_spawn_takes_auto_for_the_seeds_five() -> None:
+    assert load().starts_of_spawn == 5
+    assert load({"parallel": "auto:3"}).starts_of_spawn == 3
+    assert load({"parallel": "9"}).starts_of_spawn == 9
+
+
 def test_the_processs_own_environment_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("WAVEPOOL_PARALLEL", "CFN_SPAWN_PARALLEL_LIMIT", "PARALLEL"):
         monkeypatch.setenv(variable, "77")
     monkeypatch.setenv("XDG_STATE_HOME", "/elsewhere")
-    assert load().parallel == 5
+    assert load().parallel == "auto"
     assert load().state_dir == Path("/home/me/.local/state/wavepool")
 
 

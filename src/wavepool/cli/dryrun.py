@@ -59,6 +59,8 @@ def print_rehearsal(request: RunRequest, *, as_json: bool) -> None:
                 "driver": found.driver,
                 "execution_mode": found.execution_mode,
                 "warm": rules.warm,
+                "starts_at_once": rules.parallel,
+                "starts_follow_pressure": rules.ramp,
                 "warnings": list(request.plan.warnings),
                 "actions": list(steps),
             }
@@ -121,7 +123,10 @@ def _print_lines(steps: Iterator[dict[str, Any]], driver: str, rules: Rules) -> 
     out = sys.stdout
     kept = f", of it {human_size(rules.warm * rules.parked_bytes)} for up to {rules.warm} parked containers"
     warm = kept if rules.warm else ""
-    out.write(f"dry run on {driver}, {rules.schedule} schedule, budget {human_size(total)}{warm}: nothing is done\n")
+    starts = f", up to {rules.parallel} starts at once" + (" as the pressure on this host allows" if rules.ramp else "")
+    out.write(
+        f"dry run on {driver}, {rules.schedule} schedule, budget {human_size(total)}{warm}{starts}: nothing is done\n"
+    )
     for step in steps:
         subject = repr(step["batch_id"]) if "batch_id" in step else f"wave {step['wave_number']}"
         limit = f" with {step['memory_limit']}" if "memory_limit" in step else ""

@@ -24,7 +24,9 @@ Mount = Annotated[list[str] | None, typer.Option(help="SOURCE:TARGET[:rw]; read-
 User = Annotated[str | None, typer.Option(help="uid:gid; the owner of the workspace unless told.")]
 Memory = Annotated[str | None, typer.Option(help="Memory limit of every task, whatever the plan says.")]
 Pull = Annotated[str | None, typer.Option(help="Images: missing, always or never.")]
-Parallel = Annotated[str | None, typer.Option(help="How many starts may be under way at once (5).")]
+Parallel = Annotated[
+    str | None, typer.Option(help="Starts under way at once: N, auto (by this host's pressure), or auto:N at most.")
+]
 PollInterval = Annotated[str | None, typer.Option(help="Seconds between progress lines.")]
 StateDirectory = Annotated[str | None, typer.Option("--state-dir", help="Where journals, logs, slots and locks live.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Go on in a process of its own; return when it holds the run.")]

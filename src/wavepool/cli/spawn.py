@@ -173,13 +173,14 @@ class _Spawn:
                     write_json(files.artifacts / SPAWN_RECORD, self.result)
 
     async def _spawn(self, driver: Driver, specs: SpecBuilder, tasks: tuple[Task, ...]) -> Spawned:
-        cap = self._plan.wave(self._wave).parallelism or self._settings.parallel
+        starts = self._settings.starts_of_spawn
+        cap = self._plan.wave(self._wave).parallelism or starts
         spawner = Spawner(
             driver=driver,
             specs=specs,
             files=self._state_dir.run(self._run_id),
             clock=self._clock,
-            parallel=min(self._settings.parallel, cap),
+            parallel=min(starts, cap),
             tell=progress_line,
         )
         progress_line(f"spawning {len(tasks)} containers of wave {self._wave} ({self._run_id})")

@@ -18,7 +18,16 @@ from wavepool.inputs import image_problem, network_problem
 from wavepool.inputs.egress import EGRESS_EXPECTED, mode_problem, parse_egress
 from wavepool.inputs.softlimits import SoftLimit, expected_soft_limit, parse_soft_limit
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL, subnet_pool_problem
-from wavepool.model import LOG_LIMIT_BYTES, PARKED_BYTES, Isolation, Schedule, VerdictKind, WatchdogRule, WorkspaceKind
+from wavepool.model import (
+    AUTO_STARTS,
+    LOG_LIMIT_BYTES,
+    PARKED_BYTES,
+    Isolation,
+    Schedule,
+    VerdictKind,
+    WatchdogRule,
+    WorkspaceKind,
+)
 from wavepool.units import DOCKER_MEMORY_MIN_BYTES, GIB, MIB, parse_duration, parse_size
 
 
@@ -95,6 +104,13 @@ def _warm(value: object) -> object:
     return value
 
 
+def _starts(value: object) -> object:
+    """A number may be typed, and no text but ``auto`` stands for one."""
+    if isinstance(value, bool):
+        raise ValueError("auto or a number")
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
 def _seconds(value: object) -> object:
     try:
         return parse_duration(value)  # type: ignore[arg-type]  # it refuses other types itself
@@ -126,6 +142,8 @@ def _no_switch(value: object) -> object:
     return value
 
 
+SPAWN_STARTS = 5
+"""The seed's default."""
 LOG_LIMIT_MIN_BYTES = 64 * 1024
 """The process driver's tail; and an engine that rotates its files all the time loses more than it keeps."""
 _LIMIT_EXPECTED = "a size of at least 6m, such as 512m or 1g"
@@ -174,10 +192,10 @@ class Settings(BaseModel):
 
     # How much at once, in what order.
     parallel: Annotated[
-        _Whole,
-        Field(ge=1, le=10_000),
-        Source(expected="a whole number from 1 to 10000", seed="CFN_SPAWN_PARALLEL_LIMIT"),
-    ] = 5
+        Annotated[int, Field(ge=1, le=10_000)] | Annotated[str, Field(pattern=r"^auto(:[1-9][0-9]{0,3})?$")],
+        BeforeValidator(_starts),
+        Source(expected="auto, auto:N, or a whole number from 1 to 10000", seed="CFN_SPAWN_PARALLEL_LIMIT"),
+    ] = "auto"
     budget: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=1)],
         BeforeValidator(_budget),
@@ -293,6 +311,23 @@ class Settings(BaseModel):
         """Tier number -> bytes, for the tiers whose memory was set."""
         given = {1: self.tier_1_memory, 2: self.tier_2_memory, 3: self.tier_3_memory, 4: self.tier_4_memory}
         return {tier: size_bytes for tier, size_bytes in given.items() if size_bytes is not None}
+
+    @property
+    def starts_at_once(self) -> int:
+        """The most starts that may be under way at once."""
+        if isinstance(self.parallel, int):
+            return self.parallel
+        return int(self.parallel.partition(":")[2] or AUTO_STARTS)
+
+    @property
+    def starts_follow_pressure(self) -> bool:
+        """True where the pressure on the host says how many, up to `starts_at_once`."""
+        return isinstance(self.parallel, str)
+
+    @property
+    def starts_of_spawn(self) -> int:
+        """Of `spawn`: it starts a wave and goes, with no time to feel its way, so ``auto`` is the seed's number."""
+        return min(self.starts_at_once, SPAWN_STARTS) if self.starts_follow_pressure else self.starts_at_once
 
     @property
     def soft_limits(self) -> dict[WatchdogRule, SoftLimit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wavepool.core import accounts, agents, attempts, events, facts, reopening, runs, scheduling, watchdog
+from wavepool.core import accounts, agents, attempts, events, facts, pressure, reopening, runs, scheduling, watchdog
 from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
@@ -22,6 +22,7 @@ _DECIDE: Mapping[type, Callable[[RunState, Any, Now], Iterator[Fact]]] = {
     events.Ended: attempts.on_ended,
     events.Crossed: watchdog.on_crossed,
     events.Spoke: agents.on_spoke,
+    events.Pressed: pressure.on_pressed,
     events.AllTold: attempts.on_all_told,
     events.Archived: agents.on_archived,
     events.Cleared: attempts.on_cleared,
@@ -52,6 +53,7 @@ _APPLY: Mapping[type, Callable[[RunState, Any], None]] = {
     facts.TaskRequeued: attempts.task_requeued,
     facts.TaskSettled: attempts.task_settled,
     facts.TaskSkipped: attempts.task_skipped,
+    facts.StartsPaced: pressure.starts_paced,
 }
 
 

@@ -17,6 +17,7 @@ from wavepool.model import (
     Finding,
     Handle,
     LogRecord,
+    Pressure,
     SidecarTrouble,
 )
 
@@ -111,6 +112,13 @@ class Spoke:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """The pressure on this host was read; None where it cannot be read any more."""
+
+    reading: Pressure | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllTold:
     """The watch has told all that exists; live attempts that are not in `present` are gone."""
 
@@ -170,6 +178,7 @@ Event = (
     | Ended
     | Crossed
     | Spoke
+    | Pressed
     | AllTold
     | Archived
     | Cleared

@@ -19,6 +19,7 @@ from wavepool.model import (
     Finding,
     Handle,
     LogRecord,
+    PressureLevel,
     Resources,
     Rules,
     StopReason,
@@ -232,6 +233,20 @@ class AccountPaused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartsPaced:
+    """From now on `allowed` starts may be under way at once, by the pressure on the host; see `core.ramp`.
+
+    `because` is for people; empty where it is easy.
+    """
+
+    allowed: int
+    doubles_to: int
+    level: PressureLevel
+    because: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStopped:
     """Nothing new starts. Tasks that were never reached become `skipped` when the run ends."""
 
@@ -285,6 +300,7 @@ Fact = (
     | TaskSettled
     | TaskSkipped
     | AccountPaused
+    | StartsPaced
     | RunStopped
     | RunInterrupted
     | RunReopened

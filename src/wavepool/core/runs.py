@@ -9,6 +9,7 @@ from wavepool.core.accounts import pauses_again
 from wavepool.core.attempts import cancel, skip_dependents, stop_for_timeout
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
+from wavepool.core.ramp import first_ramp
 from wavepool.core.state import RunState, TaskStatus
 from wavepool.core.timers import TimerKey, TimerKind
 from wavepool.core.watchdog import on_lifetime
@@ -100,6 +101,7 @@ def run_resumed(state: RunState, fact: facts.RunResumed) -> None:
         for attempt in state.live.values():
             if attempt.intended_s is not None:
                 attempt.intended_s += fact.shift_s
+    state.ramp = first_ramp(state.rules.parallel)  # what the host bears now is for this process to find out
     for wave in state.open_waves():
         wave.prepared = state.rules.isolation is not Isolation.WAVE
     if state.draining or state.infrastructure_failed:

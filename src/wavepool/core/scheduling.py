@@ -12,14 +12,14 @@ from wavepool.core.state import RunState, TaskState, WaveState
 from wavepool.errors import InvariantBroken
 from wavepool.model import AttemptId, Schedule
 
-_GATES = {schedule: gates_of(schedule) for schedule in Schedule}
+_GATES = {(schedule, ramp): gates_of(schedule, ramp=ramp) for schedule in Schedule for ramp in (False, True)}
 
 
 def on_advance(state: RunState, event: Advance, now: Now) -> Iterator[Fact]:
     """Everything that can begin or end now, one fact after the other."""
     if state.outcome is not None:
         return
-    gates = _GATES[state.rules.schedule]
+    gates = _GATES[state.rules.schedule, state.rules.ramp]
     progressed = True
     while progressed:
         yield from _settle_waves(state, now)

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterator
 from enum import StrEnum
 
 from wavepool.core.facts import Outcome, RunOpened
+from wavepool.core.ramp import first_ramp
 from wavepool.core.spending import AccountState, Spending
 from wavepool.core.timers import TimerKey, TimerKind, Timers
 from wavepool.model import (
@@ -166,6 +167,8 @@ class RunState:
         """What is left of each node's budget for attempts."""
         self.starting = 0
         """Attempts that are intended and not yet known to run."""
+        self.ramp = first_ramp(run.rules.parallel)
+        """How many starts the pressure on the host allows; heeded where the rules say so."""
         self.pending = 0
         self.stopped: str | None = None
         """Why nothing new starts, None while the run goes on."""

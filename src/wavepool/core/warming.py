@@ -15,7 +15,7 @@ from wavepool.core.gates.dependencies import dependency_key
 from wavepool.core.gates.parallelism import parallelism_key
 from wavepool.core.state import RunState, TaskState, TaskStatus
 from wavepool.core.timers import TimerKey, TimerKind
-from wavepool.model import AttemptId, Isolation, Schedule, Task
+from wavepool.model import AttemptId, Isolation, PressureLevel, Schedule, Task
 
 LOOKED_AT = 8
 """So many tasks are looked at for each container that may be parked: thousands may stand in front that do not suit."""
@@ -70,8 +70,11 @@ def next_step(
 
 
 def upcoming(state: RunState, suits: Suits) -> list[AttemptId]:
-    """The attempts that will be started next, as far as that can be known: at most `rules.warm`, the nearest first."""
-    if _starts_nothing(state):
+    """The attempts that will be started next, as far as that can be known: at most `rules.warm`, the nearest first.
+
+    None while the host is short of memory: what is parked stays, and nothing is added to it.
+    """
+    if _starts_nothing(state) or (state.rules.ramp and state.ramp.level is PressureLevel.FULL):
         return []
     most = state.rules.warm
     found: dict[int, TaskState] = {}

@@ -28,6 +28,7 @@ from wavepool.engine.clock import Clock
 from wavepool.engine.following import Followers
 from wavepool.engine.listener import Listener, tell, tell_agent
 from wavepool.engine.perform import Performer
+from wavepool.engine.pressure import PressureLoop, ReadPressure
 from wavepool.engine.replay import Replayed, first_actions, still_wanted
 from wavepool.engine.warm import Warmer
 from wavepool.engine.watchdog import WatchdogLoop
@@ -57,6 +58,7 @@ class Engine:
         clock_offset_s: the driver's clock less ours, as its probe found.
         warmer: parks containers ahead, where the run wants that.
         adapters: of the agents that are followed while they work, by name.
+        read_pressure: of this host, where attempts run on it.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Engine:
         clock_offset_s: float = 0.0,
         warmer: Warmer | None = None,
         adapters: Mapping[str, AgentAdapter] | None = None,
+        read_pressure: ReadPressure | None = None,
     ) -> None:
         self.state = state
         self._driver = driver
@@ -82,6 +85,7 @@ class Engine:
         self._watchdog = WatchdogLoop(
             state=state, driver=driver, clock=clock, tell=self._send.send, clock_offset_s=clock_offset_s
         )
+        self._pressure = PressureLoop(state=state, read=read_pressure, tell=self._send.send)
         self._warmer = warmer
         self._followers = Followers(
             state=state,
@@ -124,6 +128,7 @@ class Engine:
             await self._step([opened], group, advance=False, first=(opened.run,))
             group.start_soon(self._watch)
             group.start_soon(self._watchdog.run)
+            group.start_soon(self._pressure.run)
             await self._hear_what_exists(group)
             self._begin_to_warm(group)
 
@@ -150,6 +155,7 @@ class Engine:
                 await self._step([event] if event is not None else [], group, advance=False)
             group.start_soon(self._watch)
             group.start_soon(self._watchdog.run)
+            group.start_soon(self._pressure.run)
             told = await self._hear_what_exists(group)
             if cancelled:  # only now, so that what ended by itself keeps its own verdict
                 await self._step([events.Interrupted(force=True), told], group, advance=False)

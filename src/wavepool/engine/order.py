@@ -17,7 +17,13 @@ from wavepool.plan import Plan
 TASKS_PER_FACT = 1000
 """A plan enters the journal in pieces of this many tasks, all in one commit."""
 
-_NAMES = {"max_attempts": "retries", "isolation": "isolate", "wave_timeout_s": "timeout", "image": "base_image"}
+_NAMES = {
+    "ramp": "parallel",
+    "max_attempts": "retries",
+    "isolation": "isolate",
+    "wave_timeout_s": "timeout",
+    "image": "base_image",
+}
 """Fields that people know by another name; `task_timeout_s` is `timeout` too."""
 
 _NOT_COMPARED = {"nodes", "task_timeout_s", "secrets", "warm"}
@@ -113,7 +119,8 @@ def _check_order(order: Order, run: RunOpened, notice: Callable[[str], None]) ->
         *_differing(order.surroundings, run.surroundings),
     ]
     if differing:
-        notice(f"run {run.run_id} keeps what it began with; told otherwise now, and not heeded: {', '.join(differing)}")
+        told = ", ".join(dict.fromkeys(differing))
+        notice(f"run {run.run_id} keeps what it began with; told otherwise now, and not heeded: {told}")
 
 
 def _differing(asked: Rules | Surroundings, journaled: Rules | Surroundings) -> list[str]:

@@ -23,6 +23,7 @@ from wavepool.engine.listener import Listener
 from wavepool.engine.loop import Engine
 from wavepool.engine.order import Order, check_same_run, opened_run
 from wavepool.engine.perform import Performer
+from wavepool.engine.pressure import ReadPressure
 from wavepool.engine.release import release_run
 from wavepool.engine.replay import Replayed
 from wavepool.engine.report import RunReport
@@ -98,6 +99,7 @@ class Session:
         held: called when this process can be looked at, before anything is prepared.
         signals: forward SIGINT and SIGTERM to the engine (main thread only).
         learner: learns from what this process does; None to learn nothing.
+        read_pressure: of this host, where attempts run on it.
     """
 
     order: Order | None
@@ -121,6 +123,7 @@ class Session:
     held: Callable[[], None] = lambda: None
     signals: bool = False
     learner: Learner | None = None
+    read_pressure: ReadPressure | None = None
 
     async def run(self) -> RunReport:
         """To the end of the run; the report is read from the journal.
@@ -281,6 +284,7 @@ class Session:
             clock_offset_s=self.driver_facts.clock_offset_s,
             warmer=warmer,
             adapters=self.adapters,
+            read_pressure=self.read_pressure,
         )
 
     async def _prepare(self, begun: Begun, specs: SpecBuilder) -> None:

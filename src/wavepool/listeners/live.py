@@ -273,4 +273,6 @@ def _state(progress: Progress) -> list[RenderableType]:
         return [Text("interrupted: nothing new starts; press Ctrl-C again to stop what runs", style="yellow")]
     if progress.stopped is not None:
         return [Text(f"nothing new starts: {printable(progress.stopped, 200)}", style="yellow")]
+    if progress.short_of is not None:
+        return [Text(f"nothing starts beside what runs until memory eases: {progress.short_of}", style="yellow")]
     return []

@@ -17,7 +17,7 @@ from wavepool.listeners.lines import LineWriter
 from wavepool.listeners.progress import Progress
 from wavepool.listeners.saying import TOLD_ALWAYS, saying_words, spent_words
 from wavepool.listeners.wording import WAITED_FOR, at_once_words, count, printable, stamp, took
-from wavepool.model import AgentEvent, AttemptId, Finding, StopReason, VerdictKind
+from wavepool.model import AgentEvent, AttemptId, Finding, PressureLevel, StopReason, VerdictKind
 from wavepool.units import format_duration, human_size
 
 SKIPS_SHOWN = 20
@@ -56,6 +56,7 @@ class PlainListener(Listener):
         self._verbose = verbose
         self._runs_dir = runs_dir
         self._last_s: float | None = None
+        self._short = False
         self._writer: LineWriter[str] = LineWriter(self._write, stream.flush)
 
     def __enter__(self) -> Self:
@@ -146,6 +147,8 @@ class PlainListener(Listener):
 
     def _lines_of_run(self, stamped: Stamped) -> Iterator[str]:
         match stamped.fact:
+            case facts.StartsPaced() as fact:
+                yield from self._paced(fact)
             case facts.RunOpened() as fact:
                 yield _opening(fact)
             case facts.RunResumed():
@@ -177,6 +180,15 @@ class PlainListener(Listener):
                 yield f"run finished after {self._took(fact)}: {fact.outcome.value}. {counts}"
             case _:
                 pass
+
+    def _paced(self, fact: facts.StartsPaced) -> Iterator[str]:
+        """That starts wait for memory, and that they go on; how many there are at once changes all the time."""
+        waits = fact.level is PressureLevel.FULL
+        if waits and not self._short:
+            yield f"nothing starts beside what runs until memory eases: {printable(fact.because)}"
+        elif self._short and not waits:
+            yield "memory has eased: starts go on"
+        self._short = waits
 
     def _took(self, fact: facts.RunFinished) -> str:
         run = self.progress.run

@@ -15,7 +15,7 @@ from wavepool.core.spending import Spent
 from wavepool.engine.room import Room
 from wavepool.engine.worktime import WorkTime
 from wavepool.listeners.figures import Figures, WaveProgress
-from wavepool.model import AgentEvent, AttemptId, Finding, LogRecord, VerdictKind
+from wavepool.model import AgentEvent, AttemptId, Finding, LogRecord, PressureLevel, VerdictKind
 
 RECENT = 16
 """Ended attempts that are remembered, the latest first to be shown."""
@@ -79,6 +79,8 @@ class Progress:
         self.recent: deque[Ended] = deque(maxlen=RECENT)
         self.troubled: deque[Ended] = deque(maxlen=RECENT)
         self.stopped: str | None = None
+        self.short_of: str | None = None
+        """Why one attempt runs at a time, None where that is not so: this host is short of memory."""
         self.draining = False
         self.forced = False
         self.outcome: Outcome | None = None
@@ -201,6 +203,8 @@ class Progress:
                 self.open.pop(fact.wave, None)
             case facts.AccountPaused() as fact:
                 self.paused[fact.account] = fact.until
+            case facts.StartsPaced() as fact:
+                self.short_of = fact.because if fact.level is PressureLevel.FULL else None
             case facts.RunStopped() as fact:
                 if self.stopped is None:
                     self.stopped, self._stop_may_pass = fact.cause, fact.infrastructure
@@ -218,6 +222,7 @@ class Progress:
 
     def _resume(self) -> None:
         """As the core does: a drain is over, and so is what the machine was at fault for."""
+        self.short_of = None
         if self.draining or self._machine_failed:
             self.outcome = self.finished_at = None
             if self._stop_may_pass:

@@ -9,7 +9,8 @@ from wavepool.model.agents import AgentEvent, AgentEventKind, AgentOrder, AgentR
 from wavepool.model.attempts import ATTEMPT_TRANSITIONS, HANDLE_VERSION, AttemptId, AttemptPhase, Handle
 from wavepool.model.limits import Limits, Resources
 from wavepool.model.pools import PARKED_BYTES, AgentType, AlertRules, PoolsConfig, PoolSettings, PoolSpec
-from wavepool.model.runs import LOG_LIMIT_BYTES, Isolation, Node, Rules, Schedule, Surroundings
+from wavepool.model.pressure import Pressure, PressureLevel
+from wavepool.model.runs import AUTO_STARTS, LOG_LIMIT_BYTES, Isolation, Node, Rules, Schedule, Surroundings
 from wavepool.model.sidecars import SIDECAR_CAPABILITIES, Healthcheck, Port, Sidecar, Volume
 from wavepool.model.tasks import Mount, SecretSource, Task, Wave
 from wavepool.model.verdicts import (
@@ -28,6 +29,7 @@ from wavepool.model.workspaces import Changes, WorkspaceKind
 
 __all__ = [
     "ATTEMPT_TRANSITIONS",
+    "AUTO_STARTS",
     "DEFAULT_RETRY_ON",
     "HANDLE_VERSION",
     "LOG_LIMIT_BYTES",
@@ -59,6 +61,8 @@ __all__ = [
     "PoolSpec",
     "PoolsConfig",
     "Port",
+    "Pressure",
+    "PressureLevel",
     "Resources",
     "Rules",
     "Schedule",

@@ -40,6 +40,10 @@ class Node:
     capacity: Resources
 
 
+AUTO_STARTS = 32
+"""The most starts under way at once where the user leaves that to the pressure on the host."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What a run decides by.

@@ -22,6 +22,7 @@ def fingerprint(state: RunState) -> dict[str, object]:
         "deadlines": {key: at for key, at in state.timers.deadlines().items() if key.kind not in _FORGOTTEN},
         "free": list(state.free),
         "counts": (state.starting, state.pending, state.failures, state.first_open),
+        "ramp": state.ramp,
         "verdicts": {kind: count for kind, count in state.verdicts.items() if count},
         "stopped": (state.stopped, state.stop_may_pass, state.infrastructure_failed, state.draining, state.forced),
         "accounts": {name: (each.until, each.because, each.pauses) for name, each in state.accounts.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
-from wavepool.model import Isolation, Limits, Node, Resources, Rules, Schedule, Task, VerdictKind, Wave
+from wavepool.model import Isolation, Limits, Node, Pressure, Resources, Rules, Schedule, Task, VerdictKind, Wave
 from wavepool.units import MIB
 
 
@@ -24,6 +24,7 @@ class Troubles:
         driver_fails: the driver is gone for good at some time of the run.
         left_behind: something cannot be removed.
         not_parked: a container cannot be parked. dies_parked: it ends before it is claimed, with nobody told.
+        readings: how often the pressure on the host is read; at random, from calm to more than it can bear.
         resumes: how often a run that was interrupted, or that the machine ended, is taken up again.
         retries: how often somebody has failed tasks tried again, mostly of a run that ended.
         duration_s, latency_s: longest run of an attempt, longest answer to a call.
@@ -44,6 +45,7 @@ class Troubles:
     left_behind: float = 0.0
     not_parked: float = 0.0
     dies_parked: float = 0.0
+    readings: int = 0
     resumes: int = 0
     retries: int = 0
     duration_s: float = 30.0
@@ -80,7 +82,8 @@ def random_scenario(seed: int) -> Scenario:
     )
     tasks = _random_tasks(rng, waves, schedule, largest) if waves else ()
     rules, troubles = _random_rules(rng, schedule, nodes), _random_troubles(rng)
-    return _random_places(_random_warmth(Scenario(waves=waves, tasks=tasks, rules=rules, troubles=troubles, seed=seed)))
+    made = Scenario(waves=waves, tasks=tasks, rules=rules, troubles=troubles, seed=seed)
+    return _random_ramp(_random_places(_random_warmth(made)))
 
 
 def _random_places(scenario: Scenario) -> Scenario:
@@ -91,6 +94,30 @@ def _random_places(scenario: Scenario) -> Scenario:
     places = list(range(len(scenario.tasks)))
     rng.shuffle(places)
     return replace(scenario, places=tuple(places))
+
+
+def _random_ramp(scenario: Scenario) -> Scenario:
+    """In half of them the starts follow the pressure on the host. It draws by itself, as warmth does."""
+    rng = Random(f"ramp of {scenario.seed}")
+    if rng.random() < 0.5:
+        return scenario
+    return replace(
+        scenario,
+        rules=replace(scenario.rules, ramp=True),
+        troubles=replace(scenario.troubles, readings=rng.choice((0, 3, 60))),
+    )
+
+
+def random_pressure(rng: Random) -> Pressure | None:
+    """One reading: now and then none; on one host in two without what only Linux tells."""
+    if rng.random() < 0.05:
+        return None
+    cpu, memory, io = (rng.choice((0.0, rng.uniform(0, 100))) for _ in range(3))
+    if rng.random() < 0.5:
+        return Pressure(cpu_used=cpu, memory_used=memory)
+    return Pressure(
+        cpu_stalled=cpu, memory_stalled=memory / 4, io_stalled=io, cpu_used=cpu, memory_used=rng.uniform(0, 100)
+    )
 
 
 def _random_warmth(scenario: Scenario) -> Scenario:

@@ -25,9 +25,9 @@ from wavepool.core.warming import GiveUp, next_step
 from wavepool.engine.replay import Replayed, first_actions, replay, still_wanted
 from wavepool.engine.warm import ABREAST
 from wavepool.errors import InvariantBroken
-from wavepool.model import AttemptId, Surroundings, VerdictKind
+from wavepool.model import AttemptId, PressureLevel, Surroundings, VerdictKind
 from wavepool.testing.fingerprint import fingerprint
-from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_scenario
+from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_pressure, random_scenario
 from wavepool.testing.simulated_driver import START, Agenda, SimulatedDriver
 from wavepool.testing.simulated_world import TOLERANCE_S, BodyPhase, Violation, World
 
@@ -279,6 +279,9 @@ class Simulation:
                 arrives(first_s + self._rng.random() * 5, events.Interrupted(force=True))
         if self._rng.random() < self._troubles.driver_fails:
             arrives(self._rng.random() * 60, events.DriverFailed(cause="no daemon"))
+        weather = Random(f"pressure of {self._scenario.seed}")
+        for _ in range(self._troubles.readings):
+            arrives(weather.random() * 60, events.Pressed(reading=random_pressure(weather)))
 
     def _clock(self) -> Now:
         return Now(self._agenda.now_s + self._boot_offset_s, self._agenda.utc())
@@ -291,9 +294,20 @@ class Simulation:
 
     def _check_start(self, fact: Fact) -> None:
         if isinstance(fact, facts.StartIntended):
+            self._check_ramp(fact)
             self._world.check_order(fact.attempt.task_id, self._clock().boot_s, self._state)
         elif isinstance(fact, facts.TaskRequeued):
             self._world.ledger.not_before[fact.task_id] = fact.not_before_s
+
+    def _check_ramp(self, fact: facts.StartIntended) -> None:
+        """Never more than the pressure allows; one at a time where memory is short."""
+        ramp = self._state.ramp
+        if not self._state.rules.ramp:
+            return
+        if ramp.level is PressureLevel.FULL and self._state.live:
+            raise Violation(f"{fact.attempt} starts beside {len(self._state.live)} while memory is short")
+        if self._state.starting >= ramp.allowed:
+            raise Violation(f"{self._state.starting} starts are under way, the pressure allows {ramp.allowed}")
 
     def _check_verdict(self, fact: Fact) -> None:
         """A stop of ours, else what really happened."""
@@ -355,6 +369,7 @@ def census(result: Simulated) -> Counter[str]:
     counted = Counter({f"outcome {result.outcome}": 1, "crashes": result.crashes, "facts": len(result.journal)})
     counted["executions"] = result.executions
     counted["executions, warm"] = result.warm_starts
+    counted["starts paced"] = sum(isinstance(stamped.fact, facts.StartsPaced) for stamped in result.journal)
     counted["retries"] = sum(isinstance(stamped.fact, facts.TaskRequeued) for stamped in result.journal)
     counted["resumes after an end"] = result.resumes
     counted.update({f"verdict {kind}": count for kind, count in result.state.verdicts.items()})

@@ -25,6 +25,7 @@ from wavepool.drivers.memory import MemoryDriver, MemoryWorld
 from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
 from wavepool.engine.order import Order
+from wavepool.engine.pressure import ReadPressure
 from wavepool.engine.replay import take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
@@ -64,6 +65,7 @@ class SimulatedRun:
         adapters: of the agents, by name.
         workspaces: makes those of each process; None for the directory itself.
         listeners: of every process.
+        read_pressure: what the host says of its pressure; None where it says nothing.
     """
 
     plan: Plan
@@ -74,6 +76,7 @@ class SimulatedRun:
     notices: list[str] = field(default_factory=list)
     adapters: Mapping[str, AgentAdapter] = field(default_factory=dict)
     workspaces: Callable[[RunDir], Workspaces] | None = None
+    read_pressure: ReadPressure | None = None
     listeners: Sequence[Listener] = ()
 
     def process(self, switch: KillSwitch | None = None) -> RunReport | None:
@@ -106,6 +109,7 @@ class SimulatedRun:
                     notice=self.notices.append,
                     adapters=self.adapters,
                     workspaces=None if self.workspaces is None else self.workspaces(self.files),
+                    read_pressure=self.read_pressure,
                     listeners=self.listeners,
                 )
                 return await session.run()

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from wavepool.drivers.base import DriverFacts
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.control import ControlServer
 from wavepool.engine.listener import Listener
 from wavepool.engine.order import Order, secret_advice
+from wavepool.engine.pressure import ReadPressure
 from wavepool.engine.replay import Replayed, take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.retrying import tasks_to_retry
@@ -20,6 +22,7 @@ from wavepool.engine.session import Session
 from wavepool.engine.unbegun import forget_unbegun
 from wavepool.engine.withheld import Withheld
 from wavepool.errors import DriverUnavailable, InputError, SettingError, WavepoolError, first_of_ours
+from wavepool.host import PressureGauge
 from wavepool.inputs import parse_run_id, read_secret
 from wavepool.journal.base import Journal
 from wavepool.journal.sqlite import SqliteJournal
@@ -130,6 +133,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
             held=partial(hooks.held, files),
             signals=request.signals,
             learner=learner(stack, state_dir, hooks.notice, learn=request.learn),
+            read_pressure=_gauge(found),
         )
         return await session.run()
 
@@ -180,6 +184,7 @@ async def _go_on(
             held=partial(hooks.held, files),
             signals=how.signals,
             learner=learner(stack, state_dir, hooks.notice, learn=how.learn),
+            read_pressure=_gauge(found),
         )
         return await session.run()
 
@@ -216,6 +221,11 @@ async def _hold(
     journal = await stack.enter_async_context(SqliteJournal(files.journal, owner=state_dir.owner(), run_id=files.id))
     withheld = Withheld(listeners)
     return _Held(journal=journal, replayed=await take_up(journal, [withheld]), withheld=withheld)
+
+
+def _gauge(found: DriverFacts) -> ReadPressure | None:
+    """Of this host, unless attempts run on another one: nobody tells us of its pressure."""
+    return None if found.remote else PressureGauge().read
 
 
 def known_run(state_dir: StateDir, run_id: str) -> RunDir:

@@ -14,13 +14,18 @@ from wavepool.core.gates.capacity import Capacity
 from wavepool.core.gates.dependencies import Dependencies
 from wavepool.core.gates.parallelism import Parallelism
 from wavepool.core.gates.prepared import Prepared
+from wavepool.core.gates.ramp import Ramp
 from wavepool.core.gates.starts import Starts
 from wavepool.model import Schedule
 
 __all__ = ["Gate", "Wait", "gates_of"]
 
 
-def gates_of(schedule: Schedule) -> tuple[Gate, ...]:
-    """The gates in the order in which they are asked. The schedules differ by one of them."""
-    common: tuple[Gate, ...] = (Prepared(), Dependencies(), Backoff(), Accounts(), Parallelism(), Starts(), Capacity())
+def gates_of(schedule: Schedule, *, ramp: bool = False) -> tuple[Gate, ...]:
+    """The gates in the order in which they are asked. The schedules differ by one of them.
+
+    With `ramp` the pressure on the host says how many starts may be under way, else a number of the user's.
+    """
+    starts: Gate = Ramp() if ramp else Starts()
+    common: tuple[Gate, ...] = (Prepared(), Dependencies(), Backoff(), Accounts(), Parallelism(), starts, Capacity())
     return (Barrier(), *common) if schedule is Schedule.BARRIER else common

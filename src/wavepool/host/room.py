@@ -1,4 +1,4 @@
-"""What this host has left: memory, disk, cgroups. Readings only; nothing here decides."""
+"""What this host has left: memory, disk, cgroups."""
 
 from __future__ import annotations
 
