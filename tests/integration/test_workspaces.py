@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from git_ground import Ground, as_process, first, nowhere, plain_git, task
 
-from wavepool.errors import InputError
+from wavepool.errors import InputError, WorkspaceError
+from wavepool.model import AgentOrder
 
 pytestmark = pytest.mark.anyio
 
@@ -110,3 +112,68 @@ async def test_tasks_begin_at_the_commit_and_that_is_said(ground: Ground, kind: 
     ]
     place = await workspaces.obtain(one, first(one))
     assert (place.directory / "README").read_text() == "hello\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root owns what belongs to root")
+async def test_an_agent_never_works_as_root_in_a_shared_directory(ground: Ground) -> None:
+    one = task(agent=AgentOrder(name="command"))
+    with pytest.raises(WorkspaceError, match="belongs to root, and agents never work as root"):
+        await ground.open("shared", contained=True).obtain(one, first(one))
+    place = await ground.open("shared", contained=True).obtain(task(), first(one))
+    assert (place.directory, [mount.target for mount in place.mounts]) == (ground.repo, ["/workspace/.git"])
+    place = await ground.open("clone", contained=True).obtain(one, first(one))
+    assert (place.user, place.directory.stat().st_uid) == ("10001:10001", 10001)
+    assert (place.directory / ".git" / "HEAD").stat().st_uid == 10001
+
+
+async def test_a_repository_that_borrows_and_one_that_is_shallow_can_be_cloned(ground: Ground) -> None:
+    ground.git("commit", "-q", "--allow-empty", "-m", "second")
+    origin = ground.repo
+    for name, how in (("borrower", ["--shared"]), ("shallow", ["--depth", "1", "--no-local"])):
+        plain_git("clone", "-q", *how, str(origin), name, at=ground.root)
+        ground.repo = ground.root / name
+        workspaces, one = ground.open("clone"), task(name)
+        place = await workspaces.obtain(one, first(one))
+        (place.directory / "README").write_text("mine\n")
+        assert plain_git("commit", "-qam", "mine", at=place.directory).returncode == 0
+        changes = await workspaces.bring_back(one, first(one), as_process)
+        assert changes is not None
+        assert (changes.problem, changes.committed_by) == (None, "agent")
+        assert ground.git("show", f"{changes.branch}:README") == "mine"
+
+
+@BOTH
+async def test_ids_of_any_kind_make_safe_paths_and_branches(ground: Ground, kind: str) -> None:
+    workspaces = ground.open(kind)
+    for task_id in ("../../etc", "-rf", "a b\n\x00", "x.lock", "ä" * 100, "a..b"):
+        one = task(task_id, key=f"k{abs(hash(task_id)) % 1000}", extra={"name": "--into \x1b[31m ../x"})
+        place = await workspaces.obtain(one, first(one))
+        assert place.directory.resolve().is_relative_to(ground.root)
+        (place.directory / "README").write_text(task_id.encode().hex())
+        changes = await workspaces.bring_back(one, first(one), as_process)
+        assert changes is not None
+        assert changes.problem is None
+        assert (changes.branch or "").startswith(f"feature/parallel-into-31m-x-{one.key}")
+        await workspaces.release(one, first(one))
+
+
+async def test_the_notices_say_what_copies_lack(ground: Ground) -> None:
+    ground.write(".gitattributes", "*.bin filter=lfs\n")
+    ground.git("add", "-A")
+    ground.git("update-index", "--add", "--cacheinfo", f"160000,{ground.head()},vendored")
+    ground.git("commit", "-q", "-m", "more")
+    (ground.repo / "vendored").mkdir()
+    await ground.open("worktree").check()
+    assert ground.told == [
+        "submodules are empty directories in there: vendored",
+        "filters of .gitattributes are not run: files of git-lfs stay pointers in there",
+    ]
+    one = task()
+    place = await ground.open("worktree").obtain(one, first(one))
+    (place.directory / "vendored" / "inside").write_text("x")
+    changes = await ground.open("worktree").bring_back(one, first(one), as_process)
+    assert changes is not None
+    assert "vendored/ (a submodule)" in (changes.problem or "")
+    with pytest.raises(WorkspaceError, match="stays"):
+        await ground.open("worktree").release(one, first(one))
+    assert (place.directory / "vendored" / "inside").exists()

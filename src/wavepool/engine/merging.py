@@ -233,8 +233,9 @@ def _checkout_of(repository: Repository, branch: str) -> Path | None:
             advice="Check out another branch there, or leave --into out.",
         )
     if count := repository.uncommitted():
+        changes = "1 uncommitted change" if count == 1 else f"{count} uncommitted changes"
         raise InputError(
-            f"{branch} is checked out in {place}, which has {count} uncommitted changes",
+            f"{branch} is checked out in {place}, which has {changes}",
             advice="Commit or stash them, or leave --into out and merge the branch that is made by hand.",
         )
     if repository.uses_filters(branch):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from wavepool.errors import InfrastructureError, WorkspaceError
 from wavepool.model import AttemptId, Changes, Task
@@ -27,6 +28,8 @@ from wavepool.workspace.standing import Standing, agent_owner
 
 CONCURRENT = 4
 """Clones that are made, read and deleted at once: the disk is one."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +209,8 @@ class CloneWorkspaces(Workspaces):
             branch = new_branch(
                 repository, record.branch, record.commit, lambda name: _write(files, written, branch=name)
             )
+            if branch != written.branch:
+                _log.warning("branch name taken", task=files.path.name, wanted=written.branch, taken_instead=branch)
             record = files.write(record, branch=branch)
         return record, taken.left_out, taken.remarks
 

@@ -57,13 +57,31 @@ def snapshot(git: Git, commit: str | None, *, depth: int = 0) -> Snapshot:
     for path in dict.fromkeys(os.fsdecode(each) for each in listed.out.split(b"\0") if each):
         sorting.sort(path)
     _remove(git, sorting.gone)
-    left_out = [*_unlisted(listed.words), *sorting.left_out, *_add(git, sorting.wanted)]
+    left_out = [*_unlisted(listed.words), *_submodules(git), *sorting.left_out, *_add(git, sorting.wanted)]
     remarks: list[str] = []
     for path in sorting.nested:
         found = _nested(git, path, depth=depth)
         left_out += found.left_out
         remarks += found.remarks
     return Snapshot(tree=git.line("write-tree", timeout_s=LONG_S), left_out=tuple(left_out), remarks=tuple(remarks))
+
+
+def _submodules(git: Git) -> list[str]:
+    """Those that have something in them: they were empty, and git looks into none."""
+    assert git.work_tree is not None
+    entries = git.paths("ls-files", "-z", "--stage")
+    paths = [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
+    return [f"{path}/ (a submodule)" for path in paths if not _is_empty(git.work_tree / path)]
+
+
+def _is_empty(place: Path) -> bool:
+    """Nothing is in there, or it is no directory."""
+    try:
+        return place.is_symlink() or not os.listdir(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def _unlisted(words: str) -> list[str]:
@@ -96,9 +114,7 @@ class _Sorting:
             self.wanted.append(path)
         elif stat.S_ISREG(status.st_mode):
             self._sort_file(path, status.st_size)
-        elif stat.S_ISDIR(status.st_mode):
-            self.left_out.append(f"{path} (a submodule)")
-        else:
+        elif not stat.S_ISDIR(status.st_mode):  # a directory is a submodule, and told as such
             self.gone.append(path)
             self.left_out.append(f"{path} (neither a file nor a link)")
 
