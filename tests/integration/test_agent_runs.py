@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from wavepool.wiring import Hooks, RunRequest, run_plan
 pytestmark = pytest.mark.anyio
 
 IMAGE = "wavepool-test:latest"
+SEALED_IMAGES = Path(__file__).parents[2] / "scripts" / "sealed-images"
 DRIVERS = pytest.mark.parametrize("driver", ["process", pytest.param("docker", marks=pytest.mark.docker)])
 KINDS = pytest.mark.parametrize("kind", [WorkspaceKind.WORKTREE, WorkspaceKind.CLONE])
 
@@ -95,6 +97,7 @@ async def run(
     *tasks: Task,
     allow_host: bool = True,
     mounts: tuple[Mount, ...] = (),
+    egress: tuple[str, ...] | None = None,
     **rules: Any,
 ) -> tuple[RunReport, Heard]:
     heard = Heard()
@@ -114,6 +117,7 @@ async def run(
             network=f"wavepool-{ground.root.name}",
             workspace_kind=kind,
             mounts=mounts,
+            egress=egress,
         ),
         driver=driver,
         budget=1024 * MIB,
@@ -218,6 +222,30 @@ async def test_a_rate_limited_agent_is_tried_again_after_the_reset(ground: Groun
     assert pause.account == "claude"
     second = [fact for fact in heard.facts if isinstance(fact, facts.StartIntended)][1]
     assert second.at >= pause.until
+
+
+@pytest.fixture(scope="session")
+def egress_image() -> None:
+    made = subprocess.run([SEALED_IMAGES], capture_output=True, text=True, timeout=600, check=False)
+    assert made.returncode == 0, made.stderr
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("egress_image")
+async def test_a_sealed_agent_has_its_proxy_beside_it_and_others_have_none(ground: Ground) -> None:
+    """What the seal holds back is proved in test_sealed; here, that runs put it on."""
+    ask = "printf 'CONNECT denied.example:443 HTTP/1.1\\r\\n\\r\\n' | nc -w 20 egress 3128 | head -n 1 >answer"
+    sealed = task("sealed", f"{ask}; echo $HTTPS_PROXY >proxy; {says(INIT, result(0.1))}")
+    loose = replace(task("loose", "echo none$HTTPS_PROXY >proxy"), agent=None)
+    report, _ = await run(ground, "docker", WorkspaceKind.WORKTREE, sealed, loose, egress=("allowed.example",))
+    found = entries(report)
+    assert {entry["verdict"] for entry in found.values()} == {"success"}, found
+    branch = found["sealed"]["changes"]["branch"]
+    assert " 403 " in ground.git("show", f"{branch}:answer")
+    assert ground.git("show", f"{branch}:proxy") == "http://egress:3128"
+    assert ground.git("show", f"{found['loose']['changes']['branch']}:proxy") == "none"
+    [refused] = found["sealed"]["evidence"]["sidecars"]
+    assert "denied.example:443" in refused["reason"]
 
 
 async def test_an_agent_that_asks_nobody_does_not_get_the_host(ground: Ground) -> None:

@@ -12,6 +12,7 @@ from wavepool import labels
 from wavepool.agents.base import AgentAdapter
 from wavepool.drivers.base import AttemptSpec, Handle, OwnNetwork, SidecarSpec
 from wavepool.engine.companions import CompanionBuilder, address_variables, data_owner
+from wavepool.engine.egress import EGRESS, proxy_environment
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL
 from wavepool.model import AttemptId, Isolation, Limits, Mount, Surroundings, Task
 from wavepool.workspace.base import Place
@@ -66,8 +67,10 @@ class SpecBuilder:
         around = self.surroundings
         place = place or Place(directory=Path(around.workspace))
         command, agent_env = self._agent(task)
+        sealed = self._is_sealed(task)
         env = {
             **agent_env,
+            **(proxy_environment(each.name for each in task.sidecars) if sealed else {}),
             **place.env,
             **around.env,
             **task.env,
@@ -166,6 +169,11 @@ class SpecBuilder:
         command = task.command if task.command is not None else adapter.command(task.agent)
         return command, adapter.environment(task.agent)
 
+    def _is_sealed(self, task: Task) -> bool:
+        """It reaches nothing but what its proxy lets it out to (`wiring.agents` has given it one)."""
+        wanted = task.agent is not None and self.surroundings.egress is not None
+        return wanted and any(each.name == EGRESS for each in task.sidecars)
+
     def _mounts(self, place: Place) -> tuple[Mount, ...]:
         return place.mounts if self.contained else ()  # on the bare host everything is where it is
 
@@ -195,7 +203,7 @@ class SpecBuilder:
         return OwnNetwork(
             name=labels.task_network_name(self.name(task, attempt)),
             labels={**self._beside(task, attempt), labels.SCOPE: "task"},
-            internal=self.isolation is Isolation.NONE,
+            internal=self.isolation is Isolation.NONE or self._is_sealed(task),
             subnet_pool=self.surroundings.subnet_pool or DEFAULT_SUBNET_POOL,
         )
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from wavepool.agents import AgentAdapter, adapter
 from wavepool.drivers.base import DriverFacts
+from wavepool.engine.egress import EGRESS, sealed_sidecar
 from wavepool.engine.session import BARE_HOST
-from wavepool.errors import DriverUnavailable, InputError
+from wavepool.errors import DriverUnavailable, InputError, PlanError, Words
 from wavepool.model import AgentOrder, Surroundings, Task
 from wavepool.plan import Plan
 from wavepool.statedir import RunDir
+from wavepool.wiring.requests import RunRequest
 from wavepool.workspace import Workspaces, open_workspaces
 
 
@@ -68,6 +71,43 @@ def refuse_loose_agents(plan: Plan, *, allow_host: bool, instead_of: DriverUnava
             f"{instead_of.message.rstrip('.')}. Processes cannot stand in: {loose}.",
             advice=f"{instead_of.advice}\n{allow}".strip(),
         ) from instead_of
+
+
+def sealed_plan(plan: Plan, egress: tuple[str, ...], adapters: Mapping[str, AgentAdapter]) -> Plan:
+    """The plan where each task with an agent has a proxy beside it, its only way out.
+
+    Args:
+        egress: hosts that all of them may reach beside those that their agents need to work at all.
+
+    Raises:
+        PlanError: a task has a sidecar of that name already.
+    """
+    proxies = {name: sealed_sidecar((*each.hosts, *egress)) for name, each in adapters.items()}
+    tasks: list[Task] = []
+    for path, task in plan.paths():
+        if task.agent is None:
+            tasks.append(task)
+            continue
+        if any(each.name == EGRESS for each in task.sidecars):
+            raise PlanError(f"{path}.sidecars.{EGRESS}", Words("a sidecar"), "another name: the agent's proxy has it")
+        tasks.append(replace(task, sidecars=(*task.sidecars, proxies[task.agent.name])))
+    return replace(plan, tasks=tuple(tasks))
+
+
+def sealed_request(
+    request: RunRequest,
+    found: DriverFacts,
+    adapters: Mapping[str, AgentAdapter],
+    notice: Callable[[str], None],
+) -> RunRequest:
+    """What was asked for, with agents sealed off as their surroundings say; on the bare host nothing can be."""
+    egress = request.surroundings.egress
+    if egress is None or not adapters:
+        return request
+    if found.execution_mode == BARE_HOST:
+        notice("agents on the bare host are not sealed off: they reach whatever this host does")
+        return request
+    return replace(request, plan=sealed_plan(request.plan, egress, adapters))
 
 
 def _runs_itself(task: Task) -> bool:
