@@ -154,3 +154,18 @@ def test_success_with_another_exit_code_is_none(name: str) -> None:
     told = report_of(name, 3)
     assert told.succeeded is False
     assert "ended with exit code 3" in told.problem
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code"),
+    [
+        ("claude-key-refused", 1),
+        ("claude-max-turns", 1),
+        ("claude-session-limit", 1),
+        ("claude-interrupted", 0),
+        ("claude-answer-cut-off", 0),
+    ],
+)
+def test_the_page_tells_the_words_that_are_said(name: str, exit_code: int) -> None:
+    page = Path(__file__).parents[2] / "docs" / "agents.md"
+    assert f"| {exit_code} | {report_of(name, exit_code).problem} |" in page.read_text()
