@@ -6,7 +6,6 @@ Each attempt to get out is made from a task that is not sealed too, or by a prox
 from __future__ import annotations
 
 import socketserver
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,20 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sealed_attempts import build_images, gateway, run, sealed
 
 from conftest import DockerWorld
-from wavepool import labels
-from wavepool.drivers.base import AttemptSpec, OwnNetwork
 from wavepool.drivers.docker import DockerDriver
-from wavepool.engine.companions import CompanionBuilder, data_owner
-from wavepool.engine.egress import EGRESS, proxy_environment, refusals, sealed_sidecar
+from wavepool.engine.egress import EGRESS, refusals, sealed_sidecar
 from wavepool.errors import NotStarted
-from wavepool.model import Sidecar, Task
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]
-
-SCRIPT = Path(__file__).parents[3] / "scripts" / "sealed-images"
-BUILD_S = 600
 
 ASK = r"""
 direct() {
@@ -43,8 +36,7 @@ proxied() {
 
 @pytest.fixture(scope="module")
 def egress_image() -> None:
-    made = subprocess.run([SCRIPT], capture_output=True, text=True, timeout=BUILD_S, check=False)
-    assert made.returncode == 0, made.stderr
+    build_images()
 
 
 class Greeter(socketserver.StreamRequestHandler):
@@ -55,65 +47,12 @@ class Greeter(socketserver.StreamRequestHandler):
 @pytest.fixture
 def host_port() -> Iterator[int]:
     """A service of this very host, listening at the address that containers call their gateway."""
-    gateway = subprocess.run(
-        ["docker", "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    with socketserver.ThreadingTCPServer((gateway, 0), Greeter) as server:
+    with socketserver.ThreadingTCPServer((gateway(), 0), Greeter) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_address[1]
         server.shutdown()
         thread.join()
-
-
-def sealed(world: DockerWorld, script: str, proxy: Sidecar, **changes: object) -> AttemptSpec:
-    """A sealed attempt, as the engine would ask for it."""
-    spec = world.sh(ASK + script, **changes)
-    task = Task(id=spec.attempt.task_id, key="k", wave=spec.wave, tier=1, limits=spec.limits)
-    marks = labels.beside_labels(
-        owner=spec.owner, run_id=spec.run_id, task=task, attempt=spec.attempt.number, container=spec.name
-    )
-    builder = CompanionBuilder(
-        data=world.root / "data" / spec.name,
-        base=world.workspace,
-        shares_base=False,
-        owner=data_owner(world.workspace),
-        labels={**marks, labels.ROLE: "sidecar"},
-        prefix=spec.name,
-    )
-    made = builder.build((proxy,))
-    builder.make_directories(made)
-    return replace(
-        spec,
-        sidecars=made,
-        env={**spec.env, **proxy_environment()},
-        labels={**spec.labels, labels.SIDECARS: "1"},
-        own_network=OwnNetwork(
-            name=labels.task_network_name(spec.name),
-            labels={**marks, labels.SCOPE: "task"},
-            internal=True,
-            subnet_pool="10.214.16.0/20",
-        ),
-    )
-
-
-async def output(driver: DockerDriver, spec: AttemptSpec) -> tuple[dict[str, str], bytes]:
-    """What a task found of each way out, and what its proxy said."""
-    handle = await driver.start(spec)
-    try:
-        async with driver.logs(handle) as chunks:
-            said = b"".join([chunk.data async for chunk in chunks])
-        told = b""
-        for each in await driver.dismiss(handle, 5):
-            async with driver.logs(each.handle) as chunks:
-                told += b"".join([chunk.data async for chunk in chunks])
-    finally:
-        removed = await driver.remove(handle)
-    assert removed.errors == ()
-    return dict(line.split(" ", 1) for line in said.decode().splitlines()), told
 
 
 @asynccontextmanager
@@ -129,12 +68,12 @@ async def server(world: DockerWorld, driver: DockerDriver) -> AsyncIterator[str]
         await driver.remove(handle)
 
 
-def ways(allowed: str, other: str, gateway: str, port: int) -> str:
+def ways(allowed: str, other: str, host: str, port: int) -> str:
     """The script that tries every way out directly."""
     return f"""
 direct allowed-directly {allowed} 8080
 direct other-task {other} 8080
-direct host {gateway} {port}
+direct host {host} {port}
 """
 
 
@@ -143,14 +82,14 @@ async def test_a_sealed_task_reaches_its_hosts_by_the_proxy_and_nothing_else(
     world: DockerWorld, host_port: int, tmp_path: Path
 ) -> None:
     world.allow(240)
-    gateway = await world.docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
+    host = gateway()
     async with world.driver() as driver, server(world, driver) as allowed, server(world, driver) as other:
-        direct = ways(allowed, other, gateway, host_port)
+        direct = ways(allowed, other, host, host_port)
         proxied = f"""
 proxied allowed {allowed} 8080
 wget -q -O - http://{allowed}:8080/ | grep -q hello && echo "plain open" || echo "plain refused"
 proxied other-by-proxy {other} 8080
-proxied host-by-proxy {gateway} {host_port}
+proxied host-by-proxy {host} {host_port}
 proxied other-port {allowed} 8081
 proxied another-name nowhere.example 443
 """
@@ -158,14 +97,17 @@ proxied another-name nowhere.example 443
 grep -q eth0 /proc/net/if_inet6 && echo "ipv6 open" || echo "ipv6 shut"
 grep -q host.docker.internal /etc/hosts && echo "host-name open" || echo "host-name shut"
 """
-        unsealed, _ = await output(driver, world.sh(ASK + direct, network="bridge"))
-        assert unsealed == {"allowed-directly": "open", "other-task": "open", "host": "open"}
+        unsealed = await run(world, driver, world.sh(ASK + direct, network="bridge"))
+        assert unsealed.found == {"allowed-directly": "open", "other-task": "open", "host": "open"}
 
-        everything = [f"{allowed}:8080", f"{other}:8080", f"{gateway}:{host_port}"]
-        open_proxy, said = await output(driver, sealed(world, proxied, sealed_sidecar(everything)))
-        assert open_proxy["allowed"] == open_proxy["other-by-proxy"] == open_proxy["host-by-proxy"] == "open", said
+        everything = [f"{allowed}:8080", f"{other}:8080", f"{host}:{host_port}"]
+        control = await run(world, driver, sealed(world, world.sh(ASK + proxied), sealed_sidecar(everything)))
+        open_ways = ("allowed", "other-by-proxy", "host-by-proxy")
+        assert {control.found[name] for name in open_ways} == {"open"}, control
 
-        found, said = await output(driver, sealed(world, direct + proxied + inside, sealed_sidecar(everything[:1])))
+        script = world.sh(ASK + direct + proxied + inside)
+        outcome = await run(world, driver, sealed(world, script, sealed_sidecar(everything[:1])))
+        found, said = outcome.found, outcome.proxy
         assert {name: found[name] for name in ("allowed", "plain")} == {"allowed": "open", "plain": "open"}, said
         shut = ("allowed-directly", "other-task", "host", "ipv6", "host-name")
         assert {found[name] for name in shut} == {"shut"}
@@ -176,7 +118,7 @@ grep -q host.docker.internal /etc/hosts && echo "host-name open" || echo "host-n
     trouble = refusals(tmp_path / "log")
     assert trouble is not None
     assert trouble.name == EGRESS
-    for target in (f"{other}:8080", f"{gateway}:{host_port}", f"{allowed}:8081", "nowhere.example:443"):
+    for target in (f"{other}:8080", f"{host}:{host_port}", f"{allowed}:8081", "nowhere.example:443"):
         assert target in trouble.reason
     assert f"{allowed}:8080" not in trouble.reason
 
@@ -192,15 +134,15 @@ async def test_a_name_that_leads_into_a_private_network_is_refused_unless_that_i
     meant = sealed_sidecar([name])
     assert meant.command == (f"private:{name}",)
     async with world.driver() as driver:
-        found, said = await output(driver, sealed(world, script, meant))
-        assert found == {"it": "open"}, said
+        outcome = await run(world, driver, sealed(world, world.sh(ASK + script), meant))
+        assert outcome.found == {"it": "open"}, outcome
 
-        spec = sealed(world, f"{script}; exec sleep 600", replace(meant, command=(name,)))
+        spec = sealed(world, world.sh(f"{ASK}{script}; exec sleep 600"), replace(meant, command=(name,)))
         handle = await driver.start(spec)
         record = await world.inspect(spec.sidecars[0].name)
         outside = record["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
         stranger = ASK.replace("egress 3128", f"{outside} 3128") + script
-        assert (await output(driver, world.sh(stranger, network="bridge")))[0] == {"it": "refused"}
+        assert (await run(world, driver, world.sh(stranger, network="bridge"))).found == {"it": "refused"}
         async with driver.logs(handle, follow=True) as chunks:
             assert (await anext(aiter(chunks))).data == b"it refused\n"
         await driver.stop(handle, 0)
@@ -218,7 +160,7 @@ async def test_a_name_that_leads_into_a_private_network_is_refused_unless_that_i
 @pytest.mark.usefixtures("egress_image")
 async def test_the_proxy_is_confined_as_tasks_are_and_fails_where_it_is_given_no_host(world: DockerWorld) -> None:
     world.allow(120)
-    spec = sealed(world, "exec sleep 600", sealed_sidecar([]))
+    spec = sealed(world, world.sh("exec sleep 600"), sealed_sidecar([]))
     async with world.driver() as driver:
         handle = await driver.start(spec)
         record = await world.inspect(spec.sidecars[0].name)
@@ -230,7 +172,7 @@ async def test_the_proxy_is_confined_as_tasks_are_and_fails_where_it_is_given_no
         task = await world.inspect(handle.id)
         assert task["HostConfig"]["Dns"] == ["127.0.0.1"]
         await driver.remove(handle)
-        bad = sealed(world, "true", replace(sealed_sidecar([]), command=("no port",)))
+        bad = sealed(world, world.sh("true"), replace(sealed_sidecar([]), command=("no port",)))
         with pytest.raises(NotStarted, match="ended with exit code 2") as caught:
             await driver.start(bad)
         assert "is not [private:]HOST:PORT" in caught.value.sidecars[0].last_lines
