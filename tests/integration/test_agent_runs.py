@@ -267,7 +267,7 @@ async def test_nor_where_docker_is_away(ground: Ground, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("order", "expected"),
     [
-        (AgentOrder(name="clod"), r"waves\[0\].batches\[0\].agent: there is no agent 'clod'; did you mean claude"),
+        (AgentOrder(name="claud"), r"waves\[0\].batches\[0\].agent: there is no agent 'claud'; did you mean claude"),
         (AgentOrder(name="command"), r"waves\[0\].batches\[0\].agent: .*needs a program"),
     ],
 )

@@ -185,6 +185,13 @@ def test_costs_are_told_and_never_guessed() -> None:
     )
 
 
+def test_output_as_text_at_the_users_wish_tells_nothing_but_its_end() -> None:
+    reader = adapter("claude").reader(AgentOrder(name="claude", flags=("--output-format", "text")))
+    assert reader.feed(b"All done.\n") == []
+    told = reader.report(0)
+    assert (told.succeeded, told.final_text, told.agent) == (None, "All done.", "claude")
+
+
 def test_a_usage_limit_of_an_old_cli_is_one_with_its_reset() -> None:
     for told_as in ({"is_error": True}, {"is_error": False}):
         told = read(lines(INIT, RESULT | told_as | {"result": "Claude AI usage limit reached|1795768782"}), 1)[1]

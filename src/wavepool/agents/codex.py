@@ -22,7 +22,7 @@ _SAME = {
 
 
 class Codex(AgentAdapter):
-    """``codex exec --json ... -``. It has no bound on turns, and tells nothing of costs: give it bounds of tokens.
+    """``codex exec --json ... -``. It has no bound on turns, tells nothing of costs, and tells its tokens at its end.
 
     Options of the user come last, and ours that are the same (or decide the same) are left out.
     """
