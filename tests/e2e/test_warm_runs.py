@@ -129,6 +129,22 @@ def output(world: World, entry: dict[str, Any]) -> list[bytes]:
 
 
 @pytest.mark.docker
+def test_in_a_repository_it_is_warm_too_and_git_s_own_stays_as_it_is(docker_world: World) -> None:
+    """Cold or warm: none can write to the workspace's `.git`, though it is its owner's."""
+    world = docker_world
+    (world.workspace / ".git").mkdir()
+    writes = "touch .git/$BATCH_ID 2>/dev/null && echo wrote; ls -d .git; touch $BATCH_ID"
+    done = world.run(
+        plan_of(wave(1, batch("cold", f"sleep 1; {writes}")), wave(2, batch("warm", writes))), "--warm", "1"
+    )
+    entries = done.entries()
+    assert {name: entry["warm"] for name, entry in entries.items()} == {"cold": False, "warm": True}
+    assert [world.log(entry).read_text() for entry in entries.values()] == [".git\n", ".git\n"]
+    assert sorted(each.name for each in world.workspace.iterdir()) == [".git", "cold", "warm"]
+    assert list((world.workspace / ".git").iterdir()) == []
+
+
+@pytest.mark.docker
 def test_after_ctrl_c_nothing_is_parked_and_a_resume_parks_again(docker_world: World) -> None:
     world = docker_world
     plan = plan_of(

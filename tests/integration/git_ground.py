@@ -77,7 +77,9 @@ class Ground:
         return set(self.git("ls-tree", "-r", "--name-only", commit).splitlines())
 
 
-def plain_git(*arguments: str, at: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def plain_git(
+    *arguments: str, at: Path, env: Mapping[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Git with the settings of no user, and nothing else that protects anybody."""
     return subprocess.run(
         ["git", *arguments],
@@ -92,6 +94,7 @@ def plain_git(*arguments: str, at: Path, env: Mapping[str, str] | None = None) -
             "GIT_COMMITTER_EMAIL": "agent@example.org",
             **(env or {}),
         },
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

@@ -11,7 +11,7 @@ import pytest
 from git_ground import Ground, as_process, first, nowhere, plain_git, task
 
 from wavepool.errors import InfrastructureError, WorkspaceError
-from wavepool.workspace import bundle, snapshot
+from wavepool.workspace import Place, bundle, snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +27,10 @@ class Trap:
         self.program = root / "trap"
         self.program.write_text(f"#!/bin/sh\necho ran >>{self.sprung}\ncat\n")
         self.program.chmod(0o755)
+        self.refusing = root / "refusing"
+        """One that leaves the file and fails at once, where git would talk to it for ever."""
+        self.refusing.write_text(f"#!/bin/sh\necho ran >>{self.sprung}\nexit 1\n")
+        self.refusing.chmod(0o755)
 
     def fired(self) -> bool:
         """Whether it ran since the last time that it was asked."""
@@ -93,7 +97,22 @@ def plant_nested(directory: Path, trap: Trap) -> None:
     plant_hooks(nested, trap)
 
 
+def plant_promisor(directory: Path, trap: Trap) -> None:
+    """Objects that are missing are fetched by whatever command needs one, through a program that the settings name."""
+    for name, value in {
+        "core.repositoryFormatVersion": "1",
+        "extensions.partialClone": "origin",
+        "remote.origin.url": "ssh://host/repo",
+        "remote.origin.promisor": "true",
+        "core.sshCommand": str(trap.refusing),
+    }.items():
+        plain_git("config", name, value, at=directory)
+    alternates = directory / ".git/objects/info/alternates"
+    alternates.unlink(missing_ok=True)
+
+
 TRAPS = (
+    plant_promisor,
     plant_hooks,
     plant_fsmonitor,
     plant_filter,
@@ -167,6 +186,33 @@ async def test_hooks_of_the_user_s_own_are_not_run(ground: Ground, trap: Trap) -
         await workspaces.release(one, first(one))
         assert changes is not None
         assert changes.branch is not None
+    assert not trap.fired()
+
+
+async def test_what_is_missing_is_fetched_from_nowhere(ground: Ground, trap: Trap) -> None:
+    """The user's own repository is a partial clone; an agent's commit names an object that nobody has."""
+    plant_promisor(ground.repo, trap)
+    missing = "1234567890" * 4
+    plain_git("cat-file", "-p", missing, at=ground.repo)
+    assert trap.fired(), "plain git does not spring it: this test could not fail"
+
+    made: list[str] = []
+
+    def name_it(at: Path) -> None:
+        tree = plain_git("mktree", "--missing", at=at, stdin=f"100644 blob {missing}\tghost\n").stdout.strip()
+        commit = plain_git("commit-tree", tree, "-p", "HEAD", "-m", "ghost", at=at).stdout.strip()
+        pack = at / ".git" / "ghost"
+        plain_git("pack-objects", "-q", str(pack), at=at, stdin=f"{commit}\n{tree}\n")
+        made.append(commit)
+
+    async def bundles(*_: object, place: Place, output: Path, **__: object) -> int:
+        (pack,) = (place.directory / ".git").glob("ghost-*.pack")
+        (output / "head").write_bytes(f"# v2 git bundle\n{made[0]} HEAD\n\n".encode() + pack.read_bytes())
+        return 0
+
+    problem, paths = await left_by(ground, name_it, bundles)
+    assert "the agent's commits are refused" in problem
+    assert paths == ALL
     assert not trap.fired()
 
 

@@ -75,6 +75,14 @@ def test_on_the_bare_host_everything_is_where_it_is(tmp_path: Path) -> None:
     assert (spec.mounts, spec.user) == ((), None)
 
 
+def test_git_s_own_of_the_workspace_is_read_only_and_makes_it_no_other_attempt(tmp_path: Path) -> None:
+    before = builder(tmp_path).build(OTHER, ATTEMPT, tmp_path)
+    (tmp_path / ".git").mkdir()
+    after = builder(tmp_path).build(OTHER, ATTEMPT, tmp_path)
+    assert (before.mounts, before.spec_hash) == ((), after.spec_hash)
+    assert after.mounts == (Mount(source=str(tmp_path / ".git"), target="/workspace/.git", read_only=True),)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has directories of root to work in")
 def test_an_agent_is_never_root_unless_that_was_asked_for(tmp_path: Path) -> None:
     owned = tmp_path / "owned"

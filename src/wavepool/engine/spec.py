@@ -16,6 +16,7 @@ from wavepool.engine.egress import EGRESS, proxy_environment
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL
 from wavepool.model import AttemptId, Isolation, Limits, Mount, Surroundings, Task
 from wavepool.workspace.base import Place
+from wavepool.workspace.shared import GUARDED, shared_place
 from wavepool.workspace.standing import AGENT_GID, AGENT_UID
 
 AGENT_USER = f"{AGENT_UID}:{AGENT_GID}"
@@ -65,7 +66,7 @@ class SpecBuilder:
             place: where it works; None for the run's workspace itself.
         """
         around = self.surroundings
-        place = place or Place(directory=Path(around.workspace))
+        place = place or shared_place(Path(around.workspace))
         command, agent_env = self._agent(task)
         sealed = self._is_sealed(task)
         env = {
@@ -279,7 +280,8 @@ class SpecBuilder:
             hashlib.sha256(task.prompt.encode("utf-8", "surrogatepass")).hexdigest(),
             [task.limits.memory_bytes, task.limits.cpus, task.limits.pids],
             str(workspace),
-            [[m.source, m.target, m.read_only] for m in mounts],
+            # A .git that came or went since it was parked, or since a crash, makes it no other attempt.
+            [[m.source, m.target, m.read_only] for m in mounts if m.target != GUARDED],
             [s.name for s in self.surroundings.secrets],
             user,
             network,

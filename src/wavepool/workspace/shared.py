@@ -10,6 +10,16 @@ from wavepool.model import AttemptId, Changes, Mount, Task
 from wavepool.workspace.base import Place, Sealed, Workspaces
 from wavepool.workspace.record import on_disk
 
+GUARDED = "/workspace/.git"
+"""Where a read-only mount keeps what is git's of the host's."""
+
+
+def shared_place(workspace: Path) -> Place:
+    """A directory as it is, in containers; the ``.git`` that it has now cannot be written to."""
+    git = workspace / ".git"
+    guard = (Mount(source=os.fspath(git), target=GUARDED),) if os.path.lexists(git) else ()
+    return Place(directory=workspace, mounts=guard)
+
 
 class SharedWorkspaces(Workspaces):
     """The user's directory. Where it is the top of a repository, its ``.git`` can be read inside and not written to.
@@ -38,11 +48,7 @@ class SharedWorkspaces(Workspaces):
                 f"{self._workspace} belongs to root, and agents never work as root",
                 advice="Give each a private clone with `--workspace-kind clone`, or the directory to another user.",
             )
-        return Place(directory=self._workspace, mounts=self._guard())
-
-    def _guard(self) -> tuple[Mount, ...]:
-        git = self._workspace / ".git"
-        return (Mount(source=os.fspath(git), target="/workspace/.git"),) if os.path.lexists(git) else ()
+        return shared_place(self._workspace)
 
     async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
         """None: it is there already."""

@@ -19,6 +19,7 @@ from wavepool.workspace.bringing import Bringer
 from wavepool.workspace.names import branch_of, safe_id, task_name
 from wavepool.workspace.record import AttemptFiles, Record, on_disk
 from wavepool.workspace.removal import give_to
+from wavepool.workspace.shared import GUARDED
 from wavepool.workspace.standing import Standing, agent_owner
 
 NO_GIT = "gitdir: /git-is-kept-on-the-host\n"
@@ -88,7 +89,7 @@ class WorktreeWorkspaces(Workspaces):
         owner = agent_owner(self._standing.repository)
         return Place(
             directory=Path(record.directory),
-            mounts=(Mount(source=os.fspath(mask), target="/workspace/.git"),),
+            mounts=(Mount(source=os.fspath(mask), target=GUARDED),),
             user=None if owner is None else f"{owner[0]}:{owner[1]}",
         )
 
