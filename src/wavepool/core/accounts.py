@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from wavepool.core import facts
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
+from wavepool.core.gates.parallelism import parallelism_key
 from wavepool.core.spending import AccountState
 from wavepool.core.state import RunState
-from wavepool.core.timers import TimerKey, TimerKind
+from wavepool.core.timers import account_timer
 
 FIRST_PAUSE_S = 30.0
 """Where the account does not say when it has more; doubled with each further pause without a success in between."""
@@ -49,6 +50,8 @@ def pause(state: RunState, account: str, resets_at: datetime | None, because: st
 
 def pauses_again(state: RunState, now: Now) -> Iterator[Fact]:
     """Another process goes on: the deadlines may have been moved, but an account's reset is a time of day."""
+    if state.outcome is not None:
+        return  # it is over, and only looked at
     for account, known in state.accounts.items():
         timer = account_timer(account)
         if state.timers.is_set(timer):
@@ -73,7 +76,16 @@ def account_paused(state: RunState, fact: facts.AccountPaused) -> None:
     state.accounts[fact.account] = AccountState(
         until=fact.until, because=fact.because, pauses=pauses if again else pauses + 1
     )
-    state.timers.set(account_timer(fact.account), fact.until_s)
+    timer = account_timer(fact.account)
+    if not state.timers.is_set(timer):
+        _sort_out(state)
+    state.timers.set(timer, fact.until_s)
+
+
+def _sort_out(state: RunState) -> None:
+    """What waits for a place in its wave may wait for the account from now on: no place must be kept for it."""
+    for number in state.open:
+        state.wake(parallelism_key(number))
 
 
 def note_success(state: RunState, account: str) -> None:
@@ -81,8 +93,3 @@ def note_success(state: RunState, account: str) -> None:
     known = state.accounts.get(account)
     if known is not None:
         known.pauses = 0
-
-
-def account_timer(account: str) -> TimerKey:
-    """Set while the account is paused; what waits for it waits for this key."""
-    return TimerKey(TimerKind.ACCOUNT, account)

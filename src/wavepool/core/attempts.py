@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from wavepool.core import events, facts
-from wavepool.core.accounts import account_timer, note_success, pause
+from wavepool.core.accounts import note_success, pause
 from wavepool.core.agentwords import heard
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
@@ -183,19 +183,12 @@ def _settle(
         yield from pause(state, entry.task.agent.pays, agent.resets_at, agent.problem, now)
     because = may_retry(state, entry, verdict, transient=ending.transient)
     if because is not None and not _wave_is_out_of_time(state, attempt):
-        yield facts.TaskRequeued(task_id=entry.task.id, not_before_s=_again_s(state, entry, now), because=because)
+        not_before_s = now.boot_s + backoff_s(entry.attempts)  # a paused account holds it back by itself
+        yield facts.TaskRequeued(task_id=entry.task.id, not_before_s=not_before_s, because=because)
         return
     yield facts.TaskSettled(task_id=entry.task.id)
     if not verdict.succeeded:
         yield from _after_failure(state, entry, verdict)
-
-
-def _again_s(state: RunState, entry: TaskState, now: Now) -> float:
-    """When another attempt may start: after its backoff, and not while its account is paused."""
-    backed_off_s = now.boot_s + backoff_s(entry.attempts)
-    agent = entry.task.agent
-    paused_until_s = None if agent is None else state.timers.deadline_s(account_timer(agent.pays))
-    return backed_off_s if paused_until_s is None else max(backed_off_s, paused_until_s)
 
 
 def _verdict(

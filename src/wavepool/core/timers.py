@@ -26,6 +26,11 @@ class TimerKey(NamedTuple):
     subject: AttemptId | int | str
 
 
+def account_timer(account: str) -> TimerKey:
+    """Set while the account is paused; what waits for it waits for this key."""
+    return TimerKey(TimerKind.ACCOUNT, account)
+
+
 class Timers:
     """One deadline for each key. Setting and clearing cost O(log n); a cleared one leaves the heap when it surfaces."""
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
-from wavepool.model import Isolation, Limits, Node, Pressure, Resources, Rules, Schedule, Task, VerdictKind, Wave
+from wavepool.model import (
+    AgentOrder,
+    Isolation,
+    Limits,
+    Node,
+    Pressure,
+    Resources,
+    Rules,
+    Schedule,
+    Task,
+    VerdictKind,
+    Wave,
+)
 from wavepool.units import MIB
 
 
@@ -27,6 +39,7 @@ class Troubles:
         readings: how often the pressure on the host is read; at random, from calm to more than it can bear.
         resumes: how often a run that was interrupted, or that the machine ended, is taken up again.
         retries: how often somebody has failed tasks tried again, mostly of a run that ended.
+        limited: an agent's account has no more to give; speaks: how often one says what it has used, at most.
         duration_s, latency_s: longest run of an attempt, longest answer to a call.
     """
 
@@ -45,6 +58,8 @@ class Troubles:
     left_behind: float = 0.0
     not_parked: float = 0.0
     dies_parked: float = 0.0
+    limited: float = 0.0
+    speaks: int = 0
     readings: int = 0
     resumes: int = 0
     retries: int = 0
@@ -83,7 +98,24 @@ def random_scenario(seed: int) -> Scenario:
     tasks = _random_tasks(rng, waves, schedule, largest) if waves else ()
     rules, troubles = _random_rules(rng, schedule, nodes), _random_troubles(rng)
     made = Scenario(waves=waves, tasks=tasks, rules=rules, troubles=troubles, seed=seed)
-    return _random_ramp(_random_places(_random_warmth(made)))
+    return _random_agents(_random_ramp(_random_places(_random_warmth(made))))
+
+
+def _random_agents(scenario: Scenario) -> Scenario:
+    """In half of them most tasks have agents, of up to three accounts, some with budgets. It draws by itself too."""
+    rng = Random(f"agents of {scenario.seed}")
+    if rng.random() < 0.5:
+        return scenario
+    own_max = rng.choice((None, None, 2.0))
+    orders = [AgentOrder(name="simulated", account=f"account-{n}", max_cost_usd=own_max) for n in range(3)]
+    tasks = tuple(replace(task, agent=rng.choice(orders)) if rng.random() < 0.8 else task for task in scenario.tasks)
+    budget, repeats = rng.choice((None, None, 5.0, 20.0)), rng.choice((0, 1, 3))
+    return replace(
+        scenario,
+        tasks=tasks,
+        rules=replace(scenario.rules, max_cost_usd=budget, rate_limit_retries=repeats),
+        troubles=replace(scenario.troubles, limited=rng.choice((0.0, 0.1, 0.4)), speaks=rng.choice((0, 2, 6))),
+    )
 
 
 def _random_places(scenario: Scenario) -> Scenario:

@@ -11,7 +11,16 @@ from random import Random
 from wavepool.core import actions, events
 from wavepool.core.actions import Action
 from wavepool.core.events import Event
-from wavepool.model import AttemptId, Ending, Evidence, LogRecord, VerdictKind
+from wavepool.model import (
+    AgentEvent,
+    AgentEventKind,
+    AgentReport,
+    AttemptId,
+    Ending,
+    Evidence,
+    LogRecord,
+    VerdictKind,
+)
 from wavepool.testing.scenarios import Troubles
 from wavepool.testing.simulated_world import CONTAINERS_OF_PARKING, Body, BodyPhase, Violation, World
 
@@ -54,14 +63,24 @@ class SimulatedDriver:
         world: what really runs.
         agenda: the clock, shared with whoever turns it.
         inbox: of the present process.
-        rng, troubles: what goes wrong, and how often.
+        rng, troubles: what goes wrong, and how often. `agents` draws what agents do, by itself.
     """
 
-    def __init__(self, *, world: World, agenda: Agenda, inbox: list[Event], rng: Random, troubles: Troubles) -> None:
+    def __init__(
+        self,
+        *,
+        world: World,
+        agenda: Agenda,
+        inbox: list[Event],
+        rng: Random,
+        agents: Random,
+        troubles: Troubles,
+    ) -> None:
         self._world = world
         self._agenda = agenda
         self._inbox = inbox
         self._rng = rng
+        self._agents = agents
         self._troubles = troubles
         self._process = 0
         """Rises with each crash: what was under way to the dead process never arrives."""
@@ -81,7 +100,9 @@ class SimulatedDriver:
             case actions.StopAttempt():
                 self._agenda.at(self._rng.random() * action.grace_s, lambda: self._stop(action))
             case actions.ArchiveLogs():
-                self._tell(events.Archived(attempt=action.attempt, log=LogRecord(path=f"{action.attempt}.log")))
+                body = self._world.bodies[action.attempt]
+                log = LogRecord(path=f"{action.attempt}.log")
+                self._tell(events.Archived(attempt=action.attempt, log=log, agent=_report(body)))
             case actions.RemoveAttempt():
                 self._after_latency(lambda: self._remove(action.attempt))
 
@@ -183,7 +204,29 @@ class SimulatedDriver:
             return
         body.warm = warm
         self._world.execute(body)
+        self._let_speak(body)
         self._agenda.at(self._rng.random() * self._troubles.duration_s, lambda: self._end(body, self._draw_ending()))
+
+    def _let_speak(self, body: Body) -> None:
+        """Its agent uses something now and then, and says so; its account may have no more to give."""
+        if body.task.agent is None:
+            return
+        rng = self._agents
+        body.limited = rng.random() < self._troubles.limited
+        if body.limited and rng.random() < 0.7:
+            body.resets_at = self._agenda.utc() + timedelta(seconds=rng.choice((-10, 1, 60, 5000)))
+        for _ in range(rng.randint(0, self._troubles.speaks)):
+            self._agenda.at(rng.random() * self._troubles.duration_s, lambda: self._use(body))
+
+    def _use(self, body: Body) -> None:
+        if body.phase is BodyPhase.RUNNING:
+            body.cost_usd += self._agents.choice((0.25, 1.0))
+            self._speak(body)
+
+    def _speak(self, body: Body) -> None:
+        kind = AgentEventKind.RATE_LIMITED if body.limited and self._agents.random() < 0.3 else AgentEventKind.TEXT
+        said = AgentEvent(kind=kind, cost_usd=body.cost_usd, resets_at=body.resets_at)
+        self._tell(events.Spoke(attempt=body.attempt, said=said))
 
     def _draw_ending(self) -> Ending:
         drawn = self._rng.random()
@@ -223,6 +266,9 @@ class SimulatedDriver:
             else:
                 yield events.Running(attempt=body.attempt, handle=body.handle, started_at=None, warm=body.warm)
         yield events.AllTold(present=frozenset(body.attempt for body in bodies))
+        for body in bodies:
+            if body.ending is None and body.task.agent is not None:
+                self._speak(body)  # whoever goes on with the run listens from the beginning
 
     def cut_off(self) -> None:
         """The process died: starts that were under way have their effect now, or never will.
@@ -261,3 +307,16 @@ class SimulatedDriver:
         self._after_latency(arrive)
         while self._rng.random() < self._troubles.duplicate:
             self._agenda.at(self._rng.random() * self._troubles.late_s, self._if_alive(arrive))
+
+
+def _report(body: Body) -> AgentReport | None:
+    if body.task.agent is None:
+        return None
+    succeeded = not body.limited and body.ending is not None and body.ending.kind is VerdictKind.SUCCESS
+    return AgentReport(
+        agent="simulated",
+        succeeded=succeeded,
+        rate_limited=body.limited,
+        resets_at=body.resets_at,
+        cost_usd=body.cost_usd,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from enum import Enum, auto
 
 from wavepool.core import facts
@@ -46,9 +47,26 @@ CONTAINERS_OF_PARKING = frozenset(
 
 
 class Body:
-    """One attempt as it really is. `dead`: it waited for its claim, and has ended. `warm`: it ran by a claim."""
+    """One attempt as it really is. `dead`: it waited for its claim, and has ended. `warm`: it ran by a claim.
 
-    __slots__ = ("attempt", "dead", "ending", "executions", "handle", "node", "phase", "task", "then", "warm")
+    `cost_usd` is what its agent has used, `limited` that its account has no more, until `resets_at` (None: untold).
+    """
+
+    __slots__ = (
+        "attempt",
+        "cost_usd",
+        "dead",
+        "ending",
+        "executions",
+        "handle",
+        "limited",
+        "node",
+        "phase",
+        "resets_at",
+        "task",
+        "then",
+        "warm",
+    )
 
     def __init__(self, attempt: AttemptId, task: Task, node: int) -> None:
         self.attempt = attempt
@@ -59,6 +77,9 @@ class Body:
         self.ending: Ending | None = None
         self.dead = False
         self.warm = False
+        self.cost_usd = 0.0
+        self.limited = False
+        self.resets_at: datetime | None = None
         self.then: Callable[[], None] | None = None
         """A start that waits until what is done about its parked container is done."""
         self.handle = Handle(driver="simulated", id=f"sim-{attempt}", name=str(attempt), attempt=attempt)
@@ -188,6 +209,8 @@ class World:
             waits = state.timers.is_set(TimerKey(TimerKind.BACKOFF, entry.task.id)) or any(
                 state.tasks[n].status is not TaskStatus.FINAL for n in entry.task.depends_on
             )
+            agent = entry.task.agent
+            waits = waits or (agent is not None and state.timers.is_set(TimerKey(TimerKind.ACCOUNT, agent.pays)))
             waits = waits or (wave.parallelism is not None and wave.running >= wave.parallelism)
             if not waits:
                 raise Violation(f"{starting} starts although {entry.task.id} stands before it and waits for nothing")
@@ -217,6 +240,10 @@ class Ledger:
         """Where a backoff ends, on the boot clock; noted as soon as it is decided."""
         self.last: dict[str, VerdictKind] = {}
         self.stops: dict[AttemptId, VerdictKind] = {}
+        self.paused: dict[str, datetime] = {}
+        """Accounts, and when they have more again."""
+        self.spent_usd = 0.0
+        """By attempts with a verdict, since tasks were last tried again by hand."""
 
     def take(self, fact: Fact) -> None:
         """Take in one more fact."""
@@ -231,6 +258,7 @@ class Ledger:
             case facts.AttemptSettled():
                 if fact.attempt in self.settled:
                     raise Violation(f"{fact.attempt} has a second verdict")
+                self.spent_usd += 0.0 if fact.agent is None else fact.agent.cost_usd or 0.0
                 self.settled[fact.attempt] = self.last[fact.attempt.task_id] = fact.verdict.kind
             case facts.TaskRequeued():
                 self.active.discard(fact.task_id)
@@ -241,9 +269,14 @@ class Ledger:
                 self._finish(fact.task_id, VerdictKind.SKIPPED)
             case facts.RunReopened():
                 self.under_way = set(self.active)
+                self.spent_usd = 0.0
                 for task_id in (*fact.tasks, *fact.waiting):
                     self.final.pop(task_id, None)  # one that was never reached had no fact of its own
                     self.not_before.pop(task_id, None)
+            case facts.AccountPaused():
+                if fact.until < self.paused.get(fact.account, fact.until):
+                    raise Violation(f"the pause of {fact.account} is cut short")
+                self.paused[fact.account] = fact.until
             case facts.RunResumed():
                 self.not_before = {task: at + fact.shift_s for task, at in self.not_before.items()}
             case _:

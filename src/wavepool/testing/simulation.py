@@ -94,7 +94,12 @@ class Simulation:
         self._inbox: list[Event] = []
         self._cold: set[AttemptId] = set()
         self._driver = SimulatedDriver(
-            world=self._world, agenda=self._agenda, inbox=self._inbox, rng=self._rng, troubles=scenario.troubles
+            world=self._world,
+            agenda=self._agenda,
+            inbox=self._inbox,
+            rng=self._rng,
+            agents=Random(f"what agents do in {scenario.seed}"),
+            troubles=scenario.troubles,
         )
 
     def run(self) -> Simulated:
@@ -173,6 +178,8 @@ class Simulation:
         for fact in decided:
             self._world.ledger.take(fact)
             self._check_verdict(fact)
+            self._check_finding(fact)
+        self._check_budget()
         wanted = [action for fact in decided for action in actions.actions(fact)]
         for action in wanted:
             if crashes:
@@ -295,6 +302,7 @@ class Simulation:
     def _check_start(self, fact: Fact) -> None:
         if isinstance(fact, facts.StartIntended):
             self._check_ramp(fact)
+            self._check_account(fact.attempt)
             self._world.check_order(fact.attempt.task_id, self._clock().boot_s, self._state)
         elif isinstance(fact, facts.TaskRequeued):
             self._world.ledger.not_before[fact.task_id] = fact.not_before_s
@@ -309,6 +317,28 @@ class Simulation:
         if self._state.starting >= ramp.allowed:
             raise Violation(f"{self._state.starting} starts are under way, the pressure allows {ramp.allowed}")
 
+    def _check_account(self, attempt: AttemptId) -> None:
+        """By the time of day, as accounts count it; the core goes by the boot clock."""
+        agent = self._world.tasks[attempt.task_id].agent
+        until = None if agent is None else self._world.ledger.paused.get(agent.pays)
+        if until is not None and (until - self._agenda.utc()).total_seconds() > TOLERANCE_S:
+            raise Violation(f"{attempt} starts although its account has nothing before {until}")
+
+    def _check_budget(self) -> None:
+        most, spent = self._scenario.rules.max_cost_usd, self._world.ledger.spent_usd
+        if most is not None and spent > most and self._state.stopped is None:
+            raise Violation(f"the run goes on after ${spent:.2f}, ${most:.2f} allowed")
+
+    def _check_finding(self, fact: Fact) -> None:
+        """Nobody is stopped for what was not used."""
+        if not isinstance(fact, facts.StopIntended) or fact.finding is None:
+            return
+        bodies = self._world.bodies
+        told = bodies.values() if fact.finding.whole_run else [bodies[fact.attempt]]
+        used = sum(body.cost_usd for body in told)
+        if not fact.finding.threshold < fact.finding.reading <= used + TOLERANCE_S:
+            raise Violation(f"{fact.attempt} is stopped for {fact.finding}, and ${used:.2f} were used")
+
     def _check_verdict(self, fact: Fact) -> None:
         """A stop of ours, else what really happened."""
         if isinstance(fact, facts.AttemptStarted) and fact.warm != self._world.bodies[fact.attempt].warm:
@@ -319,13 +349,16 @@ class Simulation:
         expected = self._world.ledger.stops.get(fact.attempt)
         if expected is None and body is not None:
             expected = body.ending.kind if body.ending is not None else VerdictKind.START_ERROR
+            if body.limited and expected in (VerdictKind.SUCCESS, VerdictKind.FAILED):
+                expected = VerdictKind.RATE_LIMITED
         if fact.verdict.kind is not expected:
             raise Violation(f"the verdict of {fact.attempt} is {fact.verdict.kind}, what happened is {expected}")
 
     def _check_tasks(self, outcome: Outcome) -> None:
         rules, ended = self._scenario.rules, outcome in (Outcome.SUCCESS, Outcome.FAILED)
         for entry in self._state.order:
-            if entry.attempts > (rules.max_attempts + rules.start_retries) * (1 + self._retries):
+            most = rules.max_attempts + rules.start_retries + rules.rate_limit_retries
+            if entry.attempts > most * (1 + self._retries):
                 raise Violation(f"{entry.task.id} had {entry.attempts} attempts")
             if ended and (entry.status is not TaskStatus.FINAL or entry.verdict is None):
                 raise Violation(f"{entry.task.id} has no verdict at the end")
@@ -371,6 +404,9 @@ def census(result: Simulated) -> Counter[str]:
     counted["executions, warm"] = result.warm_starts
     counted["starts paced"] = sum(isinstance(stamped.fact, facts.StartsPaced) for stamped in result.journal)
     counted["retries"] = sum(isinstance(stamped.fact, facts.TaskRequeued) for stamped in result.journal)
+    counted["account pauses"] = sum(isinstance(stamped.fact, facts.AccountPaused) for stamped in result.journal)
+    findings = (s.fact.finding for s in result.journal if isinstance(s.fact, facts.StopIntended) and s.fact.finding)
+    counted["stopped for a budget"] = sum(1 for _ in findings)
     counted["resumes after an end"] = result.resumes
     counted.update({f"verdict {kind}": count for kind, count in result.state.verdicts.items()})
     return counted

@@ -127,7 +127,6 @@ def test_a_rate_limited_task_is_tried_again_after_the_reset(new_run: NewRun, mak
         run.ends("a", number=number, agent=replace(LIMITED, resets_at=until(run, 50)))
         if number < 3:
             requeued = run.of(facts.TaskRequeued)[-1]
-            assert requeued.not_before_s == at_s
             assert f"({number} of 2 repeats)" in requeued.because
             assert run.started(run.at(at_s - 1)) == []
             assert run.started(run.at(at_s)) == [f"a#{number + 1}"]
@@ -192,6 +191,19 @@ def test_a_pause_ends_at_its_time_of_day_whatever_became_of_the_deadlines(
     run.ends("a", agent=GOOD)
     assert run.started(run.at(99)) == []
     assert run.started(run.at(100)) == ["b#1"]
+
+
+def test_a_reset_that_came_while_the_run_stood_still_holds_nobody_back(new_run: NewRun, make_task: MakeTask) -> None:
+    """The time in between counts for no deadline; it does for the account."""
+    run = new_run([by(make_task, "a")])
+    run.runs("a")
+    run.ends("a", agent=replace(LIMITED, resets_at=until(run, 5000)))
+    run.feed(events.Interrupted(force=False))
+    assert run.state.outcome is Outcome.INTERRUPTED
+    run.state = run.replayed()
+    run.now_s = 6000.0
+    run.feed(events.Resumed(boot_id="b", shift_s=6000.0))
+    assert run.started(run.at(6001)) == ["a#2"]
 
 
 def test_what_ended_attempts_and_others_say_is_not_heard(new_run: NewRun, make_task: MakeTask) -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wavepool.core import facts, warming
+from wavepool.core import accounts, agents, facts, warming
 from wavepool.core.facts import Outcome
+from wavepool.core.gates.accounts import Accounts
 from wavepool.core.gates.parallelism import Parallelism
 from wavepool.core.timers import TimerKey, TimerKind, Timers
 from wavepool.engine.replay import replay
@@ -202,3 +203,30 @@ def test_timers_agree_with_a_plain_table(steps, now_s):
     timers.shift(2.5)
     assert timers.deadlines() == {key: at_s + 2.5 for key, at_s in table.items()}
     assert timers.next_s() == min((at_s + 2.5 for at_s in table.values()), default=None)
+
+
+def test_the_net_catches_a_start_on_an_account_that_has_no_more(monkeypatch):
+    monkeypatch.setattr(Accounts, "check", lambda self, state, entry: None)
+    with pytest.raises(Violation, match="its account has nothing before"):
+        run_many(300)
+
+
+def test_the_net_catches_places_that_are_kept_for_what_waits_for_its_account(monkeypatch):
+    monkeypatch.setattr(accounts, "_sort_out", lambda state: None)
+    with pytest.raises(Violation, match="waits for nothing"):
+        run_many(2000)
+
+
+def test_the_net_catches_a_budget_that_nobody_looks_at(monkeypatch):
+    monkeypatch.setattr(agents, "_check_run", lambda state: iter(()))
+    with pytest.raises(Violation, match="the run goes on after"):
+        run_many(300)
+
+
+def test_the_net_catches_a_pause_that_a_replay_forgets(monkeypatch):
+    def forgetful(journal):
+        return replay([s for s in journal if not isinstance(s.fact, facts.AccountPaused)])
+
+    monkeypatch.setattr(simulation, "replay", forgetful)
+    with pytest.raises(Violation, match="replayed state differs in"):
+        run_many(400)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wavepool.core.accounts import account_timer
 from wavepool.core.gates.base import Gate, Wait
 from wavepool.core.state import RunState, TaskState
+from wavepool.core.timers import account_timer
 
 
 class Accounts(Gate):
