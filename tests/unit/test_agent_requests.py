@@ -44,10 +44,10 @@ class Asked:
         for module in (task, tasks):
             monkeypatch.setattr(module, "run_agents", self._run)
 
-    def _run(self, plan: Plan, settings: Settings, shared: AgentOptions) -> None:
+    def _run(self, plan: Plan, settings: Settings, shared: AgentOptions, *, pool: str | None = None) -> None:
         from wavepool.cli.agent_run import asked_for
 
-        found = asked_for(plan, settings, shared)
+        found = asked_for(plan, settings, shared, pool=pool)
         self.request, self.notices = found.request, found.notices
 
     def __call__(self, *words: str, stdin: bytes = b"") -> RunRequest:
@@ -220,6 +220,14 @@ def test_a_list_may_come_from_standard_input(asked: Asked) -> None:
         (("task", "x", "--repo", "nowhere"), "--repo: "),
         (("task", "x", "--name", "n" * 300), "--name: got "),
         (("task", "x", "--secret", "a=b"), "--secret: got 'a=…'"),
+        (("task", "x", "--pool", "a b"), "--pool: got 'a b', expected"),
+        (("task", "x", "--pool", "coder", "--image", "y"), "--pool: got --image beside it, and a parked container is"),
+        (("task", "x", "--pool", "coder", "--memory", "1g"), "--pool: got --memory beside it"),
+        (
+            ("task", "x", "--pool", "coder", "--workspace-kind", "worktree"),
+            "--pool: got --workspace-kind worktree",
+        ),
+        (("task", "x", "--pool", "coder", "--workspace-kind", "shared"), "--pool: got --workspace-kind shared"),
         (("tasks", "no.json"), "FILE: cannot read no.json: No such file or directory"),
         (("tasks", "plan.json"), "plan.json: got a wave plan, expected a task list"),
         (("tasks", "codex.yaml"), "[0].agent: there is no agent 'codeks'"),

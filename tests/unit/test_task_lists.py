@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from hypothesis import strategies as st
 from wavepool.errors import PlanError, UnreadableFile
 from wavepool.model import AgentOrder, Limits, Task
 from wavepool.plan import Plan, TaskDefaults, parse_plan, parse_task_list, plan_of_prompts
+from wavepool.plan.tasklist import FIELD_NAMES
 from wavepool.plan.tiers import TierMap
 from wavepool.units import GIB, MIB
 
 USUAL = TaskDefaults(order=AgentOrder(name="claude", max_turns=50, model="large"), memory_bytes=2 * GIB)
+EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = {"prompts/a.md": "Do A\n", "prompts/b.md": "Do B", "other.txt": "Other", "prompts/blank.md": " \n"}
 
 
@@ -255,3 +259,30 @@ def test_agents_of_batches_that_are_refused(fields: dict[str, object], said: str
     with pytest.raises(PlanError) as caught:
         batch(**fields)
     assert str(caught.value).startswith(said)
+
+
+# -- what is told --
+
+
+def test_the_example_is_a_list_as_it_is_told() -> None:
+    path = EXAMPLES / "tasks.yaml"
+    plan = parse_task_list(
+        path.read_bytes(),
+        source="tasks.yaml",
+        usual=USUAL,
+        read_prompt=lambda name: (EXAMPLES / name).read_text(),
+    )
+    assert [(task.id, task.agent.name if task.agent else "", task.depends_on) for task in plan.tasks] == [
+        ("parser", "claude", ()),
+        ("docs", "codex", ()),
+        ("check", "command", ("parser", "docs")),
+    ]
+    shown = (EXAMPLES.parent / "docs" / "tasks.md").read_text()
+    assert path.read_text().partition("\n")[2] in shown
+
+
+def test_every_field_of_a_task_is_told() -> None:
+    text = (EXAMPLES.parent / "docs" / "tasks.md").read_text()
+    table = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    told = {name for cell in table for name in re.findall(r"`([a-z_]+)`", cell)}
+    assert FIELD_NAMES - {"max_cost", "claude_flags"} <= told

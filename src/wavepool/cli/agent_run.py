@@ -10,6 +10,7 @@ import anyio
 import typer
 
 from wavepool.cli.agent_options import AgentOptions
+from wavepool.cli.agent_pool import in_pool
 from wavepool.cli.agent_request import AgentRequest, build_agent_request
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
@@ -24,8 +25,8 @@ from wavepool.statedir import StateDir, new_run_id
 from wavepool.wiring import run_plan
 
 
-def asked_for(plan: Plan, settings: Settings, shared: AgentOptions) -> AgentRequest:
-    """What is to be run, checked.
+def asked_for(plan: Plan, settings: Settings, shared: AgentOptions, *, pool: str | None = None) -> AgentRequest:
+    """What is to be run, checked; in the pool of an agent type, where one is named.
 
     Raises:
         InputError: something that was given is wrong.
@@ -39,17 +40,18 @@ def asked_for(plan: Plan, settings: Settings, shared: AgentOptions) -> AgentRequ
     )
     check_output(shared.output)
     check_directory(settings.cache, option="--cache")
-    return build_agent_request(settings, plan, raw, no_key=shared.no_key)
+    asked = build_agent_request(settings, plan, raw, no_key=shared.no_key)
+    return asked if pool is None else in_pool(asked, pool, shared)
 
 
-def run_agents(plan: Plan, settings: Settings, shared: AgentOptions) -> None:
+def run_agents(plan: Plan, settings: Settings, shared: AgentOptions, *, pool: str | None = None) -> None:
     """Run it, or only say what would be done.
 
     Raises:
         WavepoolError: as `run_plan`, or before anything starts.
         Exit: with the run's exit code.
     """
-    asked = asked_for(plan, settings, shared)
+    asked = asked_for(plan, settings, shared, pool=pool)
     request = asked.request
     if shared.dry_run:
         for line in asked.notices:

@@ -33,6 +33,9 @@ def task(
     agents: Annotated[
         int, typer.Option("-n", "--agents", min=1, max=AGENTS_MAX, help="How many agents work on each prompt.")
     ] = 1,
+    pool: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="In parked containers of this agent type (wavepool serve).")
+    ] = None,
     name: Annotated[str, typer.Option(help="What the tasks' ids begin with, instead of task.")] = "",
     *,
     shared: AgentOptions,
@@ -47,4 +50,4 @@ def task(
     settings = settings_of(**shared.settings())
     usual = usual_of(settings, agent_words(context))
     plan = plan_of_prompts(read_prompts(prompts or (), prompt_file or ()), usual, copies=agents, name=name)
-    run_agents(plan, settings, shared)
+    run_agents(plan, settings, shared, pool=pool)

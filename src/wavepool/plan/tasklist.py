@@ -49,7 +49,8 @@ _ALIASES = {
     "claude_flags": "flags",
 }
 """Other words for a field: those of wave plans, of our options, and of the seed's `ContainerConfig`."""
-_FIELDS = frozenset({*_BATCH_FIELDS, *_ORDER_FIELDS, *_OWN_FIELDS, *_ALIASES})
+FIELD_NAMES = frozenset({*_BATCH_FIELDS, *_ORDER_FIELDS, *_OWN_FIELDS, *_ALIASES})
+"""All that a task may have, each under all its names."""
 _LIST_FIELDS = frozenset({"tasks"})
 NAME_MAX_CHARACTERS = 256
 PLAIN_COMMAND = "command"
@@ -237,12 +238,12 @@ def _read(
 
 def _canonical(entry: Mapping[str, object]) -> tuple[dict[str, object], dict[str, str]]:
     """The task's own fields by the words that we use, without those that are null; and how each was spelled."""
-    for name, best in near_fields((str(name) for name in entry), _FIELDS):
+    for name, best in near_fields((str(name) for name in entry), FIELD_NAMES):
         raise PlanError(f"{name:.80}", entry.get(name), f"a field of a task; did you mean {best}?")
     given: dict[str, object] = {}
     spelled: dict[str, str] = {}
     for name, value in entry.items():
-        if name not in _FIELDS or value is None:
+        if name not in FIELD_NAMES or value is None:
             continue
         word = _ALIASES.get(name, name)
         if word in given:
@@ -266,7 +267,7 @@ def _agent(given: Mapping[str, object], spelled: Mapping[str, str], usual: Agent
 
 def _extra(entry: Mapping[str, object], given: Mapping[str, object], task_id: str) -> dict[str, object]:
     """What we do not know, as it was; and the task's name."""
-    unknown = {str(name): value for name, value in entry.items() if name not in _FIELDS}
+    unknown = {str(name): value for name, value in entry.items() if name not in FIELD_NAMES}
     try:
         json.dumps(unknown)  # the journal keeps it; YAML has values that JSON has not
     except (TypeError, ValueError, RecursionError):

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from wavepool.agents import AgentAdapter, adapter
 from wavepool.drivers.base import DriverFacts
+from wavepool.engine.control.pools.driver import PREFIX as POOL_PREFIX
 from wavepool.engine.egress import EGRESS, sealed_sidecar
 from wavepool.engine.session import BARE_HOST
 from wavepool.errors import DriverUnavailable, InputError, PlanError, Words
-from wavepool.model import AgentOrder, Surroundings, Task
+from wavepool.model import AgentOrder, Surroundings, Task, WorkspaceKind
 from wavepool.plan import Plan
 from wavepool.statedir import RunDir
 from wavepool.wiring.requests import RunRequest
-from wavepool.workspace import Workspaces, open_workspaces
+from wavepool.workspace import LateClones, Workspaces, open_workspaces
 
 
 def adapters_of(tasks: Iterable[Task]) -> Mapping[str, AgentAdapter]:
@@ -116,7 +117,19 @@ def _runs_itself(task: Task) -> bool:
 
 
 def workspaces_of(around: Surroundings, files: RunDir, found: DriverFacts, notice: Callable[[str], None]) -> Workspaces:
-    """The workspaces of a run, of the kind that its surroundings say."""
+    """The workspaces of a run, of the kind that its surroundings say.
+
+    Raises:
+        InputError: a container that was there before it can have none of that kind.
+    """
+    if found.driver.startswith(POOL_PREFIX):
+        if around.workspace_kind is not WorkspaceKind.CLONE:
+            raise InputError(
+                f"--workspace-kind {around.workspace_kind}: nothing can be mounted into a container that is parked "
+                "already, only a clone of its own can be moved into it",
+                advice="Use `--workspace-kind clone`, or leave --pool out.",
+            )
+        return LateClones(Path(around.workspace), files=files, run_id=files.id, notice=notice)
     return open_workspaces(
         around.workspace_kind,
         workspace=Path(around.workspace),

@@ -13,6 +13,9 @@ from wavepool.drivers.base import Driver, DriverFacts, SupportsKeeping
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.remains.records import DockerRecords
 from wavepool.drivers.process import ProcessDriver
+from wavepool.engine.control.pools import PoolDriver
+from wavepool.engine.control.pools.driver import PREFIX as POOL_PREFIX
+from wavepool.engine.session import BARE_HOST
 from wavepool.errors import DriverUnavailable, SettingError
 from wavepool.host import read_memory
 from wavepool.model import Rules
@@ -43,6 +46,11 @@ async def open_driver(
         DriverUnavailable: as the driver says; for ``auto`` where a batch needs its image, or must not have the host.
         InputError: a batch has an agent that must not have the host, and processes were asked for.
     """
+    if request.driver.startswith(POOL_PREFIX):
+        driver, found = await _open(stack, driver_named(request.driver, state_dir))
+        if found.execution_mode == BARE_HOST:
+            refuse_loose_agents(request.plan, allow_host=request.allow_host)
+        return driver, found
     if request.driver == "process":
         _refuse_sidecars(request.plan)
         refuse_loose_agents(request.plan, allow_host=request.allow_host)
@@ -77,6 +85,8 @@ def driver_named(name: str, state_dir: StateDir) -> Driver:
         return DockerDriver()
     if name == "process":
         return process_driver(state_dir.processes())
+    if name.startswith(POOL_PREFIX):
+        return PoolDriver(state_dir.server(), name.removeprefix(POOL_PREFIX))
     raise DriverUnavailable(
         f"there is no driver called {name!r}",
         advice="The run was started by another release of Wavepool: use that one.",

@@ -9,11 +9,13 @@ from wavepool.model import WorkspaceKind
 from wavepool.statedir import RunDir
 from wavepool.workspace.base import Place, Sealed, Workspaces
 from wavepool.workspace.clone import CloneWorkspaces
+from wavepool.workspace.late import LateClones
 from wavepool.workspace.shared import SharedWorkspaces
 from wavepool.workspace.worktree import WorktreeWorkspaces
 
 __all__ = [
     "CloneWorkspaces",
+    "LateClones",
     "Place",
     "Sealed",
     "SharedWorkspaces",

@@ -33,7 +33,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class Told:
     """What came of git in the attempt's own container: `tip` is the base where it brought no commit."""
 
     tip: str
@@ -132,12 +132,16 @@ class CloneWorkspaces(Workspaces):
             raise WorkspaceError(f"cannot make {tree}: {error.strerror or error}") from error
         seen = [mount.target for mount in mounts_of(objects)] if self._contained else [os.fspath(objects[0])]
         make_clone(repository, tree, base=record.base, branch=record.branch, objects=seen)
+        self._finish(tree)
         give_to(tree, owner)
         return files.write(record, ready=True)
 
+    def _finish(self, tree: Path) -> None:
+        """What else a clone of this kind needs, before it is anybody's."""
+
     async def _bundled(
         self, task: Task, attempt: AttemptId, files: AttemptFiles, record: Record, sealed: Sealed
-    ) -> _Told:
+    ) -> Told:
         """Have the commits put together where the agent worked, and take them; what hinders that is told."""
         output = files.path / "output"
         try:
@@ -147,12 +151,12 @@ class CloneWorkspaces(Workspaces):
             code = await sealed(task, attempt, argv, place=place, output=output, timeout_s=bundle.BUNDLE_S)
         except (InfrastructureError, OSError) as error:
             why = f"git could not be run where the agent worked, so its commits are not kept: {error}"
-            return _Told(tip=record.base, problems=(why,))
+            return Told(tip=record.base, problems=(why,))
         if code == bundle.NO_GIT:
-            return _Told(tip=record.base)
+            return Told(tip=record.base)
         if code != 0:
             why = bundle.WHY.get(code, f"git where the agent worked ended with {code}, so its commits are not kept")
-            return _Told(tip=record.base, problems=(why,))
+            return Told(tip=record.base, problems=(why,))
         return await anyio.to_thread.run_sync(self._taken, files, record, output, limiter=self._limiter)
 
     def _empty_output(self, output: Path) -> None:
@@ -160,7 +164,7 @@ class CloneWorkspaces(Workspaces):
         output.mkdir(mode=0o700)
         give_to(output, agent_owner(self._standing.repository) if self._contained else None)
 
-    def _taken(self, files: AttemptFiles, record: Record, output: Path) -> _Told:
+    def _taken(self, files: AttemptFiles, record: Record, output: Path) -> Told:
         repository = self._standing.repository
         problems: list[str] = []
         tip = record.base
@@ -181,9 +185,9 @@ class CloneWorkspaces(Workspaces):
                 problems.append(f"what HEAD does not lead to is in {files.relative(files.bundle)}: {names}")
         except (GitError, OSError) as error:
             problems.append(f"other branches of the agent's are lost: {error}")
-        return _Told(tip=tip, problems=tuple(problems))
+        return Told(tip=tip, problems=tuple(problems))
 
-    def _settle(self, task: Task, attempt: AttemptId, files: AttemptFiles, record: Record, told: _Told) -> Changes:
+    def _settle(self, task: Task, attempt: AttemptId, files: AttemptFiles, record: Record, told: Told) -> Changes:
         try:
             bringer = self._bringer(task, attempt, files)
             record, left, remarks = self._branched(bringer, files, record, told.tip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,7 @@ from wavepool.engine.pools.health import HealthCheck
 from wavepool.engine.pools.lease import Lease
 from wavepool.engine.pools.orders import GRACE_S, order_of
 from wavepool.engine.pools.output import OUTPUT_LIMIT_BYTES
+from wavepool.engine.pools.placing import check_placing, placed
 from wavepool.engine.pools.results import TaskExecution
 from wavepool.engine.pools.session import PoolSession, new_session_id
 from wavepool.engine.pools.specs import SpecMaker, check_pool, check_process_user, user_of
@@ -203,6 +205,7 @@ class ContainerPool:
         secrets: Mapping[str, bytes] | None = None,
         prompt: str = "",
         directory: str = "",
+        workspace: Path | None = None,
         limits: Limits | None = None,
         timeout_s: float | None = None,
         grace_s: float = GRACE_S,
@@ -220,6 +223,8 @@ class ContainerPool:
             secrets: name -> value; files in /run/secrets. Refused where containers are reused.
             prompt: delivered byte for byte as the file that TASK_PROMPT_FILE names.
             directory: where it runs inside; empty for /workspace.
+            workspace: a directory on the state directory's file system: what is in it is moved into the task's own
+                workspace before, and back after. None: that is empty, and gone with the task.
             limits: other limits than the agent type's: the container is resized first.
             timeout_s: from its start; then it is stopped, and its verdict is timeout. None: as the pools are set up.
             grace_s: how long it has to end by itself where it is stopped.
@@ -245,9 +250,14 @@ class ContainerPool:
             grace_s=grace_s,
             on_output=on_output,
         )
-        async with self._running(stock, submitted_s) as task:
+        if workspace is not None:
+            check_placing(stock, workspace)
+        async with AsyncExitStack() as stack:
+            task = await stack.enter_async_context(self._running(stock, submitted_s))
             if stop is not None:
                 stop.lead_to(task.cancel)
+            if workspace is not None:
+                await stack.enter_async_context(placed(workspace, stock, task))
             return await task.run(order)
 
     @asynccontextmanager

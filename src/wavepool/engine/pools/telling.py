@@ -27,6 +27,7 @@ def status_of(
     readings = [stock.book.snapshot(now_s) for stock in stocks]
     return {
         "session": session.id,
+        "driver": session.driver.name,
         "metrics": metrics_of(readings).as_seed(),
         "pools": [_pool(stock, reading, clock) for stock, reading in zip(stocks, readings, strict=True)],
         "alerts": [alert.text for alert in alerts],
@@ -50,6 +51,7 @@ def _pool(stock: Stock, reading: PoolReading, clock: Clock) -> dict[str, object]
         "starts_cold_because": stock.cold or None,
         "trouble": None if stock.trouble is None else str(stock.trouble),
         "drained": stock.drained,
+        "max_size": stock.book.settings.max_size,
         "containers": _infos(stock, reading, clock),
     }
 

@@ -7,7 +7,8 @@
     {"op": "scale", "type": "coder", "count": 5}  {"ok": true, ...}
     {"op": "drain", "type": null}                 {"ok": true, ...} as soon as none is left; null: all types
     {"op": "run", "type": "coder", "command": ["make"], "env": {}, "secrets": {"KEY": "<base64>"},
-     "prompt": "<base64>", "directory": "", "limits": {}, "timeout_s": null, "grace_s": 10, "stream": true}
+     "prompt": "<base64>", "directory": "", "workspace": "", "limits": {}, "timeout_s": null, "grace_s": 10,
+     "stream": true}
 
 Output of a run comes as ``{"stdout": "<base64>"}`` and ``{"stderr": "<base64>"}``; ``{"cut": 4096, "of": "stdout"}``
 stands where so many bytes are left out, as whoever reads was too slow. Its last line is ``{"result": {...}}``.
@@ -51,6 +52,8 @@ class TaskOrder:
         secrets: name -> value; they travel over this socket alone.
         prompt: delivered byte for byte as the file that TASK_PROMPT_FILE names.
         directory: where it runs inside; empty for /workspace.
+        workspace: absolute path of a directory on the state directory's file system: its files are moved into the
+            task's workspace before, and back after it; empty for none.
         limits: some of memory_bytes, cpus, pids and lifetime_s: the agent type's else.
         timeout_s: None for what the pools have.
         grace_s: how long it has to end by itself where it is stopped.
@@ -63,6 +66,7 @@ class TaskOrder:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     prompt: str = ""
     directory: str = ""
+    workspace: str = ""
     limits: Mapping[str, float] = field(default_factory=dict)
     timeout_s: float | None = None
     grace_s: float = 10.0
@@ -78,6 +82,7 @@ class TaskOrder:
             "secrets": {name: packed(value) for name, value in self.secrets.items()},
             "prompt": packed(self.prompt.encode("utf-8", "surrogatepass")),
             "directory": self.directory,
+            "workspace": self.workspace,
             "limits": dict(self.limits),
             "timeout_s": self.timeout_s,
             "grace_s": self.grace_s,
@@ -186,6 +191,7 @@ def _order(value: Mapping[str, Any]) -> TaskOrder:
         secrets={name: unpacked(text) for name, text in _texts(value, "secrets").items()},
         prompt=unpacked(value.get("prompt", "")).decode("utf-8", "surrogatepass"),
         directory=_text(value, "directory", ""),
+        workspace=_text(value, "workspace", ""),
         limits=_limits(value.get("limits", {})),
         timeout_s=None if timeout_s is None else _number(timeout_s, "timeout_s"),
         grace_s=_number(value.get("grace_s", 10.0), "grace_s"),
