@@ -16,6 +16,7 @@ from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.parking.claim_mark import lay_out
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.watching.kernel_log import KernelLog
+from wavepool.drivers.docker.watching.peaks import Peaks
 from wavepool.drivers.docker.watching.sightings import OwnActs, sight
 from wavepool.drivers.docker.watching.telling import Teller, Told
 
@@ -42,7 +43,7 @@ async def test_an_unclaimed_one_that_is_gone_is_no_loss(tmp_path: Path, unlisted
     known = {"id": seen}
     send, receive = anyio.create_memory_object_stream[Told](1)
     with send, receive, closing(KernelLog(tmp_path / "none")) as kernel:
-        teller = Teller(cast(DockerApi, NoEngine()), OwnActs(), known, send, kernel)
+        teller = Teller(cast(DockerApi, NoEngine()), OwnActs(), known, send, kernel, Peaks(root=tmp_path))
         await teller.tell(seen)
         assert receive.statistics().current_buffer_used == 0
     assert known == {}

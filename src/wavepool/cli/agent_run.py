@@ -23,6 +23,7 @@ from wavepool.engine.recover.dead_runs import dead_run_lines
 from wavepool.plan import Plan
 from wavepool.statedir import StateDir, new_run_id
 from wavepool.wiring import run_plan
+from wavepool.wiring.learning import read_history
 
 
 def asked_for(plan: Plan, settings: Settings, shared: AgentOptions, *, pool: str | None = None) -> AgentRequest:
@@ -56,7 +57,7 @@ def run_agents(plan: Plan, settings: Settings, shared: AgentOptions, *, pool: st
     if shared.dry_run:
         for line in asked.notices:
             progress_line(line)
-        print_rehearsal(request, as_json=shared.json_lines)
+        print_rehearsal(request, read_history(settings.state_dir, progress_line), as_json=shared.json_lines)
         return
     held = None
     if shared.detach:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from wavepool.listeners.wording import printable
 from wavepool.units import GIB, KIB, MIB
@@ -13,6 +13,12 @@ GAP = "  "
 
 def print_columns(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
     """A line of headings and one for each row; those named in `right` end flush. The last column is never padded."""
+    for line in aligned(headings, rows, right=right):
+        sys.stdout.write(f"{line}\n")
+
+
+def aligned(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> Iterator[str]:
+    """The lines of `print_columns`."""
     cells = [list(headings), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     for row in cells:
@@ -20,7 +26,7 @@ def print_columns(headings: Sequence[str], rows: Iterable[Sequence[str]], *, rig
             cell.rjust(width) if heading in right else cell.ljust(width)
             for heading, cell, width in zip(headings, row, widths, strict=True)
         ]
-        sys.stdout.write(GAP.join(padded).rstrip() + "\n")
+        yield GAP.join(padded).rstrip()
 
 
 def say(text: str = "") -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 
 from wavepool.cli.agent_summary import print_agent_summary
+from wavepool.cli.learned import Lesson, lesson_json, print_lesson
 from wavepool.cli.output import write_json
 from wavepool.cli.screen import TICK_S, Screen
 from wavepool.cli.summary import print_summary
@@ -48,10 +49,11 @@ def deliver(
     *,
     to_stdout: bool = True,
     warnings: Sequence[str] = (),
+    lesson: Lesson | None = None,
 ) -> None:
     """The result, everywhere it was asked for: the run's directory, --cache, --output, stdout; the summary last.
 
-    `warnings` are what was said of the plan; they stand in the result where there are any.
+    `warnings` are what was said of the plan; they stand in the result where there are any, as does `lesson`.
 
     Raises:
         InfrastructureError: it could not be written to one of them; the others have it.
@@ -59,6 +61,8 @@ def deliver(
     result = report.result()
     if warnings:
         result["warnings"] = list(warnings)
+    if lesson is not None:
+        result["learned"] = lesson_json(lesson)
     troubles: list[WavepoolError] = []
     if "run_id" in result:
         files = StateDir(settings.state_dir).run(result["run_id"])
@@ -75,6 +79,8 @@ def deliver(
     of_agents = result.get("agents") is not None and len(result["waves"]) == 1
     tell = print_agent_summary if of_agents else print_summary
     tell(result, screen.console, state_dir=settings.state_dir)
+    if lesson is not None:
+        print_lesson(lesson, screen.console)
     if troubles:
         raise InfrastructureError(troubles[0].message, advice=troubles[0].advice) from troubles[0]
 

@@ -10,26 +10,32 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
+from rich.console import Console
 
+from wavepool.cli.learned import Lesson, lesson_json, print_lesson
 from wavepool.cli.output import print_result, progress_line
+from wavepool.cli.prediction import opening, predict, prediction_json, prediction_lines
 from wavepool.core import actions
 from wavepool.core.actions import Action
 from wavepool.drivers.base import DriverFacts
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.dryrun import Planned, cause_of, rehearse
-from wavepool.engine.order import Order, opened_run
+from wavepool.engine.forecast import by_means
 from wavepool.engine.spec import SpecBuilder
+from wavepool.learning import History
 from wavepool.model import AttemptId, Rules, Task
 from wavepool.plan import check_schedule
 from wavepool.statedir import StateDir
-from wavepool.units import format_size, human_size
+from wavepool.units import format_duration, format_size, human_size
 from wavepool.wiring import RunRequest, open_driver, with_budget, with_warmth, workspaces_of
 
 DRY_RUN_ID = "dry-run"
 
 
-def print_rehearsal(request: RunRequest, *, as_json: bool) -> None:
-    """Print on stdout what the run would do if every task succeeded. Starts, makes and removes nothing.
+def print_rehearsal(request: RunRequest, history: History, *, as_json: bool, lesson: Lesson | None = None) -> None:
+    """Print on stdout what the run would do if every task succeeded, and how long that would take.
+
+    Starts, makes and removes nothing. `lesson` is shown too, where there is one.
 
     Raises:
         InputError: as the run itself would, before anything has started.
@@ -40,33 +46,36 @@ def print_rehearsal(request: RunRequest, *, as_json: bool) -> None:
     check_schedule(request.plan, request.rules.schedule)
     rules, found = anyio.run(_ask_driver, request)
     run_id = request.run_id or DRY_RUN_ID
-    opened = opened_run(
-        Order(plan=request.plan, rules=rules, surroundings=request.surroundings),
-        run_id=run_id,
-        owner="dry-run",
-        driver=found,
-        clock=SystemClock(),
-    )
+    now = SystemClock().now()
+    prediction = predict(request, rules, found, history, now)
+    opened = opening(request, rules, found, history, run_id)
     names = SpecBuilder(
         owner="dry-run", run_id=run_id, surroundings=request.surroundings, isolation=rules.isolation, secrets={}
     )
     tasks = {task.id: task for task in request.plan.tasks}
-    steps = (_described(step, tasks, names) for step in rehearse(opened, SystemClock().now()))
+    planned = rehearse(opened, now, by_means(prediction.grounds.expected))
+    steps = (_described(step, tasks, names) for step in planned)
     if as_json:
-        print_result(
-            {
-                "dry_run": True,
-                "driver": found.driver,
-                "execution_mode": found.execution_mode,
-                "warm": rules.warm,
-                "starts_at_once": rules.parallel,
-                "starts_follow_pressure": rules.ramp,
-                "warnings": list(request.plan.warnings),
-                "actions": list(steps),
-            }
-        )
+        result: dict[str, Any] = {
+            "dry_run": True,
+            "driver": found.driver,
+            "execution_mode": found.execution_mode,
+            "warm": rules.warm,
+            "starts_at_once": rules.parallel,
+            "starts_follow_pressure": rules.ramp,
+            "warnings": list(request.plan.warnings),
+            "actions": list(steps),
+            "prediction": prediction_json(prediction),
+        }
+        if lesson is not None:
+            result["learned"] = lesson_json(lesson)
+        print_result(result)
     else:
         _print_lines(steps, found.driver, rules)
+        for line in prediction_lines(prediction):
+            sys.stdout.write(f"{line}\n")
+    if lesson is not None:
+        print_lesson(lesson, Console(stderr=True, highlight=False))
 
 
 async def _ask_driver(request: RunRequest) -> tuple[Rules, DriverFacts]:
@@ -104,7 +113,11 @@ def _described(step: Planned, tasks: dict[str, Task], names: SpecBuilder) -> dic
                 described["agent"] = task.agent.name
     elif isinstance(step.action, actions.PrepareWave | actions.ReleaseWave):
         described |= {"wave_number": step.action.wave, "network": names.network(step.action.wave)}
-    return described | {"cause": cause_of(step.cause), "memory_held": human_size(step.memory_held_bytes)}
+    return described | {
+        "cause": cause_of(step.cause),
+        "memory_held": human_size(step.memory_held_bytes),
+        "at_s": round(step.at_s, 3),
+    }
 
 
 def _verb(action: Action) -> str:
@@ -131,4 +144,5 @@ def _print_lines(steps: Iterator[dict[str, Any]], driver: str, rules: Rules) -> 
         subject = repr(step["batch_id"]) if "batch_id" in step else f"wave {step['wave_number']}"
         limit = f" with {step['memory_limit']}" if "memory_limit" in step else ""
         limit += f" for {step['agent']}" if "agent" in step else ""
-        out.write(f"{step['action']:<13} {subject}{limit}, because {step['cause']} (held: {step['memory_held']})\n")
+        held, after = step["memory_held"], format_duration(step["at_s"])
+        out.write(f"{step['action']:<13} {subject}{limit}, because {step['cause']} (held: {held}, after {after})\n")

@@ -17,6 +17,7 @@ from wavepool.cli.steps import peek_owner
 from wavepool.drivers.base import Kept
 from wavepool.engine.history.prune import KEEP_LAST, OLDER_THAN_S, Decided, Pruned, Pruner, Retention
 from wavepool.errors import InputError, SettingError
+from wavepool.learning.store import Store
 from wavepool.listeners.wording import count
 from wavepool.statedir import StateDir
 from wavepool.units import parse_duration, parse_size
@@ -40,6 +41,9 @@ def prune(
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Also those that could be resumed, or that cannot be read.")
     ] = False,
+    learned: Annotated[
+        bool, typer.Option("--learned", help="Forget what runs have taught; without a bound, only that.")
+    ] = False,
     dry_run: options.DryRun = False,
     as_json: Annotated[bool, typer.Option("--json", help="What was done and why, as JSON.")] = False,
     state_dir: options.StateDirectory = None,
@@ -58,6 +62,12 @@ def prune(
         unfinished=unfinished,
     )
     place = StateDir(settings.state_dir)
+    if learned:
+        _forget(Store(place.path), dry_run=dry_run)
+        if older_than is None and keep_last is None and max_size is None:
+            if as_json:
+                print_result(result_json([], [], None if dry_run else Pruned()))
+            return
     pruner = Pruner(place, peek_owner(place), open_driver=lambda name: driver_named(name, place), notice=progress_line)
     decided, stray, done = anyio.run(_prune, pruner, retention, dry_run)
     if as_json:
@@ -70,6 +80,15 @@ def prune(
     for problem in problems:
         progress_line(problem)
     raise typer.Exit(1 if done is not None and done.problems else 0)
+
+
+def _forget(store: Store, *, dry_run: bool) -> None:
+    size_bytes = store.size_bytes() if dry_run else store.drop()
+    if not size_bytes:
+        progress_line("nothing has been learned: there is nothing to forget")
+    else:
+        would = "would be forgotten" if dry_run else "is forgotten"
+        progress_line(f"what runs have taught {would}: {store.path}, {disk_size(size_bytes)}")
 
 
 def parse_retention(

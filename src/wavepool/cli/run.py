@@ -15,14 +15,18 @@ from wavepool.cli.agent_request import furnish
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
 from wavepool.cli.dryrun import print_rehearsal
-from wavepool.cli.output import check_directory, check_output
+from wavepool.cli.learned import Lesson, lesson_of
+from wavepool.cli.output import check_directory, check_output, progress_line
 from wavepool.cli.request import RawOptions, build_request, read_plan
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
 from wavepool.cli.warmth import WarmCommand
+from wavepool.config import Settings
 from wavepool.engine.recover.dead_runs import dead_run_lines
+from wavepool.learning import History
 from wavepool.statedir import StateDir, new_run_id
-from wavepool.wiring import run_plan
+from wavepool.wiring import RunRequest, run_plan
+from wavepool.wiring.learning import read_history
 
 
 def register(app: typer.Typer) -> None:
@@ -90,6 +94,7 @@ def run(
     output: options.Output = None,
     json_lines: options.JsonLines = False,
     dry_run: options.DryRun = False,
+    learn: Annotated[bool, typer.Option("--learn", help="Propose memory limits from what was seen.")] = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Run all waves of PLAN. Exit code: 0 all succeeded, 1 some failed, 2 bad input, 3 infrastructure, 130 Ctrl-C."""
@@ -142,7 +147,9 @@ def run(
     ready = furnish(plan, settings, raw, no_key=no_key)
     request = build_request(settings, ready.plan, ready.raw)
     if dry_run or settings.spawn_dry_run:
-        print_rehearsal(request, as_json=json_lines)
+        history = read_history(settings.state_dir, progress_line)
+        lesson = _lesson(request, history, settings) if learn else None
+        print_rehearsal(request, history, as_json=json_lines, lesson=lesson)
         return
     held = None
     if detach:
@@ -155,5 +162,11 @@ def run(
         for line in dead_run_lines(StateDir(settings.state_dir), but=request.run_id):
             screen.notice(line)
         report = anyio.run(on_screen, partial(run_plan, request), screen, held)
-        deliver(report, settings, screen, output, warnings=plan.warnings)
+        history = read_history(settings.state_dir, screen.notice) if learn else History()
+        lesson = _lesson(request, history, settings) if learn else None
+        deliver(report, settings, screen, output, warnings=plan.warnings, lesson=lesson)
     raise typer.Exit(report.exit_code)
+
+
+def _lesson(request: RunRequest, history: History, settings: Settings) -> Lesson:
+    return lesson_of(request.plan.tasks, request.surroundings.image, history, settings)

@@ -140,9 +140,9 @@ class WatchdogLoop:
                 await anyio.sleep(max(self._interval_s - took_s, min(took_s * REST, REST_MAX_S)))
 
     def with_peak(self, attempt: AttemptId, ending: Ending) -> Ending:
-        """The ending with the highest memory that was read, where its driver does not know it."""
+        """The ending with the highest memory that was read, where its driver does not know a higher one."""
         watched = self._watched.get(attempt)
-        if watched is None or not watched.peak_bytes or ending.evidence.memory_peak_bytes is not None:
+        if watched is None or watched.peak_bytes <= (ending.evidence.memory_peak_bytes or 0):
             return ending
         return replace(ending, evidence=replace(ending.evidence, memory_peak_bytes=watched.peak_bytes))
 

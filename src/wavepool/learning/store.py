@@ -91,6 +91,13 @@ class Store:
             file.executemany(_INSERT, [_row(sample) for sample in samples])
             _trim(file, samples)
 
+    def size_bytes(self) -> int:
+        """Of the file, 0 where there is none."""
+        try:
+            return os.lstat(self.path).st_size
+        except OSError:
+            return 0
+
     def drop(self) -> int:
         """Forget everything; the bytes that were freed.
 

@@ -121,6 +121,45 @@ class OomCounter:
         os.close(self._descriptor)
 
 
+class PeakCounter:
+    """The most memory that one container has used, file cache included; one descriptor. Close it.
+
+    Where the kernel keeps no peak (v2 before 5.19) it reads what is used now.
+    """
+
+    def __init__(self, path: str, *, root: Path = CGROUP_ROOT) -> None:
+        """Open the counter of the cgroup at `path`. Raises OSError."""
+        layout = _V2 if cgroup_version(root) == 2 else _V1
+        flags = os.O_RDONLY | os.O_CLOEXEC
+        controller, file = layout.memory_peak
+        try:
+            self._descriptor = os.open(root / controller / path / file, flags)
+        except FileNotFoundError:
+            controller, file = layout.memory
+            self._descriptor = os.open(root / controller / path / file, flags)
+
+    @classmethod
+    def find(cls, container_id: str, *, root: Path = CGROUP_ROOT) -> Self | None:
+        """The counter of a container, or None where it has no cgroup (yet). Raises OSError: it cannot be opened."""
+        for path in usual_paths(container_id):
+            try:
+                return cls(path, root=root)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+        return None
+
+    def read(self) -> int:
+        """Bytes so far. Raises OSError: the container has ended and its cgroup is gone."""
+        raw = os.pread(self._descriptor, _READ_BYTES, 0)
+        if not raw:
+            raise OSError(errno.ENODEV, "its cgroup is gone")
+        return int(raw)
+
+    def close(self) -> None:
+        """Give the descriptor back; once."""
+        os.close(self._descriptor)
+
+
 class CgroupReader:
     """The cgroup of one container, its files held open. Close it; reading after the container's end raises OSError."""
 

@@ -16,6 +16,7 @@ from wavepool.drivers.base import Observation, Phase, Synced
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.watching.kernel_log import KernelLog
+from wavepool.drivers.docker.watching.peaks import Peaks
 from wavepool.drivers.docker.watching.sightings import ORDER, OwnActs, Sighting
 from wavepool.drivers.docker.watching.verdict import KILLED, Final, ending, lost, read_final
 from wavepool.model import Ending
@@ -38,12 +39,14 @@ class Teller:
         known: dict[str, Sighting],
         out: MemoryObjectSendStream[Told],
         kernel: KernelLog,
+        peaks: Peaks,
     ) -> None:
         self._api = api
         self._own = own
         self._known = known
         self._out = out
         self._kernel = kernel
+        self._peaks = peaks
 
     async def tell(self, sighting: Sighting) -> None:
         """Tell the state that events have shown; inspect only where they do not suffice. Raises as the API does."""
@@ -68,7 +71,7 @@ class Teller:
     async def _tell_unclaimed(self, sighting: Sighting) -> None:
         """A parked container is created and no more, even where it has ended; its removal is nobody's loss."""
         if sighting.phase is Phase.GONE:
-            self._known.pop(sighting.handle.id, None)
+            self._drop(sighting)
         elif not self._own.unclaimed(sighting.handle.id):
             await self._send(sighting, Phase.CREATED, None)
 
@@ -85,7 +88,11 @@ class Teller:
         if not (ours and sighting.told is Phase.EXITED):  # else the usual end: its verdict is known and we cleaned up
             by = "Wavepool before it had ended" if ours else "someone else"
             await self._send(sighting, Phase.GONE, lost(f"its container was removed by {by}"))
+        self._drop(sighting)
+
+    def _drop(self, sighting: Sighting) -> None:
         self._known.pop(sighting.handle.id, None)
+        self._peaks.forget(sighting.handle.id)
 
     async def _is_there_after_all(self, sighting: Sighting) -> bool:
         """A second look at what others seem to have removed: seen twice under load, of containers that ran on."""
@@ -137,6 +144,9 @@ class Teller:
         before, after = ORDER[sighting.told], ORDER[phase]
         if after < before or (after == before and not repeat):
             return
+        peak_bytes = self._peaks.peak_bytes(sighting.handle.id)
+        if ended is not None and peak_bytes is not None:
+            ended = replace(ended, evidence=replace(ended.evidence, memory_peak_bytes=peak_bytes))
         await self._out.send(
             Observation(
                 handle=sighting.handle,

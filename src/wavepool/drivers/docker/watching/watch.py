@@ -26,6 +26,7 @@ from wavepool.drivers.docker.watching.births import YOUNG_S, Births
 from wavepool.drivers.docker.watching.kernel_log import KernelLog
 from wavepool.drivers.docker.watching.lifetime import DaemonLifetime
 from wavepool.drivers.docker.watching.looking_back import look_back
+from wavepool.drivers.docker.watching.peaks import Peaks
 from wavepool.drivers.docker.watching.reconciling import EVERY_S, Reconciler
 from wavepool.drivers.docker.watching.sightings import (
     OwnActs,
@@ -112,7 +113,8 @@ class Watcher:
         self._patience_s = patience_s
         self._known: dict[str, Sighting] = {}
         self._kernel = KernelLog()
-        self._teller = Teller(api, own, self._known, out, self._kernel)
+        self._peaks = Peaks()
+        self._teller = Teller(api, own, self._known, out, self._kernel, self._peaks)
         self._changed: dict[str, None] = {}
         self._being_told: set[str] = set()
         self._wake = anyio.Event()
@@ -130,6 +132,7 @@ class Watcher:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._births.run)
                 group.start_soon(self._kernel.run)
+                group.start_soon(self._peaks.run)
                 await self._keep_connected()
                 group.cancel_scope.cancel()
 
@@ -236,6 +239,8 @@ class Watcher:
     def _hear_claim(self, container_id: str) -> None:
         if container_id in self._known:
             self._note_changed(container_id)
+            if self._is_local:
+                self._peaks.started(container_id)
 
     def _watch_over(self, container_id: str, action: str, *, age_s: float) -> None:
         """Look closely at a container in its first moments, where its cgroup is on this host.
@@ -244,14 +249,22 @@ class Watcher:
         """
         if self._known[container_id].slot is not None:
             return
-        if not self._api.address.startswith("unix://") or (action in ("create", "start") and age_s > YOUNG_S):
+        if not self._is_local or (action in ("create", "start") and age_s > YOUNG_S):
             return
         if action == "create":
             self._births.expect(container_id)
+            self._peaks.expect(container_id)
         elif action == "start":
             self._births.started(container_id)
+            self._peaks.started(container_id)
         elif action in ("die", "destroy"):
             self._births.forget(container_id)
+            self._peaks.ended(container_id)
+
+    @property
+    def _is_local(self) -> bool:
+        """Whether the containers' cgroups may be on this host."""
+        return self._api.address.startswith("unix://")
 
     def _note_oom(self, container_id: str, kills: int) -> None:
         sighting = self._known.get(container_id)
@@ -276,6 +289,8 @@ class Watcher:
             sighting = self._known.get(summary["Id"]) or self._sight_listed(summary)
             if sighting is not None:
                 self._known[summary["Id"]] = sighting
+                if self._is_local and summary.get("State") == "running" and sighting.slot is None:
+                    self._peaks.expect(summary["Id"])
                 sighting.unwatched = gaps.get(summary["Id"], sighting.unwatched)
                 found.append(sighting)
         ids = {sighting.handle.id for sighting in found}
@@ -306,6 +321,7 @@ class Watcher:
                 sighting.unlisted = True
             elif sighting.phase is Phase.GONE:
                 del self._known[container_id]
+                self._peaks.forget(container_id)
                 self._changed.pop(container_id, None)
 
     async def _tell_listed(self, sighting: Sighting, limit: anyio.Semaphore) -> None:
