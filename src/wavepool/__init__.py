@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wavepool.blocking import (
+        ContainerConfig,
+        ContainerManager,
+        ExecutionEngine,
+        ExecutionResult,
+        ResourceMonitor,
+        ResourceReading,
         check_docker_access,
         container_manifest,
         container_status,
@@ -36,8 +42,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentState",
     "AgentType",
+    "ContainerConfig",
+    "ContainerManager",
     "ContainerPool",
     "DockerizedTaskExecutor",
+    "ExecutionEngine",
+    "ExecutionResult",
     "GoingOn",
     "Hooks",
     "Lease",
@@ -45,6 +55,8 @@ __all__ = [
     "Plan",
     "PoolSettings",
     "PooledDockerExecutor",
+    "ResourceMonitor",
+    "ResourceReading",
     "RunRequest",
     "TaskDefinition",
     "TaskExecution",

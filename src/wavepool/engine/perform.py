@@ -21,6 +21,7 @@ from wavepool.engine.commands import failed_command
 from wavepool.engine.hearing import Hearing
 from wavepool.engine.sealing import SealedRuns
 from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.streams import StreamRuns
 from wavepool.engine.warm import Warmer
 from wavepool.engine.waves import WaveNetworks
 from wavepool.errors import (
@@ -318,7 +319,8 @@ class Performer:
     async def _keep(self, attempt: AttemptId) -> tuple[str | None, str | None]:
         """(what it was kept as, why it was not): both None where nothing is to be kept, or nothing is there."""
         live = self._state.attempt(attempt)
-        if not self._state.rules.keep_failed or live is None or live.verdict is VerdictKind.SUCCESS:
+        rules = self._state.rules
+        if not rules.keep_failed or live is None or (live.verdict is VerdictKind.SUCCESS and not rules.keep_all):
             return None, None
         if live.handle is None or not isinstance(self._driver, SupportsKeeping):
             return None, None
@@ -362,7 +364,7 @@ async def save_chunks(
     limit_bytes: int | None = None,
     also: Callable[[LogChunk], Awaitable[None]] | None = None,
 ) -> Saved:
-    """Write the output to `path` (mode 0600) and to the disk.
+    """Write the output to `path` (mode 0600) and to the disk, beside it which of it was stderr (`engine.streams`).
 
     Args:
         limit_bytes: what comes after so much is left out; None for no limit.
@@ -374,6 +376,7 @@ async def save_chunks(
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     size_bytes, gap, reason = 0, False, ""
+    runs = StreamRuns()
     try:
         async for chunk in chunks:
             gap, reason = gap or chunk.gap, reason or chunk.gap_reason
@@ -383,12 +386,14 @@ async def save_chunks(
             if limit_bytes is not None and size_bytes + len(view) > limit_bytes:
                 gap = True
                 view = view[: limit_bytes - size_bytes]
+            runs.note(chunk.stream, len(view))
             while view:
                 written = os.write(descriptor, view)
                 size_bytes += written
                 view = view[written:]
         if size_bytes:
             await anyio.to_thread.run_sync(os.fdatasync, descriptor)
+        runs.save(path)
     finally:
         os.close(descriptor)
     return Saved(size_bytes, gap, reason)

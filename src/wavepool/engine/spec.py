@@ -66,7 +66,7 @@ class SpecBuilder:
             place: where it works; None for the run's workspace itself.
         """
         around = self.surroundings
-        place = place or shared_place(Path(around.workspace))
+        place = place or shared_place(Path(task.workspace or around.workspace))
         command, agent_env = self._agent(task)
         sealed = self._is_sealed(task)
         env = {

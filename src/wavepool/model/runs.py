@@ -65,6 +65,7 @@ class Rules:
         grace_s: between SIGTERM and SIGKILL.
         watchdog: soft limits of every task that has none of its own.
         keep_failed: keep the file system of each attempt that started and did not succeed.
+        keep_all: with `keep_failed` that of those that succeeded too.
         warm: how many containers may be parked ahead of their tasks at once; 0 for none.
         parked_bytes: what each of these counts in the budget until it is claimed.
     """
@@ -82,6 +83,7 @@ class Rules:
     grace_s: float = 10.0
     watchdog: Watchdog = field(default_factory=Watchdog)
     keep_failed: bool = False
+    keep_all: bool = False
     warm: int = 0
     parked_bytes: int = PARKED_BYTES
     ramp: bool = False

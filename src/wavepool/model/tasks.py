@@ -56,6 +56,7 @@ class Task:
         timeout_s: bound of one attempt; None for the run's.
         depends_on: ids of tasks that must succeed first.
         sidecars: containers beside each attempt, names unique.
+        workspace: directory of the host that it works in, absolute; None for the run's.
         extra: fields of the batch that we do not know, kept as they were.
     """
 
@@ -77,6 +78,7 @@ class Task:
     watchdog: Watchdog | None = None
     agent: AgentOrder | None = None
     kind: str = ""
+    workspace: str | None = None
 
     def held(self) -> Resources:
         """What the budget sets aside for one attempt, its sidecars included."""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from wavepool.wiring.agents import workspaces_of
 from wavepool.wiring.beside import RecoveryTools, commands_into, journal_of, open_recovery
-from wavepool.wiring.engines import check_keeping, driver_named, open_driver, open_engine, process_driver, with_budget
+from wavepool.wiring.engines import (
+    check_keeping,
+    driver_named,
+    open_driver,
+    open_engine,
+    process_driver,
+    room_of,
+    with_budget,
+)
 from wavepool.wiring.pools import ContainerPool
 from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
 from wavepool.wiring.runs import RUNS_NAMED, end_run, known_run, resume_run, retry_run, run_plan
@@ -29,6 +37,7 @@ __all__ = [
     "process_driver",
     "resume_run",
     "retry_run",
+    "room_of",
     "run_plan",
     "with_budget",
     "with_warmth",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from wavepool.engine.control.pools.driver import PREFIX as POOL_PREFIX
 from wavepool.engine.session import BARE_HOST
 from wavepool.errors import DriverUnavailable, SettingError
 from wavepool.host import read_memory
-from wavepool.model import Rules
+from wavepool.model import Node, Rules
 from wavepool.plan import Plan, check_capacity
 from wavepool.statedir import StateDir
 from wavepool.wiring.agents import refuse_loose_agents
@@ -150,11 +150,21 @@ def with_budget(request: RunRequest, found: DriverFacts, *, resumed: bool = Fals
         SettingError: the budget is not one, or above what the host has.
         PlanError: a batch is above the host or the budget.
     """
-    check_capacity(request.plan, found.nodes)
-    nodes = budget_nodes(request.budget, found.nodes, _available_bytes(found))
+    host = found.nodes if request.budget_cpus else _without_cpus(found.nodes)
+    check_capacity(request.plan, host)
+    nodes = budget_nodes(request.budget, host, _available_bytes(found))
     if not resumed:
         check_capacity(request.plan, nodes)
     return replace(request.rules, nodes=nodes)
+
+
+def room_of(found: DriverFacts) -> tuple[Node, ...]:
+    """What ``--budget auto`` would come to now."""
+    return budget_nodes("auto", found.nodes, _available_bytes(found))
+
+
+def _without_cpus(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    return tuple(replace(node, capacity=node.capacity._replace(milli_cpus=0)) for node in nodes)
 
 
 def _available_bytes(found: DriverFacts) -> int:

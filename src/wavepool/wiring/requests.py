@@ -28,6 +28,7 @@ class RunRequest:
         secrets: name -> value.
         driver: ``auto``, ``docker`` or ``process``.
         budget: ``auto`` or bytes.
+        budget_cpus: CPU limits of tasks are set aside for them, as memory is; False: they are limits alone.
         warm: how many containers may be parked ahead at once: a number, ``auto``, or 0; replaces that of the rules.
         allow_host: agents that do what they like without asking may do so on the bare host (process driver).
         run_id: None for a new one. An existing run is gone on with.
@@ -44,6 +45,7 @@ class RunRequest:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     driver: str = "auto"
     budget: Budget = "auto"
+    budget_cpus: bool = True
     warm: Warm = 0
     allow_host: bool = False
     run_id: str | None = None

@@ -1,4 +1,4 @@
-"""All tasks work in the user's own directory; nothing has to be brought back."""
+"""All tasks work in the user's own directory, or each in one that the user gave it; nothing has to be brought back."""
 
 from __future__ import annotations
 
@@ -41,14 +41,15 @@ class SharedWorkspaces(Workspaces):
         Raises:
             WorkspaceError: an agent would work in it as root.
         """
+        workspace = Path(task.workspace) if task.workspace is not None else self._workspace
         if not self._contained:
-            return Place(directory=self._workspace)
-        if task.agent is not None and _owner(self._workspace) == 0:
+            return Place(directory=workspace)
+        if task.agent is not None and _owner(workspace) == 0:
             raise WorkspaceError(
-                f"{self._workspace} belongs to root, and agents never work as root",
+                f"{workspace} belongs to root, and agents never work as root",
                 advice="Give each a private clone with `--workspace-kind clone`, or the directory to another user.",
             )
-        return shared_place(self._workspace)
+        return shared_place(workspace)
 
     async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
         """None: it is there already."""

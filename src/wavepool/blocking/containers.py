@@ -19,7 +19,6 @@ save_logs             log_container
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
@@ -30,6 +29,7 @@ from typing import Literal, TypeVar
 import anyio
 
 from wavepool import labels
+from wavepool.blocking.loops import ask
 from wavepool.config import load_settings
 from wavepool.drivers.docker.remains.records import ContainerRecord, DockerRecords, checked_reference
 from wavepool.engine.perform import save_chunks
@@ -158,22 +158,12 @@ def save_logs(container_id: str, directory: str | Path) -> Path:
 
 def _ask(function: Callable[..., object], work: Callable[[DockerRecords], Awaitable[_Answer]]) -> _Answer:
     """Open the engine, do `work`, close it."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        name = getattr(function, "__name__", "this function")
-        raise RuntimeError(
-            f"{name}() blocks, and was called inside a running event loop; "
-            f"call it in a thread there: await anyio.to_thread.run_sync({name}, ...)"
-        )
 
     async def asking() -> _Answer:
         async with DockerRecords() as records:
             return await work(records)
 
-    return anyio.run(asking)
+    return ask(getattr(function, "__name__", "this function"), asking)
 
 
 async def _record(records: DockerRecords, container_id: str) -> ContainerRecord:
