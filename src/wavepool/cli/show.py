@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from wavepool.cli import options
+from wavepool.cli.agent_lines import agent_lines, run_words
 from wavepool.cli.columns import disk_size, print_columns, say
 from wavepool.cli.output import print_result
 from wavepool.cli.runs import summary_json
@@ -78,6 +79,7 @@ def task_json(history: RunHistory, story: TaskStory) -> dict[str, Any]:
         "state": story.state,
         "skipped_because": story.skipped,
         "command": task.command,
+        "agent": None if task.agent is None else task.agent.name,
         "image": task.image,
         "memory_limit": format_size(task.limits.memory_bytes),
         "depends_on": task.depends_on,
@@ -89,6 +91,8 @@ def task_json(history: RunHistory, story: TaskStory) -> dict[str, Any]:
 def _print_run(history: RunHistory, summary: RunSummary, result: Mapping[str, Any], chronicle: Chronicle) -> None:
     say(_headline(summary, result))
     say(f"files {history.files.path} ({disk_size(summary.size_bytes)})")
+    if result.get("agents"):
+        say(f"agents used {run_words(result['agents'])}")
     if result.get("stopped_because"):
         say(f"stopped because {result['stopped_because']}")
     if summary.resume is not None:
@@ -142,6 +146,10 @@ def _print_task(history: RunHistory, story: TaskStory) -> None:
     if story.skipped is not None:
         say(f"no further attempt: {story.skipped}")
     command = "the image's own" if task.command is None else shlex.join(task.command)
+    if task.agent is not None:
+        command = (
+            f"of the agent {task.agent.name}" if task.command is None else f"{command}, read as {task.agent.name}'s"
+        )
     say(f"command {command}; memory {format_size(task.limits.memory_bytes)}; image {task.image or 'of the run'}")
     for attempt in story.attempts:
         _print_attempt(history, story, attempt)
@@ -160,6 +168,8 @@ def _print_attempt(history: RunHistory, story: TaskStory, attempt: AttemptStory)
             say(f"  because   {verdict.evidence.reason}")
         if told := "; ".join(evidence_words(verdict)):
             say(f"  evidence  {told}")
+    for label, words in agent_lines(attempt, history.files.path):
+        say(f"  {label:<8}  {words}")
     for warning in attempt.warnings:
         say(f"  warning   {warning}")
     if log is not None:
