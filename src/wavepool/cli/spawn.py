@@ -34,7 +34,7 @@ from wavepool.model import Task
 from wavepool.plan import Plan, check_capacity
 from wavepool.statedir import SPAWN_RECORD, StateDir
 from wavepool.units import human_size
-from wavepool.wiring import open_engine
+from wavepool.wiring import adapters_of, open_engine
 
 VALIDATION_FAILED = 2
 
@@ -214,6 +214,7 @@ class _Spawn:
             secrets=self._secrets,
             detached=True,
             lifetime_end_s=lifetime_end_s(self._clock.now(), self._settings.spawn_lifetime),
+            adapters=adapters_of(self._plan.tasks),
         )
 
     def _warn(self, tasks: tuple[Task, ...]) -> None:

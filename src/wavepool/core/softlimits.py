@@ -121,6 +121,6 @@ _ADVICE = {
     WatchdogRule.TOKENS: "raise its `max_tokens`, or give it less to do",
 }
 _ADVICE_OF_RUN = {
-    WatchdogRule.COST: "raise `max_cost`, or give the run less to do",
-    WatchdogRule.TOKENS: "raise `max_tokens`, or give the run less to do",
+    WatchdogRule.COST: "raise `run_max_cost`, or give the run less to do",
+    WatchdogRule.TOKENS: "raise `run_max_tokens`, or give the run less to do",
 }

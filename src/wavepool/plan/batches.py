@@ -11,7 +11,7 @@ from wavepool.errors import InputError, PlanError, SizeError, shorten
 from wavepool.inputs.environment import string_problem, value_problem, variable_problem
 from wavepool.inputs.names import image_problem
 from wavepool.labels import task_key
-from wavepool.model import Sidecar, Task
+from wavepool.model import AgentOrder, Sidecar, Task
 from wavepool.plan.agents import read_agent
 from wavepool.plan.limitreading import LimitReader
 from wavepool.plan.limits import LimitPolicy
@@ -80,6 +80,7 @@ class BatchReader:
         self._no_extra: Mapping[str, object] = {}
         self._services: Services = {}
         self._sidecars: tuple[Sidecar, ...] = ()
+        self._usual_agent: AgentOrder | None = None
         self.warnings: list[str] = []
 
     def give_all(self, services: Services, path: str) -> None:
@@ -91,6 +92,14 @@ class BatchReader:
         check_writes(services, path)
         self._services = services
         self._sidecars = together({}, services, path)
+
+    def give_agent(self, given: object) -> None:
+        """The plan's own agent: every batch without a command has it, unless it says otherwise.
+
+        Raises:
+            PlanError: of a field ``agent``, as that of a batch.
+        """
+        self._usual_agent = read_agent(given)
 
     def read(self, batch: object, wave: int) -> Task:
         """The task of one batch.
@@ -122,7 +131,7 @@ class BatchReader:
             limits=limits,
             command=self._read_command(batch.get("command")),
             commands=self._read_commands(batch.get("commands"), batch.get("command")),
-            agent=read_agent(batch.get("agent")),
+            agent=self._read_agent(batch),
             kind=self._share(_read_kind(batch.get("kind"))),
             watchdog=watchdog,
             image=self._read_image(batch.get("image")),
@@ -222,6 +231,15 @@ class BatchReader:
         if not isinstance(given, dict):
             raise PlanError("env", given, "an object of names and values")
         return {name: _read_variable(name, value) for name, value in given.items()}
+
+    def _read_agent(self, batch: Mapping[str, object]) -> AgentOrder | None:
+        given = batch.get("agent")
+        if given is False:
+            return None
+        if given is not None:
+            return read_agent(given, self._usual_agent)
+        runs_itself = batch.get("command") is not None or batch.get("commands") is not None
+        return None if runs_itself else self._usual_agent
 
     def _read_sidecars(self, given: object) -> tuple[Sidecar, ...]:
         if given is None:

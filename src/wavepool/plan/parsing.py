@@ -22,7 +22,7 @@ from wavepool.units import GIB, human_size, parse_size
 WARNINGS_MAX = 50
 """Warnings beyond this many are only counted."""
 
-_PLAN_FIELDS = frozenset({"waves", "sidecars"})
+_PLAN_FIELDS = frozenset({"waves", "sidecars", "agent"})
 _WAVE_FIELDS = frozenset({"wave_number", "batches", "parallelism", "batch_count", "memory_needed"})
 
 
@@ -54,6 +54,7 @@ def parse_plan(
         root, waves = _waves_of(document)
         reading = _PlanReading(root, reader, totals_hold)
         reading.read_sidecars(document)
+        reading.read_agent(document)
         for position, number in sorted(_numbers(waves, root).items(), key=lambda item: item[1]):
             reading.read_wave(position, number, waves[position])
         plan = reading.finish(source, sha256(raw).hexdigest())
@@ -98,6 +99,17 @@ class _PlanReading:
             self._warn_of_misspelt(holder, path.removesuffix("sidecars"), "the plan", _PLAN_FIELDS)
             if holder.get("sidecars") is not None:
                 self._reader.give_all(read_services(holder["sidecars"], path, self._warn), path)
+
+    def read_agent(self, document: Mapping[str, object]) -> None:
+        """The agent of every batch without a command: beside the list of waves, or at the top."""
+        inner = document["waves"]
+        places = [("", document), *([("waves.", inner)] if isinstance(inner, dict) else [])]
+        for prefix, holder in places:
+            if holder.get("agent") is not None:
+                try:
+                    self._reader.give_agent(holder["agent"])
+                except PlanError as error:
+                    raise PlanError(f"{prefix}{error.path}", error.value, error.expected) from None
 
     def read_wave(self, position: int, number: int, wave: Mapping[str, object]) -> None:
         """Read one wave and its batches. The batches are dropped from `wave` as their tasks are made."""

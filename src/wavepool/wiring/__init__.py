@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wavepool.wiring.agents import workspaces_of
+from wavepool.wiring.agents import adapters_of, workspaces_of
 from wavepool.wiring.beside import RecoveryTools, commands_into, journal_of, open_recovery
 from wavepool.wiring.engines import (
     check_keeping,
@@ -25,6 +25,7 @@ __all__ = [
     "Hooks",
     "RecoveryTools",
     "RunRequest",
+    "adapters_of",
     "check_keeping",
     "commands_into",
     "driver_named",

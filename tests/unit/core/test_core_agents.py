@@ -259,7 +259,7 @@ def test_a_run_above_its_budget_stops_everything(new_run: NewRun, make_task: Mak
     decided = run.feed(spoke("c", cost_usd=3.5))
     (stopped,) = [fact for fact in decided if isinstance(fact, facts.RunStopped)]
     assert stopped.cause == (
-        "the agents of the run have cost $10.50, $10.00 allowed: raise `max_cost`, or give the run less to do"
+        "the agents of the run have cost $10.50, $10.00 allowed: raise `run_max_cost`, or give the run less to do"
     )
     stops = [fact for fact in decided if isinstance(fact, facts.StopIntended)]
     assert {str(fact.attempt) for fact in stops} == {"b#1", "c#1", "later#1"}
