@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 
 from bench import (
+    agents,
     alone,
     burst,
     cleanup,
     criteria,
     decisions,
     dispatch,
+    drivers,
     exits,
     makespan,
     million,
@@ -48,6 +50,8 @@ FAMILIES: dict[str, Family] = {
     "sustained": sustained.measure,
     "reuse": reuse.measure,
     "burst": burst.measure,
+    "agents": agents.measure,
+    "drivers": drivers.measure,
 }
 """In the order in which they run: the simulated ones first, the others need Docker and the test image."""
 

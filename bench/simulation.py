@@ -46,8 +46,8 @@ def make_task(number: int, *, wave: int, memory_bytes: int) -> Task:
     return Task(id=task_id, key=task_key(task_id), wave=wave, tier=2, limits=Limits(memory_bytes=memory_bytes))
 
 
-def opened(tasks: Sequence[Task], rules: Rules) -> events.Opened:
-    """The first event of a run of these tasks, as the engine makes it."""
+def opened(tasks: Sequence[Task], rules: Rules, places: tuple[int, ...] = ()) -> events.Opened:
+    """The first event of a run of these tasks, as the engine makes it; `places` as in `TasksAdded`."""
     run = facts.RunOpened(
         run_id="bench",
         owner="0" * 16,
@@ -60,10 +60,10 @@ def opened(tasks: Sequence[Task], rules: Rules) -> events.Opened:
         at=BEGIN,
     )
     waves = tuple(Wave(number=number) for number in sorted({task.wave for task in tasks}))
-    pieces = [tuple(tasks[i : i + TASKS_PER_FACT]) for i in range(0, len(tasks), TASKS_PER_FACT)]
+    pieces = [slice(i, i + TASKS_PER_FACT) for i in range(0, len(tasks), TASKS_PER_FACT)]
     added = (
         facts.TasksAdded(waves=waves, tasks=()),
-        *(facts.TasksAdded(waves=(), tasks=piece) for piece in pieces),
+        *(facts.TasksAdded(waves=(), tasks=tuple(tasks[piece]), places=places[piece]) for piece in pieces),
     )
     return events.Opened(run=run, tasks=added)
 
@@ -137,9 +137,15 @@ def step(state: RunState, batch: Sequence[Event], now: Now) -> list[Fact]:
 class Simulation:
     """One run from its first fact on. `take` moves it by one turn."""
 
-    def __init__(self, tasks: Sequence[Task], rules: Rules, duration_s: Callable[[AttemptId], float]) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        rules: Rules,
+        duration_s: Callable[[AttemptId], float],
+        places: tuple[int, ...] = (),
+    ) -> None:
         self._world = World(duration_s)
-        first = opened(tasks, rules)
+        first = opened(tasks, rules, places)
         self.state = open_run(first.run)
         self.counts = Counts()
         self.opening: list[Fact] = [first.run]

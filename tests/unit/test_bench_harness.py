@@ -9,7 +9,7 @@ import pytest
 
 from bench.__main__ import main
 from bench.harness import Figure, Goal, compare, interleave, median_ratio, percentile
-from bench.makespan import lower_bound_s
+from bench.makespan import learned_places, lower_bound_s
 from bench.report import as_json, as_table, number
 from bench.simulation import Simulation, make_task, rules_for
 from wavepool.model import Schedule
@@ -76,6 +76,16 @@ def test_a_simulated_run_is_as_long_as_it_must_be(schedule: Schedule, makespan_s
     assert counts.makespan_s == pytest.approx(makespan_s)
     assert counts.events == 16
     assert lower_bound_s(tasks, durations_s) == 3.0
+
+
+def test_what_was_learned_orders_a_simulated_run() -> None:
+    durations_s = {f"batch-{number}": float(number + 1) for number in range(4)}
+    tasks = [make_task(number, wave=1, memory_bytes=64 * MIB) for number in range(4)]
+    assert sorted(learned_places(tasks, durations_s, seed=1)) == [0, 1, 2, 3]
+    rules = rules_for(128 * MIB)
+    in_plan_order = Simulation(tasks, rules, lambda attempt: durations_s[attempt.task_id]).finish()
+    longest_first = Simulation(tasks, rules, lambda attempt: durations_s[attempt.task_id], (3, 2, 1, 0)).finish()
+    assert (in_plan_order.makespan_s, longest_first.makespan_s) == (6.0, 5.0)
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

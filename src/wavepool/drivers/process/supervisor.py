@@ -437,10 +437,11 @@ class Supervisor:
                 return False
             if pid == 0:
                 return True
+            self._peak_bytes = max(self._peak_bytes, used.ru_maxrss * 1024.0)
             if pid == self._main_pid and self._status is None:
                 self._finished_at, self._finished = time.time(), time.monotonic()
                 self._status = status
-                self._cpu_s, self._peak_bytes = used.ru_utime + used.ru_stime, used.ru_maxrss * 1024.0
+                self._cpu_s = used.ru_utime + used.ru_stime
                 self._oom.read()
 
     def _kill_all(self) -> int:
@@ -514,7 +515,7 @@ class Supervisor:
             "signals_sent": list(self._sent),
             "oom_kills": self._oom.kills,
             "oom_age_s": None if self._oom.seen_at is None else max(0.0, self._finished - self._oom.seen_at),
-            "memory_peak_bytes": number_in(peak) if peak else int(self._peak_bytes),
+            "memory_peak_bytes": (number_in(peak) if peak else None) or int(self._peak_bytes),
             "cpu_s": (number_in(cpu[0], cpu[1]) or 0) / cpu[2] if cpu else self._cpu_s,
             "log_dropped_bytes": self._log.dropped_bytes,
             "leftovers_killed": self._leftovers,
