@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -14,13 +14,50 @@ from typing import Any
 import pytest
 from wavepool_cli import Finished, World
 
-SCRIPTED = Path(__file__).with_name("scripted_claude")
+from wavepool.testing.fake_cli import install, prompt
+
 GIT_IMAGE = os.environ.get("WAVEPOOL_GIT_IMAGE", "wavepool-git:latest")
 BUILD_IMAGE = Path(__file__).parents[2] / "scripts" / "git-image"
 OBJECTS_INSIDE = "/run/wavepool-git/objects"
 DEADLINE_S = 300.0
 QUIET = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 WHO = ("-c", "user.name=Tester", "-c", "user.email=tester@localhost", "-c", "safe.directory=*")
+
+
+TOOLS = r"""
+at=$MEET/$TASK_ID
+case $1 in
+meet) # wait until so many agents are at work at once
+    : >"$at.here"
+    left=1200
+    while [ "$(ls "$MEET" | grep -c '\.here$')" -lt "$2" ] && [ "$left" -gt 0 ]; do left=$((left - 1)); sleep 0.1; done
+    [ "$left" -gt 0 ] && : >"$at.met" ;;
+break-in) # try to write there
+    if (: >"$2/pwned") 2>/dev/null; then echo written; else echo refused; fi >"$at.break-in" ;;
+plant) # leave what makes git run a program
+    git config core.fsmonitor "$2"
+    git config filter.evil.clean "$2"
+    git config diff.external "$2"
+    mkdir -p .git/hooks
+    for name in pre-commit post-commit post-checkout post-merge reference-transaction; do
+        printf '#!/bin/sh\nexec "%s"\n' "$2" >".git/hooks/$name"
+        chmod 755 ".git/hooks/$name"
+    done
+    printf '*.txt filter=evil\n' >.gitattributes ;;
+keep) # the workspace as it is, and the prompt as it came
+    cp -a . "$at.copy"
+    cp "$TASK_PROMPT_FILE" "$at.prompt" ;;
+esac
+"""
+"""What agents call besides git, in the place where they meet."""
+
+
+def tool(*words: object) -> str:
+    return " ".join(("run sh $MEET/tools", *(str(word) for word in words)))
+
+
+def commit(words: str) -> str:
+    return f"run git add -A && git commit -qm '{words}'"
 
 
 @cache
@@ -57,8 +94,8 @@ class Office:
         self.meet.chmod(0o777)
         self.bin = world.root / "bin"
         self.bin.mkdir()
-        shutil.copy(SCRIPTED, self.bin / "claude")
-        (self.bin / "claude").chmod(0o755)
+        install(self.bin)
+        (self.meet / "tools").write_text(TOOLS)
         self.fired = world.root / "fired"
         self.trap = self.bin / "trap"
         self.trap.write_text(f"#!/bin/sh\n: >'{self.fired}'\ncat\n")
@@ -73,11 +110,15 @@ class Office:
         common = ["--repo", str(self.repo), "--state-dir", str(self.world.state), "--budget", "1g", "--memory", "48m"]
         if self.world.driver == "process":
             path = f"{self.bin}:{os.environ['PATH']}"
-            here = ["--allow-host", "--environment", f"MEET={self.meet}", "--environment", f"PATH={path}"]
-            return [*common, "--driver", "process", *here]
+            here = ["--allow-host", "--environment", f"PATH={path}"]
+            return [*common, "--driver", "process", *here, *self.variables(self.meet)]
         mounts = ["--mount", f"{self.bin}/claude:/usr/bin/claude", "--mount", f"{self.meet}:/meet:rw"]
-        inside = ["--environment", "MEET=/meet", "--network", "none"]
+        inside = ["--network", "none", *self.variables(Path("/meet"))]
         return [*common, "--driver", "docker", "--image", image(), *mounts, *inside]
+
+    def variables(self, meet: Path) -> list[str]:
+        """Where agents meet, as they see it, and where their calls are told."""
+        return ["--environment", f"MEET={meet}", "--environment", f"FAKE_CLI_CALLS={meet}/calls"]
 
     def call(self, *words: str, **how: Any) -> Finished:
         """`wavepool WORDS` with a dummy key."""
@@ -111,36 +152,36 @@ def office(world: World) -> Iterator[Office]:
 def test_three_agents_on_three_prompts_come_back_as_three_branches_and_a_merged_one(office: Office) -> None:
     before = office.settings()
     objects = OBJECTS_INSIDE if office.world.driver == "docker" else "/nonexistent"
-    end = f"plant {office.trap}\nbreak-in {objects}\ncopy\nI did it"
+    end = (tool("break-in", objects), tool("plant", office.trap), tool("keep"), "say I did it")
+    odd = 'It\'s $(id) `id` "ß"\r\n-n \\ %s\n'
     prompts = [
-        f"write one.txt Erstes\ncommit Add one\nmeet 3\n{end}",
-        f"write two.txt 'zwei' \"$HOME\" `id`\nmeet 3\nwrite README.txt More\n{end}",
-        f"write three.txt 3\ncommit Add three\nwrite four.txt 4\nmeet 3\n{end}",
+        odd + prompt("write one.txt Erstes", commit("Add one"), tool("meet", 3), *end),
+        odd + prompt("write two.txt 'zwei' \"$HOME\" `id`", tool("meet", 3), "run echo More >>README.txt", *end),
+        odd + prompt("write three.txt 3", commit("Add three"), "write four.txt 4", tool("meet", 3), *end),
     ]
     done = office.task(*prompts, "--max-turns", "9")
     assert done.exit_code == 0, done.stderr
     entries = done.entries()
 
     # Each was called as the real one is, with its prompt as it is, and met the others: they worked at the same time.
-    for number, prompt in enumerate(prompts, 1):
-        assert office.left(f"task-{number}.prompt") == prompt
-        assert "--max-turns=9" in office.left(f"task-{number}.argv")
-        assert "stream-json" in office.left(f"task-{number}.argv")
-        assert prompt.split()[0] not in office.left(f"task-{number}.argv")
+    for number, text in enumerate(prompts, 1):
+        assert (office.meet / f"task-{number}.prompt").read_bytes() == text.encode()
+        assert (office.meet / f"task-{number}.met").exists()
+    calls = office.left("calls").splitlines()
+    assert len(calls) == 3
+    assert all("--max-turns=9" in call and "--output-format=stream-json" in call for call in calls)
+    assert "Erstes" not in office.left("calls")
 
     # The result and the summary tell turns, tokens, cost, and the diff of each.
-    assert {name: entry["verdict"] for name, entry in entries.items()} == dict.fromkeys(
-        ("task-1", "task-2", "task-3"), "success"
-    )
-    turns = {name: entry["agent"]["turns"] for name, entry in entries.items()}
-    assert turns == {"task-1": 7, "task-2": 7, "task-3": 8}
+    assert set(done.verdicts().values()) == {"success"}
+    assert {name: entry["agent"]["turns"] for name, entry in entries.items()} == {"task-1": 7, "task-2": 7, "task-3": 8}
     assert entries["task-1"]["agent"]["cost_usd"] == pytest.approx(0.07)
     assert {name: (e["changes"]["files"], e["changes"]["insertions"]) for name, e in entries.items()} == {
         "task-1": (2, 2),
         "task-2": (3, 3),
         "task-3": (3, 3),
     }
-    for told in ("I did it", "22 turns", "2.6k tokens", "$0.22", "3 files +3 -0", "wavepool merge", "feature/parallel"):
+    for told in ("I did it", "22 turns", "2.4k tokens", "$0.22", "3 files +3 -0", "wavepool merge", "feature/parallel"):
         assert told in done.stderr, told
 
     # Each branch has its agent's changes and no others; who committed what is told.
@@ -176,10 +217,12 @@ def test_three_agents_on_three_prompts_come_back_as_three_branches_and_a_merged_
 
 
 def test_eight_agents_on_one_prompt_at_once(office: Office) -> None:
-    done = office.task("meet 8\nwrite answer.txt mine", "-n", "8", "--name", "try", "--parallel", "8")
+    text = prompt(tool("meet", 8), "write answer.txt mine")
+    done = office.task(text, "-n", "8", "--name", "try", "--parallel", "8")
     assert done.exit_code == 0, done.stderr
     entries = done.entries()
     assert sorted(entries) == [f"try-{number}" for number in range(1, 9)]
+    assert len(list(office.meet.glob("*.met"))) == 8
     assert len({entry["changes"]["branch"] for entry in entries.values()}) == 8
     assert len([name for name in office.branches() if name.startswith("feature/parallel-")]) == 8
 
@@ -187,13 +230,13 @@ def test_eight_agents_on_one_prompt_at_once(office: Office) -> None:
 def test_a_list_with_dependencies_and_an_agent_that_gives_up(office: Office) -> None:
     prompts = office.world.root / "prompts"
     prompts.mkdir()
-    (prompts / "base.md").write_text("write base.txt Base\ncommit Base\n")
-    (prompts / "bad.md").write_text("write half.txt Half\nfail I am stuck\n")
+    (prompts / "base.md").write_text(prompt("write base.txt Base", commit("Base")))
+    (prompts / "bad.md").write_text(prompt("write half.txt Half", "result error_during_execution I am stuck"))
     listed = [
         {"id": "base", "name": "Lay the ground"},
         {"id": "bad"},
-        {"id": "after", "prompt": "write after.txt After", "dependencies": ["base"], "max_turns": 3},
-        {"id": "never", "prompt": "write never.txt Never", "dependencies": ["bad"]},
+        {"id": "after", "prompt": prompt("write after.txt After"), "dependencies": ["base"], "max_turns": 3},
+        {"id": "never", "prompt": prompt("write never.txt Never"), "dependencies": ["bad"]},
         {"id": "check", "command": "test -f README.txt && echo fine"},
     ]
     path = office.world.root / "work.json"
@@ -209,8 +252,7 @@ def test_a_list_with_dependencies_and_an_agent_that_gives_up(office: Office) -> 
         "check": "success",
     }
     assert entries["base"]["changes"]["branch"] == "feature/parallel-lay-the-ground-base"
-    assert "--max-turns=3" in office.left("after.argv")
-    assert "--max-turns=50" in office.left("base.argv")
+    assert sorted(re.findall(r"--max-turns=(\d+)", office.left("calls"))) == ["3", "50", "50"]
     assert entries["bad"]["changes"]["files"] == 1  # what it had done is not lost
     assert "I am stuck" in done.stderr
     assert f"wavepool logs {done.result['run_id']} bad" in done.stderr
@@ -219,7 +261,7 @@ def test_a_list_with_dependencies_and_an_agent_that_gives_up(office: Office) -> 
 
 def test_uncommitted_changes_stay_the_users_own(office: Office) -> None:
     (office.repo / "draft.txt").write_text("mine")
-    done = office.task("write one.txt 1")
+    done = office.task(prompt("write one.txt 1"))
     assert done.exit_code == 0, done.stderr
     assert "1 uncommitted change" in done.stderr
     assert "draft.txt" not in git(office.repo, "ls-tree", "--name-only", done.entries()["task-1"]["changes"]["branch"])
@@ -240,7 +282,7 @@ def test_what_is_no_repository_is_refused_with_what_to_do(process_world: World) 
 def test_an_agent_gets_the_bare_host_only_where_that_is_allowed(process_world: World) -> None:
     office = Office(process_world)
     words = ("--repo", str(office.repo), "--driver", "process", "--state-dir", str(process_world.state))
-    done = office.call("task", "write x y", *words)
+    done = office.call("task", prompt("write x y"), *words)
     assert done.exit_code == 2
     assert "--allow-host" in done.stderr
     assert process_world.run_dirs() == []

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_agents_at_work import SCRIPTED, git, image
+from test_agents_at_work import commit, git, image
 from wavepool_cli import Finished, Running, World
 
+from wavepool.testing.fake_cli import install, prompt
+
 DEADLINE_S = 300.0
-INSIDE = ("--environment", "MEET=/tmp", "--environment", "PATH=/workspace/bin:/usr/bin:/bin")
+INSIDE = ("--environment", "PATH=/workspace/bin:/usr/bin:/bin")
 
 
 @pytest.fixture
 def repo(docker_world: World) -> Path:
-    """A repository that brings the scripted CLI along, as nothing can be mounted into a parked container."""
+    """A repository that brings the fake CLI along, as nothing can be mounted into a parked container."""
     made = docker_world.workspace
     git(made, "init", "-q", "-b", "main")
     (made / "bin").mkdir()
-    shutil.copy(SCRIPTED, made / "bin" / "claude")
+    install(made / "bin")
     (made / "README.txt").write_text("A project\n")
     git(made, "add", "-A")
     git(made, "commit", "-qm", "Begin")
@@ -54,8 +55,10 @@ def task(world: World, *words: str) -> Finished:
 def test_prompts_are_claims_of_parked_containers_and_come_back_as_branches(docker_world: World, repo: Path) -> None:
     with serving(docker_world) as server:
         parked = set(docker_world.containers())
-        prompt = "write one.txt Erstes\ncommit Mine\nwrite two.txt \"$HOME\" `id` 'ß'\nI did it"
-        done = task(docker_world, prompt, "fail I am stuck", "--pool", "coder")
+        odd = "two.txt \"$HOME\" `id` 'ß'"
+        text = prompt("write one.txt Erstes", commit("Mine"), f"write {odd}", "say I did it")
+        stuck = prompt("result error_during_execution I am stuck")
+        done = task(docker_world, text, stuck, "--pool", "coder")
         assert done.exit_code == 1, done.stderr
         told = server.wait_for("task_ended", count=2)
         assert {each["where"] for each in told} == {"warm"}
@@ -82,7 +85,9 @@ def test_more_prompts_than_containers_wait_their_turn_and_a_timeout_stops_its_ow
     docker_world: World, repo: Path
 ) -> None:
     with serving(docker_world) as server:
-        done = task(docker_world, "write a.txt A", "meet 9", "-n", "2", "--timeout", "8", "--pool", "coder")
+        done = task(
+            docker_world, prompt("write a.txt A"), prompt("hang"), "-n", "2", "--timeout", "8", "--pool", "coder"
+        )
         assert done.exit_code == 1, done.stderr
         verdicts = done.verdicts()
         assert [verdicts[name] for name in ("task-1-1", "task-1-2")] == ["success", "success"]
@@ -101,7 +106,7 @@ def test_a_pool_that_cannot_take_agents_says_so(
     docker_world: World, repo: Path, pool: dict[str, object], words: tuple[str, ...], said: str
 ) -> None:
     with serving(docker_world, **pool):
-        done = task(docker_world, "write a.txt A", "--pool", "coder", *words)
+        done = task(docker_world, prompt("write a.txt A"), "--pool", "coder", *words)
         assert done.exit_code == 1
         assert done.verdicts() == {"task-1": "start_error"}
         assert said in done.stderr

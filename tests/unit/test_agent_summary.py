@@ -76,6 +76,14 @@ def test_a_cost_that_some_did_not_tell_is_the_least() -> None:
     assert "$" not in told(entry("one", agent=None), agents={**agents, "attempts_without_cost": 2})
 
 
+def test_a_program_that_tells_of_no_turns_has_none() -> None:
+    silent = {**entry("x")["agent"], "turns": 0, "tokens": {"total": 0}, "cost_usd": None}
+    totals = {"attempts": 1, "turns": 0, "tokens": {"total": 0}, "cost_usd": 0.0, "attempts_without_cost": 1}
+    text = told(entry("one", agent=silent), agents=totals)
+    assert text.splitlines()[1].split()[:5] == ["one", "success", "–", "–", "–"]
+    assert "turns," not in text
+
+
 def test_more_tasks_than_a_person_reads_are_counted() -> None:
     text = told(*(entry(f"t{number}") for number in range(103)))
     assert "… and 3 more, in the results" in text

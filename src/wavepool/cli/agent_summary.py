@@ -55,8 +55,8 @@ def _row(entry: Entry) -> Iterator[Text]:
     verdict, agent, changes = entry["verdict"] or "pending", entry.get("agent"), entry.get("changes")
     yield Text(printable(entry["batch_id"], 60))
     yield Text(verdict, style="green" if verdict == "success" else "yellow" if verdict in _UNDECIDED else "red")
-    if agent is None:
-        yield from (Text(NOTHING), Text(NOTHING), Text(NOTHING))
+    if agent is None or not (agent["turns"] or agent["tokens"]["total"]):  # a program of the user's tells neither
+        yield from (Text(NOTHING), Text(NOTHING), Text(dollars(None if agent is None else agent["cost_usd"])))
     else:
         yield from (Text(str(agent["turns"])), Text(amount(agent["tokens"]["total"])), Text(dollars(agent["cost_usd"])))
     yield Text(diffstat(changes))
@@ -111,7 +111,7 @@ def _totals(result: Mapping[str, Any]) -> Text:
 
 def spending(agents: Mapping[str, Any] | None) -> str:
     """``27 turns, 90.1k tokens, $0.42``, of all attempts; empty where there were no agents."""
-    if not agents or not agents["attempts"]:
+    if not agents or not (agents["turns"] or agents["tokens"]["total"]):
         return ""
     words = [count(agents["turns"], "turn"), f"{amount(agents['tokens']['total'])} tokens"]
     if agents["attempts_without_cost"] < agents["attempts"]:

@@ -53,7 +53,8 @@ STOP_S = 30.0
 CAPACITY_BYTES = 1 << 50
 """Memory is the server's to count."""
 USUAL = PoolSettings().max_size
-_QUEUE_MAX = 100_000
+_QUEUE_MAX = 1_000_000
+"""States that wait for a reader: each attempt has two, so that no run comes near it."""
 
 
 class PoolDriver(Driver):
@@ -136,6 +137,7 @@ class PoolDriver(Driver):
             yield watch
         finally:
             self._watches.discard(watch)
+            watch.close()
 
     @asynccontextmanager
     async def logs(
@@ -235,6 +237,10 @@ class _Watch:
 
     def put(self, item: Observation | Synced) -> None:
         self._send.send_nowait(item)
+
+    def close(self) -> None:
+        self._send.close()
+        self._receive.close()
 
     def __aiter__(self) -> AsyncIterator[Observation | Synced]:
         return self
