@@ -128,6 +128,7 @@ class Executor:
             return Executed()
         executed, tell = Executed(), _Teller(placed, on_result)
         self._refuse_loose_agents(placed, config)
+        self._say_what_is_lost(config)
         room = self.probe(name)
         tasks = self._prepared(placed, room, tell)
         if tasks:
@@ -197,14 +198,20 @@ class Executor:
     def _say_what_is_less(self, order: TaskOrder, room: HostRoom) -> None:
         asked = order.config
         if asked.memory_bytes > room.largest_bytes:
-            self._say_once(f"memory_limit {asked.memory_limit} is more than there is: {human_size(room.largest_bytes)}")
+            self._say_once(
+                f"memory_limit {asked.memory_limit} is taken for all there is: {human_size(room.largest_bytes)}"
+            )
         if asked.cpus > room.cpus:
-            self._say_once(f"cpu_limit {asked.cpu_limit} is more than there is: {room.cpus:g} cores")
+            self._say_once(f"cpu_limit {asked.cpu_limit} is taken for all there is: {room.cpus:g} cores")
+
+    def _say_what_is_lost(self, config: ContainerConfig) -> None:
+        if self.mode != CONTAINERIZED and config.mounts:
+            self._say_once("mounts are of containers; plain processes see this host as it is")
 
     def _say_once(self, text: str) -> None:
         if text not in self._told:
             self._told.add(text)
-            self.notice(f"{text}, which it is taken for")
+            self.notice(text)
 
     # -- the run --
 

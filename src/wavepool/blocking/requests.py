@@ -63,7 +63,7 @@ def request_of(
             image=config.image,
             workspace=tasks[0].workspace or str(Path.cwd()),
             network=OWN_NETWORK if config.sealed or config.network_mode == "none" else config.network_mode,
-            mounts=parse_mounts(config.mounts, option="mounts"),
+            mounts=parse_mounts(config.mounts, option="mounts") if contained else (),
             secrets=sources,
             user=config.user,
             pull=config.pull,
