@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wavepool_cli import Finished, World
+from wavepool_cli import Finished, World, batch, plan_of, wave
 
 from wavepool.testing.fake_cli import install, prompt
 
@@ -257,6 +257,26 @@ def test_a_list_with_dependencies_and_an_agent_that_gives_up(office: Office) -> 
     assert "I am stuck" in done.stderr
     assert f"wavepool logs {done.result['run_id']} bad" in done.stderr
     assert entries["check"]["agent"]["name"] == "command"
+
+
+def test_batches_of_a_wave_plan_may_have_agents(office: Office) -> None:
+    first = batch("one", None, memory="48m", agent={"name": "claude", "max_turns": 4}, task_prompt=prompt("write a A"))
+    second = batch("two", None, memory="48m", agent="claude", task_prompt=prompt("write b B"))
+    plan = office.world.plan(plan_of(wave(1, first, batch("plain")), wave(2, second)))
+    options = [each for each in office.options() if each not in ("--repo", "--memory", "48m", "--network", "none")]
+    options = ["--base-image" if each == "--image" else each for each in options if each != str(office.repo)]
+    where = ("--workspace", str(office.repo), "--workspace-kind", "clone", "--egress", "any", "--isolate", "none")
+    done = office.call("run", str(plan), *options, *where)
+    assert done.exit_code == 0, done.stderr
+    entries = done.entries()
+    assert entries["plain"]["agent"] is None
+    assert [entries[name]["changes"]["branch"] for name in ("one", "two")] == [
+        "feature/parallel-one",
+        "feature/parallel-two",
+    ]
+    assert sorted(re.findall(r"--max-turns=(\d+)", office.left("calls"))) == ["4"]
+    assert "2 turns, 220 tokens, $0.02" in done.stderr
+    assert done.result["agents"]["turns"] == 2
 
 
 def test_uncommitted_changes_stay_the_users_own(office: Office) -> None:

@@ -52,6 +52,8 @@ def build_agent_request(settings: Settings, plan: Plan, raw: RawOptions, *, no_k
 def furnish(plan: Plan, settings: Settings, raw: RawOptions, *, no_key: bool) -> Furnished:
     """The plan with images for its agents, and the options with their keys. Nothing changes where it has no agents.
 
+    In a wave plan a base image that somebody named holds for agents too.
+
     Raises:
         InputError: as `build_agent_request`.
     """
@@ -60,7 +62,7 @@ def furnish(plan: Plan, settings: Settings, raw: RawOptions, *, no_key: bool) ->
         return Furnished(plan=plan, raw=raw)
     keys, said = _keys(agents.values(), raw, tolerant=no_key or settings.allow_host)
     return Furnished(
-        plan=with_images(plan, settings.agent_image),
+        plan=with_images(plan, settings.agent_image or _named_base(plan, settings)),
         raw=replace(raw, secrets=(*raw.secrets, *keys)),
         notices=tuple(said),
     )
@@ -113,6 +115,10 @@ def check_agents(plan: Plan, *, usual: str | None = None) -> Mapping[str, AgentA
 def with_images(plan: Plan, image: str | None) -> Plan:
     """The plan where each task with an agent has an image: its own, `image`, or the one of its agent's adapter."""
     return replace(plan, tasks=tuple(_with_image(task, image) for task in plan.tasks))
+
+
+def _named_base(plan: Plan, settings: Settings) -> str | None:
+    return settings.base_image if not plan.flat and "base_image" in settings.model_fields_set else None
 
 
 def _with_image(task: Task, image: str | None) -> Task:

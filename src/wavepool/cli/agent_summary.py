@@ -24,9 +24,6 @@ Entry = Mapping[str, Any]
 
 def print_agent_summary(result: Mapping[str, Any], console: Console, *, state_dir: Path) -> None:
     """A row for each task with its last words below, the totals, and the commands that come next."""
-    if "run_id" not in result:
-        console.print("Interrupted before anything was started.")
-        return
     entries = [entry for wave in result["waves"] for entry in wave["containers"]]
     console.print(_table(entries[:ROWS_MAX]))
     if len(entries) > ROWS_MAX:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import anyio
 
-from wavepool.cli.agent_summary import print_agent_summary
 from wavepool.cli.learned import Lesson, lesson_json, print_lesson
 from wavepool.cli.output import write_json
 from wavepool.cli.screen import TICK_S, Screen
@@ -76,9 +75,7 @@ def deliver(
             write_json(output, result)
     with _noting(troubles):
         screen.finish(result, to_stdout=to_stdout)
-    of_agents = result.get("agents") is not None and len(result["waves"]) == 1
-    tell = print_agent_summary if of_agents else print_summary
-    tell(result, screen.console, state_dir=settings.state_dir)
+    print_summary(result, screen.console, state_dir=settings.state_dir)
     if lesson is not None:
         print_lesson(lesson, screen.console)
     if troubles:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wavepool.cli.agent_summary import print_agent_summary, spending
 from wavepool.listeners.wording import count, printable, took
 from wavepool.units import format_duration
 
@@ -19,9 +20,12 @@ SHOWN = 20
 
 
 def print_summary(result: Mapping[str, Any], console: Console, *, state_dir: Path) -> None:
-    """A table of the waves, what did not succeed and why, and where everything is."""
+    """A table of the waves, what did not succeed and why, and where everything is; of agents what each did."""
     if "run_id" not in result:
         console.print("Interrupted before anything was started.")
+        return
+    if result.get("agents") is not None and len(result["waves"]) == 1:
+        print_agent_summary(result, console, state_dir=state_dir)
         return
     console.print(_waves(result))
     for line in _problems(result, state_dir / "runs" / result["run_id"]):
@@ -72,6 +76,8 @@ def _closing(result: Mapping[str, Any]) -> Text:
         f"{took(result['duration_s'], result['since_start_s'])} ({result['execution_mode']}), run {result['run_id']}",
         style="default",
     )
+    if spent := spending(result.get("agents")):
+        text.append(f"; {spent}", style="default")
     warm = result["warm"]
     if warm["parked_at_most"]:
         text.append(f"; {warm['started_warm']} of {warm['attempts_started']} started warm", style="default")
