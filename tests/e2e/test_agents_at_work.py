@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -141,12 +142,32 @@ class Office:
         return [(found / "config").read_bytes(), (found / "HEAD").read_bytes(), *hooks]
 
 
-@pytest.fixture
-def office(world: World) -> Iterator[Office]:
+@contextmanager
+def office_in(world: World) -> Iterator[Office]:
+    """An office whose own checkout must have been nobody's workspace in the end."""
     made = Office(world)
     yield made
     assert made.branches().count("main") == 1
-    assert git(made.repo, "status", "--porcelain") == ""  # the user's own checkout was nobody's workspace
+    assert git(made.repo, "status", "--porcelain") == ""
+
+
+@pytest.fixture
+def office(world: World) -> Iterator[Office]:
+    """On both drivers."""
+    with office_in(world) as made:
+        yield made
+
+
+@pytest.fixture
+def process_office(process_world: World) -> Iterator[Office]:
+    with office_in(process_world) as made:
+        yield made
+
+
+@pytest.fixture
+def docker_office(docker_world: World) -> Iterator[Office]:
+    with office_in(docker_world) as made:
+        yield made
 
 
 def test_three_agents_on_three_prompts_come_back_as_three_branches_and_a_merged_one(office: Office) -> None:
@@ -227,7 +248,8 @@ def test_eight_agents_on_one_prompt_at_once(office: Office) -> None:
     assert len([name for name in office.branches() if name.startswith("feature/parallel-")]) == 8
 
 
-def test_a_list_with_dependencies_and_an_agent_that_gives_up(office: Office) -> None:
+def test_a_list_with_dependencies_and_an_agent_that_gives_up(process_office: Office) -> None:
+    office = process_office
     prompts = office.world.root / "prompts"
     prompts.mkdir()
     (prompts / "base.md").write_text(prompt("write base.txt Base", commit("Base")))
@@ -259,7 +281,9 @@ def test_a_list_with_dependencies_and_an_agent_that_gives_up(office: Office) -> 
     assert entries["check"]["agent"]["name"] == "command"
 
 
-def test_batches_of_a_wave_plan_may_have_agents(office: Office) -> None:
+@pytest.mark.docker
+def test_batches_of_a_wave_plan_may_have_agents(docker_office: Office) -> None:
+    office = docker_office
     first = batch("one", None, memory="48m", agent={"name": "claude", "max_turns": 4}, task_prompt=prompt("write a A"))
     second = batch("two", None, memory="48m", agent="claude", task_prompt=prompt("write b B"))
     plan = office.world.plan(plan_of(wave(1, first, batch("plain")), wave(2, second)))
@@ -279,7 +303,8 @@ def test_batches_of_a_wave_plan_may_have_agents(office: Office) -> None:
     assert done.result["agents"]["turns"] == 2
 
 
-def test_uncommitted_changes_stay_the_users_own(office: Office) -> None:
+def test_uncommitted_changes_stay_the_users_own(process_office: Office) -> None:
+    office = process_office
     (office.repo / "draft.txt").write_text("mine")
     done = office.task(prompt("write one.txt 1"))
     assert done.exit_code == 0, done.stderr

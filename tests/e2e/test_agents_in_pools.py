@@ -52,6 +52,7 @@ def task(world: World, *words: str) -> Finished:
     return world.command("task", *words, *options, env={"ANTHROPIC_API_KEY": "dummy"}).finish(DEADLINE_S)
 
 
+@pytest.mark.docker
 def test_prompts_are_claims_of_parked_containers_and_come_back_as_branches(docker_world: World, repo: Path) -> None:
     with serving(docker_world) as server:
         parked = set(docker_world.containers())
@@ -81,6 +82,8 @@ def test_prompts_are_claims_of_parked_containers_and_come_back_as_branches(docke
     assert not list((docker_world.state / "runs" / run_id / "work").glob("*/tree"))
 
 
+@pytest.mark.slow
+@pytest.mark.docker
 def test_more_prompts_than_containers_wait_their_turn_and_a_timeout_stops_its_own(
     docker_world: World, repo: Path
 ) -> None:
@@ -95,6 +98,7 @@ def test_more_prompts_than_containers_wait_their_turn_and_a_timeout_stops_its_ow
         assert len(server.wait_for("task_ended", count=4)) == 4
 
 
+@pytest.mark.docker
 @pytest.mark.parametrize(
     ("pool", "words", "said"),
     [
