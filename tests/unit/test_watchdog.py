@@ -248,7 +248,7 @@ def test_many_attempts_are_one_reading() -> None:
     assert driver.reads == 3
 
 
-def test_the_peak_of_its_readings_becomes_evidence_where_the_driver_has_none() -> None:
+def test_the_peak_of_its_readings_becomes_evidence_where_the_driver_has_none_or_a_lower_one() -> None:
     state, attempt = state_of(PIDS), AttemptId("t0", 1)
     driver = ScriptedDriver(lambda _: usage(memory=7 * MIB))
 
@@ -261,8 +261,10 @@ def test_the_peak_of_its_readings_becomes_evidence_where_the_driver_has_none() -
             await loop.run()
         bare = Ending(kind=VerdictKind.SUCCESS, evidence=Evidence())
         assert loop.with_peak(attempt, bare).evidence.memory_peak_bytes == 7 * MIB
-        known = Ending(kind=VerdictKind.SUCCESS, evidence=Evidence(memory_peak_bytes=9))
-        assert loop.with_peak(attempt, known) is known
+        lower = Ending(kind=VerdictKind.SUCCESS, evidence=Evidence(memory_peak_bytes=9))
+        assert loop.with_peak(attempt, lower).evidence.memory_peak_bytes == 7 * MIB
+        higher = Ending(kind=VerdictKind.SUCCESS, evidence=Evidence(memory_peak_bytes=8 * MIB))
+        assert loop.with_peak(attempt, higher) is higher
 
     run_virtual(main)
 
