@@ -124,7 +124,8 @@ class StateDir:
         """
         with told(self._runs, "read"):
             try:
-                return sorted(entry.name for entry in os.scandir(self._runs) if entry.is_dir())
+                with os.scandir(self._runs) as entries:
+                    return sorted(entry.name for entry in entries if entry.is_dir())
             except FileNotFoundError:
                 return []
 

@@ -92,15 +92,16 @@ class Leftovers:
         """Processes whose words or variables name our directory."""
         own = os.getpid()
         wanted = str(self._root).encode()
-        for entry in os.scandir("/proc"):
-            if not entry.name.isdigit() or int(entry.name) == own:
-                continue
-            try:
-                said = Path(entry.path, "environ").read_bytes() + Path(entry.path, "cmdline").read_bytes()
-            except OSError:  # it has ended, or is not ours
-                continue
-            if wanted in said:
-                yield int(entry.name)
+        with os.scandir("/proc") as entries:
+            for entry in entries:
+                if not entry.name.isdigit() or int(entry.name) == own:
+                    continue
+                try:
+                    said = Path(entry.path, "environ").read_bytes() + Path(entry.path, "cmdline").read_bytes()
+                except OSError:  # it has ended, or is not ours
+                    continue
+                if wanted in said:
+                    yield int(entry.name)
 
 
 def _of(owner: str) -> dict[str, str]:

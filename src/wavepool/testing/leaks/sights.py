@@ -148,16 +148,17 @@ class Lookout:
         """Those whose words or variables name our directory, and shims of our containers; not we ourselves."""
         wanted = [str(self._root).encode(), *(each.encode() for each in trail.ids)]
         mine = {os.getpid(), os.getppid()}
-        for entry in os.scandir("/proc"):
-            if not entry.name.isdigit() or int(entry.name) in mine:
-                continue
-            try:
-                words = Path(entry.path, "cmdline").read_bytes()
-                said = words + Path(entry.path, "environ").read_bytes()
-            except OSError:  # it has ended, or is not ours to read
-                continue
-            if any(each in said for each in wanted):
-                yield f"{entry.name} ({words.split(bytes(1), 1)[0].decode('utf-8', 'replace')})"
+        with os.scandir("/proc") as entries:
+            for entry in entries:
+                if not entry.name.isdigit() or int(entry.name) in mine:
+                    continue
+                try:
+                    words = Path(entry.path, "cmdline").read_bytes()
+                    said = words + Path(entry.path, "environ").read_bytes()
+                except OSError:  # it has ended, or is not ours to read
+                    continue
+                if any(each in said for each in wanted):
+                    yield f"{entry.name} ({words.split(bytes(1), 1)[0].decode('utf-8', 'replace')})"
 
     def _mounts(self, trail: Trail) -> Iterator[str]:
         wanted = {str(self._root), *trail.places, *trail.ids}
