@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
+from wavepool.drivers.docker.building import packed
 from wavepool.engine.egress import EGRESS, TOLD_MOST, proxy_environment, refusals, sealed_sidecar
 from wavepool.errors import SettingError
 from wavepool.images import recipe
 from wavepool.inputs.egress import parse_egress_host
+from wavepool.wiring.images import AGENT_TAGS
 
 
 @pytest.mark.parametrize(
@@ -81,8 +86,24 @@ def test_no_refusal_is_no_trouble_and_many_are_bounded(tmp_path: Path) -> None:
     assert len(str(refusals(log))) < 2000
 
 
-@pytest.mark.parametrize("name", ["egress"])
+@pytest.mark.parametrize("name", ["agent", "egress"])
 def test_recipes_are_found_from_the_installed_package(name: str) -> None:
     found = recipe(name)
     assert found["Dockerfile"].startswith(b"#")
     assert b"ARG BASE=" in found["Dockerfile"]
+
+
+def test_the_compose_file_builds_the_same_recipe() -> None:
+    path = Path(__file__).parents[2] / "examples" / "compose.yaml"
+    service = yaml.safe_load(path.read_text())["services"]["orchestrator-base"]
+    assert service["image"] in AGENT_TAGS["claude"]
+    context = (path.parent / service["build"]["context"]).resolve()
+    found = {each.name: each.read_bytes() for each in context.iterdir() if each.is_file()}
+    assert found == recipe("agent")
+
+
+def test_a_context_is_the_same_archive_whenever_it_is_packed() -> None:
+    one, other = packed({"b": b"2", "Dockerfile": b"1"}), packed({"Dockerfile": b"1", "b": b"2"})
+    assert one == other
+    with tarfile.open(fileobj=io.BytesIO(one)) as archive:
+        assert archive.getnames() == ["Dockerfile", "b"]

@@ -35,6 +35,7 @@ MODULES = (
     "monitor",
     "cleanup",
     "doctor",
+    "image",
     "chaos",
     "stack",
     "serve",

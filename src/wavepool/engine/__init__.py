@@ -26,6 +26,7 @@ recover/       what dead processes left, told and reaped
 stacks.py      development stacks, by hand
 steps/         the seed's three steps: spawn, monitor, cleanup
 doctor.py      what is wrong here, and how to mend it
+imagecheck.py  whether tasks can run in an image
 dryrun.py      what a run would do, and why
 
 clock.py (both clocks), signals.py (Ctrl-C) and listener.py (whoever wants to see facts) serve them all.

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sealed_attempts import build_images, gateway, run, sealed
@@ -22,7 +25,6 @@ from wavepool.testing.model_server import Answer, Failure, ModelServer, Rule, Sc
 
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.anyio,
     pytest.mark.skipif(os.environ.get("WAVEPOOL_REAL_CLI") != "1", reason="opt-in: WAVEPOOL_REAL_CLI=1"),
 ]
 
@@ -93,6 +95,7 @@ async def work(
     return reader.report(outcome.exit_code), outcome.stdout, outcome.proxy, outcome.stderr.decode()
 
 
+@pytest.mark.anyio
 async def test_it_edits_a_file_in_its_workspace_and_is_read(world: DockerWorld, server: ModelServer) -> None:
     (world.workspace / "state.txt").write_text("worse\n")
     os.chown(world.workspace / "state.txt", 10001, 10001)
@@ -114,7 +117,17 @@ async def test_it_edits_a_file_in_its_workspace_and_is_read(world: DockerWorld, 
     assert "elsewhere.example:443" in str(refusals(world.root / "proxy"))
 
 
+@pytest.mark.anyio
 async def test_its_bound_of_turns_is_a_failure_that_says_so(world: DockerWorld, server: ModelServer) -> None:
     report, stdout, _, stderr = await work(world, server, "Go on for ever.", max_turns=2)
     assert report.succeeded is False, (report, stderr, stdout)
     assert "turns" in report.problem
+
+
+def test_its_image_is_fit_for_tasks(server: ModelServer, tmp_path: Path) -> None:
+    del server  # with it comes the image
+    command = [Path(sys.executable).with_name("wavepool"), "image", "check", IMAGE, "--agent", "claude"]
+    told = subprocess.run([*command, "--state-dir", tmp_path], capture_output=True, text=True, timeout=180, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert [line.split()[0] for line in told.stdout.splitlines()] == ["ok"] * 7
+    assert "(Claude Code)" in told.stdout

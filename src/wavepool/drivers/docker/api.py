@@ -138,12 +138,19 @@ class DockerApi:
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, params: Params | None = None, *, open_s: float | None = READ_DEADLINE_S
+        self,
+        method: str,
+        path: str,
+        params: Params | None = None,
+        *,
+        open_s: float | None = READ_DEADLINE_S,
+        archive: bytes | None = None,
     ) -> AsyncIterator[ByteStream]:
         """Open a stream; its bytes come as they arrive, never empty, until the daemon ends it.
 
         Args:
             open_s: how long its start may take; None where the daemon may wait before its first byte.
+            archive: a tar file that is sent as the body.
 
         Raises:
             Refused: the daemon answered with an error status.
@@ -153,7 +160,7 @@ class DockerApi:
         try:
             with anyio.move_on_after(open_s):
                 try:
-                    response = await self._request(self._stream_client(), method, path, params, None)
+                    response = await self._request(self._stream_client(), method, path, params, None, archive=archive)
                 except _CUT as error:
                     raise self._unreachable(error) from error
             if response is None:
@@ -218,14 +225,15 @@ class DockerApi:
         body: Json | None,
         *,
         upgrade: bool = False,
+        archive: bytes | None = None,
     ) -> aiohttp.ClientResponse:
         version = self._version or await self._negotiate(client)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json" if archive is None else "application/x-tar"}
         return await client.session.request(
             method,
             f"{client.docker_host}/{version}/{path}",
             params=params,
-            data=None if body is None else json.dumps(body),
+            data=archive if body is None else json.dumps(body),
             headers=headers | {"Connection": "Upgrade", "Upgrade": "tcp"} if upgrade else headers,
             read_until_eof=not upgrade,
         )

@@ -1,0 +1,127 @@
+"""Building images with the engine's own API: the context is sent as a tar file, the engine says what it does."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import anyio
+
+from wavepool.drivers.docker.api import ByteStream, DockerApi
+from wavepool.drivers.docker.trouble import Refused
+from wavepool.errors import DriverUnavailable, PrepareError
+
+SILENCE_MAX_S = 900.0
+"""A build that says nothing for this long is given up: a step may download for minutes without a word."""
+LAST_LINES = 5
+"""Of a build's output, told where it fails."""
+
+ADVICE = (
+    "See the lines above. Usual reasons: no way to Debian's mirrors or to npm (and --certificates, where a proxy looks "
+    "into TLS), a base that is missing or no Debian (--base), or a full disk (`docker system df`)."
+)
+
+
+BuildProgress = Callable[[str], None]
+"""Called with each line that the build says. Must not block."""
+
+
+class ImageBuilder:
+    """Builds images on one engine. Use it as an async context manager."""
+
+    def __init__(self, host: str | None = None) -> None:
+        self._api = DockerApi(host)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._api.close()
+
+    async def build(
+        self,
+        context: Mapping[str, bytes],
+        tags: Sequence[str],
+        *,
+        arguments: Mapping[str, str],
+        cached: bool = True,
+        progress: BuildProgress,
+    ) -> str:
+        """Build an image from the files of `context` (``Dockerfile`` among them) and return its id.
+
+        Args:
+            tags: names that it gets, the first of them in errors.
+            arguments: build arguments; they stay in the image's history, so none is a secret.
+            cached: what the engine built before of the same steps may be used.
+
+        Raises:
+            PrepareError: a step failed.
+            DriverUnavailable: the engine cannot be reached, or said nothing for too long.
+        """
+        params = {
+            "buildargs": json.dumps(dict(arguments)),
+            "rm": "1",
+            "forcerm": "1",
+            "nocache": "0" if cached else "1",
+            "version": "1",  # every engine since 20.10 has this builder, without a client's session
+        }
+        query = "&".join(f"t={quote(tag)}" for tag in tags)
+        name = tags[0]
+        said: list[str] = []
+        try:
+            async with self._api.stream(
+                "POST", f"build?{query}", params, open_s=SILENCE_MAX_S, archive=packed(context)
+            ) as stream:
+                async for message in _messages(name, stream):
+                    _tell(name, message, said, progress)
+            return str((await self._api.read(f"images/{name}/json"))["Id"])
+        except Refused as refused:
+            raise PrepareError(name, f"the image {name} cannot be built: {refused.words}", advice=ADVICE) from refused
+
+
+def packed(context: Mapping[str, bytes]) -> bytes:
+    """The context as a tar file that is the same for the same files: times and owners are left out."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in sorted(context):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(context[name]), 0o644
+            archive.addfile(entry, io.BytesIO(context[name]))
+    return buffer.getvalue()
+
+
+async def _messages(name: str, stream: ByteStream) -> AsyncIterator[dict[str, Any]]:
+    rest = b""
+    while True:
+        piece = None
+        with anyio.move_on_after(SILENCE_MAX_S):
+            piece = await anext(stream, b"")
+        if piece is None:
+            raise DriverUnavailable(f"the build of {name} made no progress for {SILENCE_MAX_S:.0f} s")
+        *lines, rest = (rest + piece).split(b"\n") if piece else [rest, b""]
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+        if not piece:
+            return
+
+
+def _tell(name: str, message: Mapping[str, Any], said: list[str], progress: BuildProgress) -> None:
+    if "error" in message:
+        words = "\n".join([f"the image {name} cannot be built: {message['error']}", *said])
+        raise PrepareError(name, words, advice=ADVICE)
+    text = message.get("stream") or " ".join(
+        str(message[key]) for key in ("id", "status") if message.get(key) and "progress" not in message
+    )
+    for line in str(text).splitlines():
+        if line.strip():
+            progress(line)
+            said.append(line)
+            del said[:-LAST_LINES]
