@@ -7,18 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from wavepool.core import facts
 from wavepool.core.facts import Stamped
-from wavepool.drivers.memory import MemoryWorld
+from wavepool.drivers.base import Observation, Phase
+from wavepool.drivers.memory import Fault, Hazards, MemoryWorld
 from wavepool.engine.history.runs import RunHistory
 from wavepool.engine.listener import Listener
-from wavepool.engine.sealing import NUMBERS_FROM, sealed_attempt
+from wavepool.engine.sealing import NUMBERS_FROM, SealedRuns, sealed_attempt
 from wavepool.model import (
     AgentEvent,
     AgentOrder,
     AttemptId,
+    Changes,
+    Ending,
+    Evidence,
+    Handle,
     Limits,
     Node,
     Resources,
@@ -35,6 +41,7 @@ from wavepool.testing.kill_points import KillSwitch
 from wavepool.testing.scripted_agents import CountedWorkspaces, ScriptedAgent, says
 from wavepool.testing.whole_runs import SimulatedRun, crash_everywhere
 from wavepool.units import GIB, MIB
+from wavepool.workspace.base import Sealed
 
 NODES = (Node(name="local", capacity=Resources(4 * GIB)),)
 RULES = Rules(nodes=NODES, keep_going=True, schedule=Schedule.ROLLING)
@@ -189,6 +196,66 @@ def test_each_attempt_has_its_place_and_its_changes_come_back(tmp_path: Path) ->
     assert sealed.number == NUMBERS_FROM + 1
     assert {attempt for _, attempt in run.world.executions} >= {AttemptId("good", 1), sealed}
     assert run.world.container_names() == []
+
+
+class StrikesOnce(Hazards):
+    """Hits the first call or event about `subject`."""
+
+    def __init__(self, fault: Fault, subject: str) -> None:
+        self._left = [(fault, f"simulated/{subject}")]
+
+    def strikes(self, fault: Fault, subject: str) -> bool:
+        if (fault, subject) not in self._left:
+            return False
+        self._left.remove((fault, subject))
+        return True
+
+    def fraction(self, fault: Fault, subject: str) -> float:
+        return 0.5
+
+    @property
+    def has_struck(self) -> bool:
+        return not self._left
+
+
+@pytest.mark.parametrize("fault", [Fault.START_CUT_BEFORE, Fault.START_REFUSED])
+def test_a_sealed_program_that_did_not_start_is_started_again(tmp_path: Path, fault: Fault) -> None:
+    """What it would have brought back is lost for good, once the workspace is given up."""
+    hazards = StrikesOnce(fault, f"good#{NUMBERS_FROM + 1}")
+    run = replace(
+        run_of(tmp_path, agent("good", *GOOD), workspaces=CountedWorkspaces),
+        world=MemoryWorld(nodes=RULES.nodes, hazards=hazards),
+    )
+    run.process()
+    assert hazards.has_struck
+    [settled] = facts_of(run, facts.AttemptSettled)
+    assert settled.changes.problem is None
+    assert run.world.container_names() == []
+
+
+class Haunted(CountedWorkspaces):
+    """Just before its sealed program ends another end is told of its name: of one that an earlier process began."""
+
+    async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
+        assert isinstance(sealed, SealedRuns)
+        inner = sealed_attempt(attempt)
+        killed = Ending(kind=VerdictKind.FAILED, evidence=Evidence(exit_code=137))
+        handle = Handle(driver="memory", id="an older one", name="", attempt=inner)
+
+        async def haunt() -> None:
+            await anyio.sleep(0.9)
+            sealed.saw(Observation(handle=handle, run_id="", wave=1, phase=Phase.EXITED, ending=killed))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(haunt)
+            return await super().bring_back(task, attempt, sealed)
+
+
+def test_the_end_of_an_older_sealed_program_is_not_taken_for_the_new_one_s(tmp_path: Path) -> None:
+    run = run_of(tmp_path, agent("good", *GOOD), workspaces=Haunted)
+    run.process()
+    [settled] = facts_of(run, facts.AttemptSettled)
+    assert settled.changes.problem is None
 
 
 CRASHED = (

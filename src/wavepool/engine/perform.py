@@ -114,7 +114,7 @@ class Performer:
         self._keeping = anyio.CapacityLimiter(CONCURRENT_KEEPS)
         self._bringing = anyio.CapacityLimiter(CONCURRENT_BRINGS)
         self._workspaces = workspaces
-        self._sealed = SealedRuns(driver=driver, specs=specs, files=files)
+        self._sealed = SealedRuns(driver=driver, specs=specs, files=files, pause=self._pause)
         self._attendance = Attendance(
             state=state, driver=driver, specs=specs, files=files, save=self._save_logs, workspaces=workspaces
         )

@@ -8,7 +8,7 @@ with the rest of the run at the latest.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -16,13 +16,17 @@ import structlog
 
 from wavepool.drivers.base import Driver, Observation
 from wavepool.engine.spec import SpecBuilder
-from wavepool.errors import InfrastructureError
+from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted, Unknown
 from wavepool.model import AttemptId, Ending, Handle, Task, VerdictKind
 from wavepool.statedir import RunDir
 from wavepool.workspace.base import Place
+from wavepool.workspace.removal import delete
 
 NUMBERS_FROM = 1_000_000
 """Attempt n of a task is brought back by number 1000000 + n: no task has so many attempts, and names stay apart."""
+
+PAUSES_S = (0.5, 2.0)
+"""Before each further try of one that was lost with its container or its daemon: it only reads what is there."""
 
 REMOVAL_S = 60.0
 """The deadline of a removal. What resists goes with the rest of the run."""
@@ -45,23 +49,40 @@ class SealedRuns:
         driver: open; closed by its owner.
         specs: builds what is asked of it.
         files: the run's directory.
+        pause: waits so many seconds, and then until the driver can be reached (bounded).
     """
 
-    def __init__(self, *, driver: Driver, specs: SpecBuilder, files: RunDir) -> None:
+    def __init__(
+        self, *, driver: Driver, specs: SpecBuilder, files: RunDir, pause: Callable[[float], Awaitable[None]]
+    ) -> None:
         self._driver = driver
         self._specs = specs
         self._files = files
+        self._pause = pause
         self._awaited: dict[AttemptId, _Awaited] = {}
 
     def saw(self, seen: Observation) -> None:
         """The watch of the run told this; most of it is about others."""
         awaited = self._awaited.get(seen.handle.attempt)
         if awaited is not None and seen.ending is not None:
-            awaited.ending = seen.ending
-            awaited.ended.set()
+            awaited.saw(seen.handle.id, seen.ending)
 
     async def __call__(
         self, task: Task, attempt: AttemptId, argv: Sequence[str], *, place: Place, output: Path, timeout_s: float
+    ) -> int:
+        for pause_s in PAUSES_S:
+            try:
+                return await self._run(task, attempt, argv, place, output, timeout_s)
+            except (_Lost, Unknown, DriverUnavailable, NotStarted) as error:
+                if isinstance(error, NotStarted) and not error.transient:
+                    raise
+                _log.warning("a sealed program is run again", attempt=str(attempt), problem=error.message)
+            await self._pause(pause_s)
+            await anyio.to_thread.run_sync(_empty, output)
+        return await self._run(task, attempt, argv, place, output, timeout_s)
+
+    async def _run(
+        self, task: Task, attempt: AttemptId, argv: Sequence[str], place: Place, output: Path, timeout_s: float
     ) -> int:
         inner = sealed_attempt(attempt)
         handle = self._specs.handle(self._driver.name, task, inner)
@@ -70,8 +91,8 @@ class SealedRuns:
         try:
             with anyio.fail_after(timeout_s):
                 handle = await self._start(task, inner, argv, place, output)
-                await awaited.ended.wait()
-            return await self._exit_code(handle, argv, awaited.ending)
+                ending = await awaited.ending_of(handle)
+            return await self._exit_code(handle, argv, ending)
         except TimeoutError:
             raise InfrastructureError(f"{argv[0]} did not end within {timeout_s:.0f} s in {handle.name}") from None
         finally:
@@ -85,11 +106,10 @@ class SealedRuns:
         await anyio.to_thread.run_sync(_give, output, spec.user, place.directory)
         return await self._driver.start(spec)
 
-    async def _exit_code(self, handle: Handle, argv: Sequence[str], ending: Ending | None) -> int:
-        code = None if ending is None else ending.evidence.exit_code
-        if ending is None or code is None or ending.kind is VerdictKind.LOST:
-            reason = "" if ending is None else ending.evidence.reason
-            raise InfrastructureError(f"{argv[0]} was lost in {handle.name}: {reason}")
+    async def _exit_code(self, handle: Handle, argv: Sequence[str], ending: Ending) -> int:
+        code = ending.evidence.exit_code
+        if code is None or ending.kind is VerdictKind.LOST or ending.evidence.signal_sender == "wavepool":
+            raise _Lost(f"{argv[0]} was lost in {handle.name}: {ending.evidence.reason}")
         if code:
             _log.info("a sealed program failed", name=handle.name, code=code, said=await self._last_words(handle))
         return code
@@ -118,12 +138,41 @@ class SealedRuns:
             self._files.drop_slot(task.key, inner.number)
 
 
+class _Lost(InfrastructureError):
+    """It ended by what befell its container: how far it came is not known."""
+
+
 class _Awaited:
-    """A program that runs, and how it ended."""
+    """A program that is being started, or runs; and the ends that were told under its name.
+
+    What a process that died had started may be told only now, as it is removed: it has another id, and says nothing
+    of this one.
+    """
 
     def __init__(self) -> None:
-        self.ended = anyio.Event()
-        self.ending: Ending | None = None
+        self._endings: dict[str, Ending] = {}
+        self._told = anyio.Event()
+
+    def saw(self, container_id: str, ending: Ending) -> None:
+        """One of that name has ended."""
+        self._endings.setdefault(container_id, ending)
+        self._told.set()
+
+    async def ending_of(self, handle: Handle) -> Ending:
+        """How that one ended, once it has."""
+        while handle.id not in self._endings:
+            self._told = anyio.Event()
+            await self._told.wait()
+        return self._endings[handle.id]
+
+
+def _empty(output: Path) -> None:
+    """Forget the half of the results."""
+    for path in output.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            delete(path)
+        else:
+            path.unlink()
 
 
 def _give(output: Path, user: str | None, directory: Path) -> None:
