@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -89,7 +90,7 @@ class PooledAttempt:
             if number < self._first:
                 number = self._first
                 yield LogChunk(stream="stdout", data=b"", gap=True)
-            for chunk in list(self._chunks)[number - self._first :]:
+            for chunk in self._newest(self._first + len(self._chunks) - number):
                 number += 1
                 yield chunk
             if self.phase is not Phase.RUNNING or not follow:
@@ -97,6 +98,12 @@ class PooledAttempt:
                     return
                 continue
             await more.wait()
+
+    def _newest(self, count: int) -> list[LogChunk]:
+        """So many, in their order. The others are not touched: this is asked for each piece that comes."""
+        found = list(islice(reversed(self._chunks), count))
+        found.reverse()
+        return found
 
     def _wake(self) -> None:
         self._more.set()
