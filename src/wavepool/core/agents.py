@@ -25,7 +25,7 @@ def on_spoke(state: RunState, event: events.Spoke, now: Now) -> Iterator[Fact]:
     if said.kind is AgentEventKind.RATE_LIMITED:
         yield from pause(state, order.pays, said.resets_at, said.text, now)
     # No fact: a reading counts while the attempt lives, and whoever goes on with the run reads it again.
-    spent = state.spending.read(event.attempt, said.cost_usd, said.tokens.total)
+    spent = state.spending.read(event.attempt, said.cost_usd, said.tokens)
     finding = _above(spent, order.max_cost_usd, order.max_tokens)
     if finding is not None:
         yield from attempts.stop_for_watchdog(state, event.attempt, finding)
@@ -47,10 +47,15 @@ def _check_run(state: RunState) -> Iterator[Fact]:
     finding = _above(state.spending.total(), rules.max_cost_usd, rules.max_tokens, whole_run=True)
     if finding is None:
         return
-    if state.stopped is None:
+    if state.stopped is None and _goes_on(state):
         yield facts.RunStopped(cause=f"{measured(finding)}: {advice(finding)}", infrastructure=False)
     for attempt in list(state.live):
         yield from attempts.stop_for_watchdog(state, attempt, finding)
+
+
+def _goes_on(state: RunState) -> bool:
+    """Something is left that a stop would keep from being spent; else the last agent of the run has told its cost."""
+    return state.pending > 0 or any(attempt.phase in _AT_WORK for attempt in state.live.values())
 
 
 def _above(

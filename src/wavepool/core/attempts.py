@@ -169,6 +169,7 @@ def _settle(
     changes: Changes | None = None,
 ) -> Iterator[Fact]:
     entry = state.tasks[attempt.id.task_id]
+    agent = agent and state.spending.completed(attempt.id, agent)
     verdict = _verdict(attempt, entry, ending, log, agent)
     yield facts.AttemptSettled(
         attempt=attempt.id,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from wavepool.model import AgentReport, AttemptId
+from wavepool.model import AgentReport, AttemptId, Tokens
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,10 +34,26 @@ class Spent(NamedTuple):
         """Both together."""
         return Spent(self.cost_usd + other.cost_usd, self.tokens + other.tokens)
 
+    def less(self, other: Spent) -> Spent:
+        """Without that."""
+        return Spent(self.cost_usd - other.cost_usd, self.tokens - other.tokens)
+
     @classmethod
     def by(cls, report: AgentReport) -> Spent:
         """By one whole attempt; a cost that nobody told counts 0."""
         return cls(report.cost_usd or 0.0, report.tokens.total)
+
+
+class Heard(NamedTuple):
+    """What a live attempt has told at most."""
+
+    cost_usd: float | None = None
+    tokens: Tokens = Tokens()
+
+    @property
+    def spent(self) -> Spent:
+        """As one sum."""
+        return Spent(self.cost_usd or 0.0, self.tokens.total)
 
 
 class Spending:
@@ -49,18 +65,32 @@ class Spending:
     def __init__(self) -> None:
         self.ended = Spent()
         """Of all attempts that ended since the run began, or since somebody had tasks tried again by hand."""
-        self._live: dict[AttemptId, Spent] = {}
+        self._live: dict[AttemptId, Heard] = {}
+        self._of_live = Spent()
 
-    def read(self, attempt: AttemptId, cost_usd: float | None, tokens: int) -> Spent:
+    def read(self, attempt: AttemptId, cost_usd: float | None, tokens: Tokens) -> Spent:
         """A reading of a live attempt; one never falls."""
-        before = self._live.get(attempt, Spent())
-        now = Spent(max(before.cost_usd, cost_usd or 0.0), max(before.tokens, tokens))
+        before = self._live.get(attempt, Heard())
+        cost_usd = before.cost_usd if cost_usd is None else max(before.cost_usd or 0.0, cost_usd)
+        now = Heard(cost_usd, max(before.tokens, tokens, key=lambda each: each.total))
         self._live[attempt] = now
-        return now
+        self._of_live = self._of_live.plus(now.spent).less(before.spent)
+        return now.spent
+
+    def completed(self, attempt: AttemptId, report: AgentReport) -> AgentReport:
+        """The report, with what was heard while it lived where that is more: the beginning or all of an output may be
+        lost, and what was used stays used.
+        """
+        heard = self._live.get(attempt, Heard())
+        if heard.cost_usd is not None and heard.cost_usd > (report.cost_usd or 0.0):
+            report = replace(report, cost_usd=heard.cost_usd)
+        return replace(report, tokens=heard.tokens) if heard.tokens.total > report.tokens.total else report
 
     def settle(self, attempt: AttemptId, report: AgentReport | None) -> None:
         """It has ended: its report replaces its readings."""
-        self._live.pop(attempt, None)
+        self._of_live = self._of_live.less(self._live.pop(attempt, Heard()).spent)
+        if not self._live:
+            self._of_live = Spent()  # sums of money lose a little in each step
         if report is not None:
             self.ended = self.ended.plus(Spent.by(report))
 
@@ -69,8 +99,5 @@ class Spending:
         self.ended = Spent()
 
     def total(self) -> Spent:
-        """Ended and live ones together. O(live attempts)."""
-        total = self.ended
-        for each in self._live.values():
-            total = total.plus(each)
-        return total
+        """Ended and live ones together."""
+        return self.ended.plus(self._of_live)

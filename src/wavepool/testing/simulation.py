@@ -325,8 +325,9 @@ class Simulation:
             raise Violation(f"{attempt} starts although its account has nothing before {until}")
 
     def _check_budget(self) -> None:
+        """It stops, as far as there is anything left to stop."""
         most, spent = self._scenario.rules.max_cost_usd, self._world.ledger.spent_usd
-        if most is not None and spent > most and self._state.stopped is None:
+        if most is not None and spent > most and self._state.stopped is None and self._state.pending:
             raise Violation(f"the run goes on after ${spent:.2f}, ${most:.2f} allowed")
 
     def _check_finding(self, fact: Fact) -> None:

@@ -295,13 +295,40 @@ def test_what_was_spent_survives_a_crash_and_readings_are_read_again(new_run: Ne
 
 
 def test_readings_never_fall_and_are_replaced_by_the_report(new_run: NewRun, make_task: MakeTask) -> None:
-    run = new_run([by(make_task, "a")])
+    run = new_run([by(make_task, "a"), by(make_task, "b")])
     run.runs("a")
+    run.runs("b")
+    run.feed(spoke("b", tokens=Tokens(input=1)))
     run.feed(spoke("a", cost_usd=2.0, tokens=Tokens(input=10)))
     run.feed(spoke("a", cost_usd=None, tokens=Tokens(input=4)))
-    assert run.state.spending.total() == Spent(2.0, 10)
-    run.ends("a", agent=replace(GOOD, tokens=Tokens(input=12)))
-    assert run.state.spending.total() == Spent(0.0, 12), "a cost that nobody told counts 0"
+    assert run.state.spending.total() == Spent(2.0, 11)
+    run.ends("a", agent=replace(GOOD, cost_usd=2.5, tokens=Tokens(input=12)))
+    assert run.state.spending.total() == Spent(2.5, 13)
+    run.ends("b", agent=replace(GOOD, tokens=Tokens(input=2)))
+    assert run.state.spending.total() == Spent(2.5, 14), "a cost that nobody told counts 0"
+
+
+def test_what_was_heard_stays_spent_where_the_output_was_lost(new_run: NewRun, make_task: MakeTask) -> None:
+    """Somebody removed its container, and nothing is left to make a report from: the budget must not forget it."""
+    run = new_run([by(make_task, "a"), by(make_task, "b", depends_on=("a",))], max_tokens=1000, retry_on=("lost",))
+    run.runs("a")
+    run.feed(spoke("a", cost_usd=0.25, tokens=Tokens(input=600, output=40)))
+    run.ends("a", VerdictKind.LOST, agent=AgentReport(agent="claude", succeeded=False))
+    [settled] = run.of(facts.AttemptSettled)
+    assert (settled.agent.cost_usd, settled.agent.tokens) == (0.25, Tokens(input=600, output=40))
+    assert run.replayed().spending.total() == Spent(0.25, 640)
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_budget_that_the_last_agent_used_up_stops_nothing(new_run: NewRun, make_task: MakeTask, last: bool) -> None:
+    """All was done: a run that says it was stopped would have failed for nothing."""
+    run = new_run([by(make_task, "a"), *([] if last else [by(make_task, "b")])], max_cost_usd=1.0)
+    run.runs("a")
+    if not last:
+        run.runs("b")
+    run.ends("a", agent=replace(GOOD, cost_usd=1.5))
+    assert len(run.of(facts.RunStopped)) == (0 if last else 1)
+    assert run.state.outcome is (Outcome.SUCCESS if last else None)
 
 
 def test_whoever_has_tasks_tried_again_has_the_budget_anew(new_run: NewRun, make_task: MakeTask) -> None:
