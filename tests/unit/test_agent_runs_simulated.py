@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from wavepool.agents.base import AgentReader
 from wavepool.core import facts
 from wavepool.core.facts import Stamped
 from wavepool.drivers.base import Observation, Phase
@@ -20,6 +21,7 @@ from wavepool.engine.sealing import NUMBERS_FROM, SealedRuns, sealed_attempt
 from wavepool.model import (
     AgentEvent,
     AgentOrder,
+    AgentReport,
     AttemptId,
     Changes,
     Ending,
@@ -38,7 +40,7 @@ from wavepool.plan import Plan
 from wavepool.plan.schema import WaveSlice
 from wavepool.statedir import RunDir
 from wavepool.testing.kill_points import KillSwitch
-from wavepool.testing.scripted_agents import CountedWorkspaces, ScriptedAgent, says
+from wavepool.testing.scripted_agents import CountedWorkspaces, ScriptedAgent, ScriptedReader, says
 from wavepool.testing.whole_runs import SimulatedRun, crash_everywhere
 from wavepool.units import GIB, MIB
 from wavepool.workspace.base import Sealed
@@ -196,6 +198,46 @@ def test_each_attempt_has_its_place_and_its_changes_come_back(tmp_path: Path) ->
     assert sealed.number == NUMBERS_FROM + 1
     assert {attempt for _, attempt in run.world.executions} >= {AttemptId("good", 1), sealed}
     assert run.world.container_names() == []
+
+
+class Careless(ScriptedAgent):
+    """An adapter of somebody else's: its flags say where its reader raises."""
+
+    def reader(self, order: AgentOrder) -> AgentReader:
+        if order.model == "reader":
+            raise RuntimeError("no reader")
+        return CarelessReader(order.model)
+
+
+class CarelessReader(ScriptedReader):
+    def __init__(self, where: str | None) -> None:
+        super().__init__()
+        self._where = where
+
+    def feed(self, data: bytes) -> list[AgentEvent]:
+        if self._where == "feed":
+            raise KeyError("usage")
+        return super().feed(data)
+
+    def report(self, exit_code: int | None) -> AgentReport:
+        if self._where == "report":
+            raise ValueError("no result")
+        return super().report(exit_code)
+
+
+def test_an_adapter_that_raises_fails_its_own_attempts_and_no_others(tmp_path: Path) -> None:
+    """The run goes on; and one that ended with exit code 0 has not succeeded, as nobody knows what it said."""
+    odd = [agent(where, *GOOD, model=where) for where in ("reader", "feed", "report")]
+    run = replace(run_of(tmp_path, agent("good", *GOOD), *odd), adapters={"scripted": Careless()})
+    report = run.process()
+    assert report is not None
+    found = verdicts(run)
+    assert found.pop("good#1") is VerdictKind.SUCCESS
+    assert set(found.values()) == {VerdictKind.FAILED}
+    reasons = {fact.attempt.task_id: fact.verdict.evidence.reason for fact in facts_of(run, facts.AttemptSettled)}
+    assert "the adapter of scripted failed over its output: KeyError: 'usage'" in reasons["feed"]
+    assert "ValueError: no result" in reasons["report"]
+    assert "RuntimeError: no reader" in reasons["reader"]
 
 
 class StrikesOnce(Hazards):

@@ -18,7 +18,7 @@ from wavepool.core import events, facts
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Driver
-from wavepool.engine.hearing import feed
+from wavepool.engine.hearing import GuardedReader, feed
 from wavepool.errors import InfrastructureError, NoSuchAttempt
 from wavepool.model import AgentEvent, AgentEventKind, AgentOrder, AttemptId, Handle
 
@@ -99,7 +99,7 @@ class Followers:
         """To the end of its output; what was told before the stream broke is not told again."""
         told, pause_s = 0, FIRST_PAUSE_S
         while True:
-            reader, count = adapter.reader(order), 0
+            reader, count = GuardedReader(adapter, order), 0
             try:
                 async with self._driver.logs(handle) as chunks:
                     async for chunk in chunks:
