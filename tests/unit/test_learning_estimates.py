@@ -38,6 +38,15 @@ def taken(fact):
     return sample_of(task(), "i", fact, intended_at=AT, settled_at=AT + timedelta(seconds=12))
 
 
+def test_a_million_tasks_that_are_nobody_s_twin_need_one_answer():
+    """Made anew for each, the answers would take minutes and hundreds of megabytes before anything starts."""
+    history = History([taken(settled())])
+    first, second = (history.expected(task(prompt=prompt), "i") for prompt in ("one", "another"))
+    assert first is second
+    assert first.basis is Basis.KIND
+    assert history.expected(task(), "i").basis is Basis.TWIN
+
+
 # -- kinds --
 
 

@@ -60,12 +60,14 @@ class History:
             self._kinds.setdefault(sample.kind, []).append(sample)
             self._tiers.setdefault(sample.tier, []).append(sample)
         self._made: dict[tuple[str, str, int], Expected] = {}
-        self._starts = [sample.start_s for sample in self.samples if sample.start_s is not None]
-        self._ends = [sample.end_s for sample in self.samples if sample.end_s is not None]
+        self._start_s = _mean([sample.start_s for sample in self.samples if sample.start_s is not None])
+        self._end_s = _mean([sample.end_s for sample in self.samples if sample.end_s is not None])
 
     def expected(self, task: Task, image: str) -> Expected:
         """What is expected of the next attempt of `task`; `image` is that of tasks that name none."""
-        key = (twin_of(task, image), kind_of(task, image), task.tier)
+        twin = twin_of(task, image) if self._twins else ""
+        # Tasks that are nobody's twin are all alike: one answer serves a million of them.
+        key = (twin if twin in self._twins else "", kind_of(task, image), task.tier)
         found = self._made.get(key)
         if found is None:
             found = self._made[key] = self._make(*key)
@@ -88,8 +90,8 @@ class History:
             basis=basis,
             durations_s=durations_s,
             duration_s=fmean(durations_s),
-            start_s=_mean(self._starts),
-            end_s=_mean(self._ends),
+            start_s=self._start_s,
+            end_s=self._end_s,
             peak_bytes=None if peaks is None else round(quantile(peaks, 0.95)),
         )
 

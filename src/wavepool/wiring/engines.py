@@ -75,6 +75,19 @@ async def journaled_driver(stack: AsyncExitStack, run: RunOpened, state_dir: Sta
         raise
 
 
+def refuse_bare_host(run: RunOpened, found: DriverFacts) -> None:
+    """See that what began in containers goes on in containers: the server of a pool may have come back without.
+
+    Raises:
+        DriverUnavailable: its tasks would get this host itself, which nobody allowed.
+    """
+    if found.execution_mode == BARE_HOST != run.execution_mode:
+        raise DriverUnavailable(
+            f"Run {run.run_id} began in containers, and {found.driver} has plain processes of this host now.",
+            advice="Bring Docker back and start `wavepool serve` anew, or begin a new run.",
+        )
+
+
 def driver_named(name: str, state_dir: StateDir) -> Driver:
     """A driver by the name that journals know it by; the caller opens and closes it.
 

@@ -41,7 +41,7 @@ def learned_places(request: RunRequest, rules: Rules, history: History) -> tuple
 
     With a network for each wave only tasks of one wave change places: else all the networks would be there at once.
     """
-    if rules.schedule is not Schedule.ROLLING or request.start_order == "plan":
+    if rules.schedule is not Schedule.ROLLING or request.start_order == "plan" or not history.samples:
         return ()
     expected = [history.expected(task, request.surroundings.image) for task in request.plan.tasks]
     if all(each.basis in (Basis.TIER, Basis.NONE) for each in expected):

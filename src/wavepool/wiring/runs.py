@@ -30,7 +30,7 @@ from wavepool.model import Surroundings
 from wavepool.plan import check_schedule
 from wavepool.statedir import RunDir, StateDir, new_run_id
 from wavepool.wiring.agents import adapters_of, check_agents, sealed_request, workspaces_of
-from wavepool.wiring.engines import check_keeping, journaled_driver, open_driver, with_budget
+from wavepool.wiring.engines import check_keeping, journaled_driver, open_driver, refuse_bare_host, with_budget
 from wavepool.wiring.learning import learner, places_of
 from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
 from wavepool.wiring.warmth import with_warmth
@@ -99,6 +99,8 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         held = await _hold(stack, state_dir, files, hooks.listeners, may_be_new=True) if exists else None
         if held is not None and held.replayed is not None:
             driver, found = await journaled_driver(stack, held.replayed.state.run, state_dir)
+            if not held.replayed.is_over:
+                refuse_bare_host(held.replayed.state.run, found)
         else:
             driver, found = await open_driver(stack, request, state_dir, hooks.notice)
             check_keeping(request.rules, driver)
@@ -157,6 +159,8 @@ async def _go_on(
         values = {} if over or cancelled else _secrets_of(replayed, how)
         try:
             driver, found = await journaled_driver(stack, replayed.state.run, state_dir)
+            if not over and not cancelled:
+                refuse_bare_host(replayed.state.run, found)
         except DriverUnavailable as error:
             if not over:
                 raise
