@@ -43,7 +43,7 @@ from wavepool.testing.kill_points import KillSwitch
 from wavepool.testing.scripted_agents import CountedWorkspaces, ScriptedAgent, ScriptedReader, says
 from wavepool.testing.whole_runs import SimulatedRun, crash_everywhere
 from wavepool.units import GIB, MIB
-from wavepool.workspace.base import Sealed
+from wavepool.workspace.base import Place, Sealed
 
 NODES = (Node(name="local", capacity=Resources(4 * GIB)),)
 RULES = Rules(nodes=NODES, keep_going=True, schedule=Schedule.ROLLING)
@@ -198,6 +198,26 @@ def test_each_attempt_has_its_place_and_its_changes_come_back(tmp_path: Path) ->
     assert sealed.number == NUMBERS_FROM + 1
     assert {attempt for _, attempt in run.world.executions} >= {AttemptId("good", 1), sealed}
     assert run.world.container_names() == []
+
+
+class Slow(CountedWorkspaces):
+    """Takes an hour for each, one after the other."""
+
+    async def obtain(self, task: Task, attempt: AttemptId) -> Place:
+        await anyio.sleep(3600)
+        return await super().obtain(task, attempt)
+
+
+def test_one_that_is_stopped_while_it_waits_for_its_workspace_waits_no_longer(tmp_path: Path) -> None:
+    """Nor is it started, to be stopped then."""
+    rules = replace(RULES, schedule=Schedule.BARRIER, wave_timeout_s=30.0)
+    run = run_of(tmp_path, agent("a", *GOOD), agent("b", *GOOD), rules=rules, workspaces=Slow)
+    report = run.process()
+    assert report is not None
+    assert set(verdicts(run).values()) == {VerdictKind.TIMEOUT}
+    assert report.result()["duration_s"] < 60
+    assert not run.world.executions
+    assert report.left_behind == []
 
 
 class Careless(ScriptedAgent):

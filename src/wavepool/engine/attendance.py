@@ -15,10 +15,10 @@ from wavepool.core.state import RunState
 from wavepool.drivers.base import AttemptSpec, Dismissed, Driver, SupportsSidecars
 from wavepool.engine.egress import EGRESS, refusals
 from wavepool.engine.spec import SpecBuilder
-from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted, Unknown
+from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted, Unknown, WavepoolError
 from wavepool.model import AttemptId, AttemptPhase, Ending, Handle, LogRecord, SidecarTrouble, Task
 from wavepool.statedir import RunDir
-from wavepool.workspace.base import Workspaces
+from wavepool.workspace.base import Place, Workspaces
 
 LOOK_S = 0.2
 """How often a start that waits for sidecars looks whether it is still wanted."""
@@ -59,7 +59,8 @@ class Attendance:
     async def start(self, attempt: AttemptId) -> Handle:
         """Start it in its workspace, its sidecars first.
 
-        Raises as `Driver.start`, and InfrastructureError where a directory or the workspace cannot be made.
+        Raises as `Driver.start`, and InfrastructureError where a directory or the workspace cannot be made. One whose
+        stop is wanted before it has a workspace is NotStarted.
         """
         spec = await self._spec(attempt)
         if not spec.sidecars:
@@ -110,11 +111,7 @@ class Attendance:
         raise result
 
     async def _end_wait_once_stopped(self, spec: AttemptSpec) -> None:
-        while True:
-            live = self._state.attempt(spec.attempt)
-            if live is None or live.phase is AttemptPhase.STOPPING:
-                break
-            await anyio.sleep(LOOK_S)
+        await self._until_unwanted(spec.attempt)
         handle = Handle(driver=self._driver.name, id="", name=spec.name, attempt=spec.attempt)
         try:
             await self._driver.stop(handle, self._grace_s())
@@ -134,10 +131,45 @@ class Attendance:
 
     async def _spec(self, attempt: AttemptId) -> AttemptSpec:
         task = self._state.tasks[attempt.task_id].task
-        place = None if self._workspaces is None else await self._workspaces.obtain(task, attempt)
+        place = None if self._workspaces is None else await self._place(self._workspaces, task, attempt)
         node = self._state.rules.nodes[self._state.live[attempt].node].name
         slot = self._files.slot(task.key, attempt.number)
         return self._specs.build(task, attempt, slot, node, self._data(task, attempt), place)
+
+    async def _place(self, workspaces: Workspaces, task: Task, attempt: AttemptId) -> Place:
+        """Its workspace. Many may wait for theirs; whose start is not wanted any more waits no longer, nor starts."""
+        outcome: list[Place | Exception] = []
+
+        async def obtain() -> None:
+            try:
+                outcome.append(await workspaces.obtain(task, attempt))
+            except (WavepoolError, OSError) as error:  # kept out of the group, which would wrap it
+                outcome.append(error)
+            group.cancel_scope.cancel()
+
+        async def give_up() -> None:
+            await self._until_unwanted(attempt)
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(obtain)
+            group.start_soon(give_up)
+        found = outcome[0] if outcome else None
+        if isinstance(found, Exception):
+            raise found
+        if found is None or self._is_unwanted(attempt):
+            raise NotStarted(f"{attempt}: it was stopped before it had a workspace")
+        return found
+
+    async def _until_unwanted(self, attempt: AttemptId) -> None:
+        while True:
+            if self._is_unwanted(attempt):
+                return
+            await anyio.sleep(LOOK_S)
+
+    def _is_unwanted(self, attempt: AttemptId) -> bool:
+        live = self._state.attempt(attempt)
+        return live is None or live.phase is AttemptPhase.STOPPING
 
     def _data(self, task: Task, attempt: AttemptId) -> Path:
         return self._files.sidecar_data(task.key, attempt.number)
