@@ -37,6 +37,9 @@ SCRIPT = Script(
             ),
         ),
         Rule(match=re.compile("slow"), turns=(Answer(text="at last", delay_s=0.3),)),
+        Rule(match=re.compile("three of us"), turns=(Answer(text="all here", meets=3),)),
+        Rule(match=re.compile("two of us"), turns=(Answer(text="never", meets=2, meets_within_s=0.05),)),
+        Rule(match=re.compile("key"), turns=(Answer(failures=(Failure(status=401, should_retry=False),)),)),
     )
 )
 
@@ -119,6 +122,30 @@ def test_many_are_answered_at_once(server: ModelServer) -> None:
     asked = server.received[before:]
     assert [each.status for each in asked] == [200] * 4
     assert max(each.running for each in asked) > 1
+
+
+def test_those_who_meet_are_answered_when_all_are_there(server: ModelServer) -> None:
+    before = len(server.received)
+    threads = [threading.Thread(target=ask, args=(server, f"three of us, {n}")) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    while server.waiting(3) < 2:
+        assert all(thread.is_alive() for thread in threads)
+    assert len(server.received) == before
+    server.meet(3, 30)
+    for thread in threads:
+        thread.join(30)
+    assert [each.status for each in server.received[before:]] == [200, 200]
+    code, body, _ = failure(server, "two of us")
+    assert (code, body["error"]["message"]) == (400, "not 2 came within 0.05 s")
+    with pytest.raises(threading.BrokenBarrierError):
+        server.meet(2, 30)
+
+
+def test_clients_are_told_whether_to_try_again(server: ModelServer) -> None:
+    code, body, headers = failure(server, "my key")
+    assert (code, body["error"]["type"], headers["x-should-retry"]) == (401, "authentication_error", "false")
+    assert "x-should-retry" not in failure(server, "write x.txt", "I write", "it is written")[2]
 
 
 def test_other_paths_are_answered_too(server: ModelServer) -> None:

@@ -123,6 +123,7 @@ def test_agents_get_their_proxy_and_others_do_not(tmp_path: Path) -> None:
     spec = specs.build(sealed, ATTEMPT, tmp_path, data=tmp_path)
     assert spec.own_network is not None
     assert spec.own_network.internal
+    assert spec.network is None, "a way around its proxy"
     assert spec.env["HTTPS_PROXY"] == "http://egress:3128"
     with_own_choice = replace(sealed, env={"HTTPS_PROXY": "mine"})
     assert specs.build(with_own_choice, ATTEMPT, tmp_path, data=tmp_path).env["HTTPS_PROXY"] == "mine"

@@ -82,7 +82,7 @@ class SpecBuilder:
         mounts = (*self._mounts(place), *around.mounts)
         user = self._user(task, place)
         image = task.image or around.image
-        network = self.network(task.wave)
+        network = None if sealed else self.network(task.wave)  # its proxy alone is on another than their own
         sidecars = self.companions(task, attempt, data).build(task.sidecars) if task.sidecars and data else ()
         spec_hash = self._digest(task, command, env, image, network, sidecars, place.directory, mounts, user)
         return AttemptSpec(

@@ -64,6 +64,8 @@ def failure_headers(failure: Failure, now_s: float) -> dict[str, str]:
     headers: dict[str, str] = {}
     if failure.retry_after_s is not None:
         headers["retry-after"] = f"{failure.retry_after_s:g}"
+    if failure.should_retry is not None:
+        headers["x-should-retry"] = str(failure.should_retry).lower()
     if failure.resets_in_s is not None:
         headers["anthropic-ratelimit-unified-status"] = "rejected"
         headers["anthropic-ratelimit-unified-reset"] = str(int(now_s + failure.resets_in_s))

@@ -39,11 +39,13 @@ class Failure:
         status: HTTP status: 429, 529, 500, ...
         retry_after_s: header ``retry-after``; None for none.
         resets_in_s: headers that say that the account's limit ends so many seconds from now; None for none.
+        should_retry: header ``x-should-retry``, which the API's clients obey; None for none.
     """
 
     status: int
     retry_after_s: float | None = None
     resets_in_s: float | None = None
+    should_retry: bool | None = None
     message: str = "as the script says"
 
 
@@ -57,6 +59,8 @@ class Answer:
         delay_s: until the answer begins. `pace_s`: between its pieces, where it is streamed.
         input_tokens, output_tokens, cache_read_tokens, cache_write_tokens: what it says that it cost.
         failures: what is answered before it, each once for each conversation.
+        meets: it is given only when so many wait for such an answer at once, `ModelServer.meet` counting as one; 0
+            for at once. Where they do not come in `meets_within_s` the answer is 400, to this and all later ones.
     """
 
     text: str = ""
@@ -68,6 +72,8 @@ class Answer:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     failures: tuple[Failure, ...] = ()
+    meets: int = 0
+    meets_within_s: float = 120.0
 
     def filled(self, groups: Mapping[str, str]) -> Self:
         """With what the groups matched in place of their names."""

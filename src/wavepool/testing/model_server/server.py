@@ -86,6 +86,18 @@ class ModelServer:
         """What was asked, in the order in which it was answered."""
         return tuple(self._server.received)
 
+    def waiting(self, meets: int) -> int:
+        """How many wait for the others, of answers that are given when `meets` of them do."""
+        return self._server.meeting(meets).n_waiting
+
+    def meet(self, meets: int, within_s: float) -> None:
+        """Be one of those who wait; returns when they are all there.
+
+        Raises:
+            threading.BrokenBarrierError: they did not come in time, here or before.
+        """
+        self._server.meeting(meets).wait(within_s)
+
     def wait(self) -> None:
         """Until it is closed."""
         self._thread.join()
@@ -103,6 +115,7 @@ class _Server(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.running = 0
         self._failed: Counter[str] = Counter()
+        self._meetings: dict[int, threading.Barrier] = {}
         self._count = 0
 
     def next_id(self) -> str:
@@ -111,8 +124,25 @@ class _Server(ThreadingHTTPServer):
             self._count += 1
             return f"msg_{self._count:08d}"
 
+    def meeting(self, meets: int) -> threading.Barrier:
+        """Where so many wait for each other."""
+        with self.lock:
+            return self._meetings.setdefault(meets, threading.Barrier(meets))
+
     def next_failure(self, answer: Answer, request: Mapping[str, Any]) -> Failure | None:
-        """The failure that comes before this answer; None when it had all of them."""
+        """The failure that comes before this answer, None when it had all of them; waits for those whom it meets."""
+        return self._scripted_failure(answer, request) or self._missed(answer)
+
+    def _missed(self, answer: Answer) -> Failure | None:
+        if not answer.meets:
+            return None
+        try:
+            self.meeting(answer.meets).wait(answer.meets_within_s)
+        except threading.BrokenBarrierError:
+            return Failure(status=400, message=f"not {answer.meets} came within {answer.meets_within_s:g} s")
+        return None
+
+    def _scripted_failure(self, answer: Answer, request: Mapping[str, Any]) -> Failure | None:
         if not answer.failures:
             return None
         key = hashlib.sha256(json.dumps(request.get("messages"), sort_keys=True).encode()).hexdigest()
