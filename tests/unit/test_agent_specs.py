@@ -13,11 +13,11 @@ from wavepool.engine.egress import EGRESS
 from wavepool.engine.sealing import sealed_attempt
 from wavepool.engine.spec import AGENT_USER, SpecBuilder
 from wavepool.errors import PlanError
-from wavepool.model import AgentOrder, AttemptId, Isolation, Limits, Mount, Surroundings, Task, Wave
+from wavepool.model import AgentOrder, AttemptId, Isolation, Limits, Mount, Rules, Surroundings, Task, Wave
 from wavepool.plan import Plan
 from wavepool.plan.schema import WaveSlice
 from wavepool.testing.scripted_agents import ScriptedAgent
-from wavepool.wiring.agents import sealed_plan
+from wavepool.wiring.agents import bounded_plan, sealed_plan
 from wavepool.workspace.base import Place
 
 ADAPTERS = {"scripted": ScriptedAgent()}
@@ -137,3 +137,19 @@ def test_a_sidecar_of_the_proxy_s_name_is_refused(tmp_path: Path) -> None:
     taken = sealed_plan(plan_of(TASK), (), ADAPTERS).tasks[0]
     with pytest.raises(PlanError, match=r"batches\[0\].sidecars.egress: got a sidecar, expected another name"):
         sealed_plan(plan_of(taken), (), ADAPTERS)
+
+
+@pytest.mark.parametrize(
+    ("own_usd", "of_run_usd", "told_usd"),
+    [(None, 5.0, 5.0), (2.0, 5.0, 2.0), (9.0, 5.0, 5.0), (9.0, None, 9.0), (None, None, None)],
+)
+def test_no_agent_may_cost_more_than_its_run(
+    own_usd: float | None, of_run_usd: float | None, told_usd: float | None
+) -> None:
+    """Nobody but the agent itself knows what it costs while it works."""
+    order = AgentOrder(name="claude", max_cost_usd=own_usd, max_tokens=7)
+    rules = Rules(nodes=(), max_cost_usd=of_run_usd, max_tokens=None)
+    agent, other = bounded_plan(plan_of(replace(TASK, agent=order), OTHER), rules).tasks
+    assert agent.agent is not None
+    assert (agent.agent.max_cost_usd, agent.agent.max_tokens) == (told_usd, 7)
+    assert other == OTHER

@@ -12,7 +12,7 @@ from wavepool.engine.control.pools.driver import PREFIX as POOL_PREFIX
 from wavepool.engine.egress import EGRESS, sealed_sidecar
 from wavepool.engine.session import BARE_HOST
 from wavepool.errors import DriverUnavailable, InputError, PlanError, Words
-from wavepool.model import AgentOrder, Surroundings, Task, WorkspaceKind
+from wavepool.model import AgentOrder, Rules, Surroundings, Task, WorkspaceKind
 from wavepool.plan import Plan
 from wavepool.statedir import RunDir
 from wavepool.wiring.requests import RunRequest
@@ -47,6 +47,25 @@ def check_agents(plan: Plan) -> Mapping[str, AgentAdapter]:
         except InputError as error:
             raise InputError(f"{path}.agent: {error.message}", advice=error.advice) from None
     return found
+
+
+def bounded_plan(plan: Plan, rules: Rules) -> Plan:
+    """The plan where no agent may use up more than the whole run may.
+
+    Many an agent tells what it has cost at its end only, and keeps a bound of its own until then.
+    """
+    if rules.max_cost_usd is None and rules.max_tokens is None:
+        return plan
+
+    def bounded(task: Task) -> Task:
+        order = task.agent
+        if order is None:
+            return task
+        cost_usd = min((each for each in (order.max_cost_usd, rules.max_cost_usd) if each is not None), default=None)
+        tokens = min((each for each in (order.max_tokens, rules.max_tokens) if each is not None), default=None)
+        return replace(task, agent=replace(order, max_cost_usd=cost_usd, max_tokens=tokens))
+
+    return replace(plan, tasks=tuple(bounded(task) for task in plan.tasks))
 
 
 def refuse_loose_agents(plan: Plan, *, allow_host: bool, instead_of: DriverUnavailable | None = None) -> None:

@@ -29,7 +29,7 @@ from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import Surroundings
 from wavepool.plan import check_schedule
 from wavepool.statedir import RunDir, StateDir, new_run_id
-from wavepool.wiring.agents import adapters_of, check_agents, sealed_request, workspaces_of
+from wavepool.wiring.agents import adapters_of, bounded_plan, check_agents, sealed_request, workspaces_of
 from wavepool.wiring.engines import check_keeping, journaled_driver, open_driver, refuse_bare_host, with_budget
 from wavepool.wiring.learning import learner, places_of
 from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
@@ -91,6 +91,7 @@ async def end_run(run_id: str, *, state_dir: Path, how: GoingOn | None = None) -
 async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
     check_schedule(request.plan, request.rules.schedule)
     adapters = check_agents(request.plan)
+    request = replace(request, plan=bounded_plan(request.plan, request.rules))
     state_dir = StateDir(request.state_dir)
     clock = SystemClock()
     files = state_dir.run(request.run_id or new_run_id(clock.now().utc))
