@@ -22,7 +22,7 @@ from wavepool.units import GIB, MIB
 from wavepool.wiring import RunRequest
 
 KEY = "ANTHROPIC_API_KEY"
-KEYS = tuple(adapter("claude").secrets.values())
+KEYS = (*adapter("claude").key_variables, *adapter("codex").key_variables)
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +104,26 @@ def test_a_key_that_is_given_is_not_looked_for(
     request = asked("task", "Fix it", *words)
     assert list(request.secrets.values()) in ([b"mine"], [])
     assert asked.notices == ()
+
+
+def test_codex_gets_the_key_of_openai_where_that_is_what_is_set(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-open")
+    request = asked("task", "Fix it", "--agent", "codex")
+    assert request.secrets == {"openai_api_key": b"sk-open"}
+    assert asked.notices == ("codex gets its key from OPENAI_API_KEY, as the secret openai_api_key",)
+    assert asked("task", "Fix it", "--agent", "codex", "--secret", "OPENAI_API_KEY").secrets == {
+        "OPENAI_API_KEY": b"sk-open"
+    }
+    monkeypatch.setenv("CODEX_API_KEY", "sk-own")
+    assert asked("task", "Fix it", "--agent", "codex").secrets == {"codex_api_key": b"sk-own"}
+
+
+def test_a_key_of_codex_that_is_missing_is_named_once() -> None:
+    error = refused("task", "Fix it", "--agent", "codex")
+    names = "OPENAI_API_KEY, CODEX_ACCESS_TOKEN"
+    assert error.message == f"CODEX_API_KEY is not set (nor {names}), so codex gets no key"
 
 
 def test_every_option_arrives(asked: Asked, tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ class AgentAdapter(ABC):
     secrets: ClassVar[Mapping[str, str]]
     bypasses_prompts: ClassVar[bool]
 
+    @property
+    def key_variables(self) -> Mapping[str, str]:
+        """Variables of this machine's environment that hold its keys -> the secret that each becomes, best first."""
+        found: dict[str, str] = {}
+        for name, variable in self.secrets.items():
+            found.setdefault(name.upper(), name)
+            found.setdefault(variable, name)
+        return found
+
     @abstractmethod
     def command(self, order: AgentOrder) -> tuple[str, ...]:
         """The argv that runs it in its workspace, its prompt on stdin (out of the file that TASK_PROMPT_FILE names).

@@ -84,8 +84,9 @@ def _keys_of(tasks: Iterable[Task], config: ContainerConfig) -> tuple[SecretSour
     named = {source.name for source in parse_secrets(config.secrets, option="secrets")}
     found: dict[str, SecretSource] = {}
     for agent in dict.fromkeys(task.agent.name for task in tasks if task.agent is not None):
-        for name, variable in adapter(agent).secrets.items():
-            wanted = not {name, variable} & named and variable not in config.env
+        secrets = adapter(agent).secrets
+        for variable, name in adapter(agent).key_variables.items():
+            wanted = not {name, variable, secrets[name]} & named and not {variable, secrets[name]} & set(config.env)
             if wanted and os.environ.get(variable):
                 found[name] = SecretSource(name=name, kind="env", source=variable)
     return tuple(found.values())

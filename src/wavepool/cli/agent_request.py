@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -134,28 +134,25 @@ def _keys(agents: Iterable[AgentAdapter], raw: RawOptions, *, tolerant: bool) ->
     keys: list[str] = []
     said: list[str] = []
     for each in agents:
-        if not each.secrets or any({name, variable} & given for name, variable in each.secrets.items()):
+        if not each.secrets or given & {*each.secrets, *each.key_variables}:
             continue
         if any(variable in variables for variable in each.secrets.values()):
             continue
-        name, variable = next(_set_ones(each.secrets), (None, None))
-        if name is None:
+        variable = next((variable for variable in each.key_variables if os.environ.get(variable)), None)
+        if variable is None:
             said.append(_missing(each, tolerant=tolerant))
         else:
+            name = each.key_variables[variable]
             keys.append(f"{name}=env:{variable}")
             given.add(name)
             said.append(f"{each.name} gets its key from {variable}, as the secret {name}")
     return keys, said
 
 
-def _set_ones(secrets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    return ((name, variable) for name, variable in secrets.items() if os.environ.get(variable))
-
-
 def _missing(agent: AgentAdapter, *, tolerant: bool) -> str:
-    name, variable = next(iter(agent.secrets.items()))
-    others = ", ".join(list(agent.secrets.values())[1:])
-    what = f"{variable} is not set" + (f" (nor {others})" if others else "") + f", so {agent.name} gets no key"
+    name = next(iter(agent.secrets))
+    variable, *others = agent.key_variables
+    what = f"{variable} is not set" + (f" (nor {', '.join(others)})" if others else "") + f", so {agent.name} gets no key"
     if tolerant:
         return f"warning: {what}"
     raise InputError(
