@@ -106,9 +106,7 @@ def test_a_key_that_is_given_is_not_looked_for(
     assert asked.notices == ()
 
 
-def test_codex_gets_the_key_of_openai_where_that_is_what_is_set(
-    asked: Asked, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_codex_gets_the_key_of_openai_where_that_is_what_is_set(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-open")
     request = asked("task", "Fix it", "--agent", "codex")
     assert request.secrets == {"openai_api_key": b"sk-open"}

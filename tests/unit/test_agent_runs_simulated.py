@@ -130,10 +130,14 @@ def test_stderr_is_archived_and_not_listened_to(tmp_path: Path) -> None:
 
 def test_an_agent_above_its_bound_is_stopped_while_it_works(tmp_path: Path) -> None:
     dear = agent("dear", {"cost": 3.0}, words=("duration=1000",), max_cost_usd=2.0)
-    run = run_of(tmp_path, dear, agent("cheap", *GOOD, max_cost_usd=2.0))
+    late = agent("late", *GOOD, max_cost_usd=0.2)
+    run = run_of(tmp_path, dear, agent("cheap", *GOOD, max_cost_usd=2.0), late)
     report = run.process()
     assert report is not None
-    assert verdicts(run) == {"dear#1": VerdictKind.WATCHDOG, "cheap#1": VerdictKind.SUCCESS}
+    ends = {"dear#1": VerdictKind.WATCHDOG, "cheap#1": VerdictKind.SUCCESS, "late#1": VerdictKind.SUCCESS}
+    assert verdicts(run) == ends
+    warnings = {entry["batch_id"]: entry["warnings"] for entry in report.result()["waves"][0]["containers"]}
+    assert warnings == {"dear": [], "cheap": [], "late": ["its agent has cost $0.50, $0.20 allowed"]}
     assert report.result()["duration_s"] < 60, "it would have gone on for 1000 s"
 
 

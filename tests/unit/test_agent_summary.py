@@ -70,6 +70,12 @@ def test_work_that_did_not_come_back_is_told() -> None:
     assert "/state/runs/r1/artifacts/x.patch" in text
 
 
+def test_a_bound_that_was_gone_above_at_the_end_is_told() -> None:
+    assert "warning: its agent has cost $3.00, $1.00 allowed" in told(
+        entry("one", warnings=["its agent has cost $3.00, $1.00 allowed"])
+    )
+
+
 def test_a_cost_that_some_did_not_tell_is_the_least() -> None:
     agents = {"attempts": 2, "turns": 6, "tokens": {"total": 3000}, "cost_usd": 0.5, "attempts_without_cost": 1}
     assert "at least $0.50" in told(entry("one"), agents=agents)

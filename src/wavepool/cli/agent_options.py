@@ -20,9 +20,13 @@ class AgentOptions:
     model: Annotated[str | None, typer.Option(help="The agent's model; its own default unless told.")] = None
     max_turns: Annotated[str | None, typer.Option(help="Turns of one attempt (50).")] = None
     account: Annotated[str | None, typer.Option(help="Agents of one account wait out its limits together.")] = None
-    max_cost: Annotated[str | None, typer.Option(help="US dollars of one attempt; above it, it is stopped.")] = None
+    max_cost: Annotated[
+        str | None, typer.Option(help="US dollars of one attempt; stopped once it tells more, warned of if at its end.")
+    ] = None
     max_tokens: Annotated[str | None, typer.Option(help="Tokens of one attempt, likewise.")] = None
-    run_max_cost: Annotated[str | None, typer.Option(help="US dollars of all agents; above it, all stops.")] = None
+    run_max_cost: Annotated[
+        str | None, typer.Option(help="US dollars of all agents; all stops once they have told more.")
+    ] = None
     run_max_tokens: Annotated[str | None, typer.Option(help="Tokens of all agents together, likewise.")] = None
     repo: Annotated[str | None, typer.Option(help="Git repository to work on; the one around us unless told.")] = None
     workspace_kind: Annotated[

@@ -152,7 +152,8 @@ def _keys(agents: Iterable[AgentAdapter], raw: RawOptions, *, tolerant: bool) ->
 def _missing(agent: AgentAdapter, *, tolerant: bool) -> str:
     name = next(iter(agent.secrets))
     variable, *others = agent.key_variables
-    what = f"{variable} is not set" + (f" (nor {', '.join(others)})" if others else "") + f", so {agent.name} gets no key"
+    nor = f" (nor {', '.join(others)})" if others else ""
+    what = f"{variable} is not set{nor}, so {agent.name} gets no key"
     if tolerant:
         return f"warning: {what}"
     raise InputError(

@@ -71,6 +71,8 @@ def _remarks(result: Mapping[str, Any], entries: Sequence[Entry], run_dir: Path)
             yield Text(f"{printable(entry['batch_id'], 60)}: ", style="bold").append(
                 printable(words, WORDS_MAX), style=style
             )
+        for warning in entry.get("warnings") or ():
+            yield Text(f"{'':>4}warning: {printable(warning)}", style="yellow")
         problem = (entry.get("changes") or {}).get("problem")
         if problem:
             yield Text(f"{'':>4}not all of its work is back: {printable(problem)}", style="yellow")

@@ -76,7 +76,9 @@ def run(
     egress: Annotated[
         list[str] | None, typer.Option(help="A host that agents may reach beside their own; any: all. Repeatable.")
     ] = None,
-    run_max_cost: Annotated[str | None, typer.Option(help="US dollars of all agents; above it, all stops.")] = None,
+    run_max_cost: Annotated[
+        str | None, typer.Option(help="US dollars of all agents; all stops once they have told more.")
+    ] = None,
     run_max_tokens: Annotated[str | None, typer.Option(help="Tokens of all agents together, likewise.")] = None,
     allow_host: Annotated[
         bool | None, typer.Option("--allow-host", help="Agents may run without containers, if need be.")

@@ -33,10 +33,36 @@ def on_spoke(state: RunState, event: events.Spoke, now: Now) -> Iterator[Fact]:
 
 
 def on_archived(state: RunState, event: events.Archived, now: Now) -> Iterator[Fact]:
-    """The verdict; and many an agent tells only now what it has cost."""
+    """The verdict; and many an agent tells only now what it has cost: nothing is left to stop then, but to tell."""
+    yield from _told_at_end(state, event, now)
     yield from attempts.on_archived(state, event, now)
     if event.agent is not None:
         yield from _check_run(state)
+        yield from _run_told_at_end(state, event, now)
+
+
+def _told_at_end(state: RunState, event: events.Archived, now: Now) -> Iterator[Fact]:
+    """A warning where the attempt went above a bound of its own, and was not stopped for one."""
+    attempt = state.attempt(event.attempt)
+    order = state.tasks[event.attempt.task_id].task.agent if attempt is not None else None
+    if attempt is None or order is None or event.agent is None:
+        return
+    if attempt.phase is not AttemptPhase.EXITED or attempt.finding is not None:
+        return
+    spent = Spent.by(state.spending.completed(event.attempt, event.agent))
+    finding = _above(spent, order.max_cost_usd, order.max_tokens)
+    if finding is not None:
+        yield facts.WatchdogWarned(attempt=event.attempt, finding=finding, at=now.utc)
+
+
+def _run_told_at_end(state: RunState, event: events.Archived, now: Now) -> Iterator[Fact]:
+    """A warning where the last agent of the run told a cost above the run's bound: there was nothing left to stop."""
+    attempt, rules = state.attempt(event.attempt), state.rules
+    if attempt is None or attempt.finding is not None or state.stopped is not None or _goes_on(state):
+        return
+    finding = _above(state.spending.total(), rules.max_cost_usd, rules.max_tokens, whole_run=True)
+    if finding is not None:
+        yield facts.WatchdogWarned(attempt=event.attempt, finding=finding, at=now.utc)
 
 
 def _check_run(state: RunState) -> Iterator[Fact]:

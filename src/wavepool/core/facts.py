@@ -138,7 +138,10 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchdogWarned:
-    """It crossed a soft limit that only warns. Told once; again only after the reading had gone well below it."""
+    """It crossed a soft limit that only warns. Told once; again only after the reading had gone well below it.
+
+    Of an attempt that has ended: its agent told at its end that it, or the run, is above a bound of cost or tokens.
+    """
 
     attempt: AttemptId
     finding: Finding

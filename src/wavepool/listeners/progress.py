@@ -118,7 +118,7 @@ class Progress:
                 for figures in (self._wave_of[fact.attempt.task_id], self.totals):
                     figures.started += 1
                     figures.warm += fact.warm
-            case facts.WatchdogWarned():
+            case facts.WatchdogWarned() if fact.attempt in self._active:
                 self.warned[fact.attempt] = fact.finding
             case facts.AttemptExited():
                 self._exited(fact.attempt)

@@ -13,6 +13,7 @@ from wavepool.core import events, facts
 from wavepool.core.accounts import FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_UNTOLD_PAUSE_S
 from wavepool.core.agentwords import heard
 from wavepool.core.facts import Outcome
+from wavepool.core.softlimits import measured
 from wavepool.core.spending import Spent
 from wavepool.model import (
     AgentEvent,
@@ -329,6 +330,26 @@ def test_a_budget_that_the_last_agent_used_up_stops_nothing(new_run: NewRun, mak
     run.ends("a", agent=replace(GOOD, cost_usd=1.5))
     assert len(run.of(facts.RunStopped)) == (0 if last else 1)
     assert run.state.outcome is (Outcome.SUCCESS if last else None)
+    warned = [measured(fact.finding) for fact in run.of(facts.WatchdogWarned)]
+    assert warned == (["the agents of the run have cost $1.50, $1.00 allowed"] if last else [])
+
+
+def test_an_attempt_that_tells_at_its_end_what_is_above_its_bound_is_warned_of(
+    new_run: NewRun, make_task: MakeTask
+) -> None:
+    """Its verdict is that of its work: nothing was left to stop. One that was stopped is not told of twice."""
+    run = new_run([by(make_task, name, max_cost_usd=1.0) for name in "abc"], keep_going=True)
+    for name in "abc":
+        run.runs(name)
+    run.ends("a", agent=replace(GOOD, cost_usd=1.0))
+    run.feed(spoke("b", cost_usd=2.0))
+    run.ends("b", VerdictKind.FAILED, agent=replace(GOOD, cost_usd=2.0))
+    assert run.of(facts.WatchdogWarned) == []
+    run.ends("c", agent=replace(GOOD, cost_usd=3.0))
+    (warned,) = run.of(facts.WatchdogWarned)
+    assert (str(warned.attempt), measured(warned.finding)) == ("c#1", "its agent has cost $3.00, $1.00 allowed")
+    assert [run.verdict(name) for name in "abc"] == [VerdictKind.SUCCESS, VerdictKind.WATCHDOG, VerdictKind.SUCCESS]
+    assert run.replayed().outcome is Outcome.FAILED
 
 
 def test_whoever_has_tasks_tried_again_has_the_budget_anew(new_run: NewRun, make_task: MakeTask) -> None:
