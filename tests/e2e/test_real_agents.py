@@ -60,7 +60,7 @@ def script(meets: int) -> Script:
         meets_within_s=MEET_S,
         pace_s=0.01,
     )
-    refused = Answer(text="never", failures=(Failure(status=401, should_retry=False),) * 3)
+    refused = Answer(text="never", failures=(Failure(status=401), Failure(status=401, should_retry=False)))
     return Script(
         rules=(
             rule("edit", first, Answer(tools=(edit,)), Answer(tools=(bash(LOOK),)), Answer(text="Edited ${file}.")),
@@ -255,5 +255,8 @@ def test_a_key_that_is_refused_is_told_at_once(docker_world: World) -> None:
     with studio_in(docker_world, 1) as studio:
         done = studio.start("Please refuse part-1.txt").finish(DEADLINE_S)
         assert done.exit_code == 1, done.stderr
-        assert "its key was refused; give a valid one (--secret ANTHROPIC_API_KEY" in done.stderr
+        advice = "its key was refused; give a valid one (--secret ANTHROPIC_API_KEY"
+        assert f"agent met an error: authentication_failed (401): retry 1 of 10; {advice}" in done.stderr
+        assert f"task-1: claude ended with an error: {advice}" in done.stderr
+        assert done.entries()["task-1"]["verdict"] == "failed"
         assert KEY not in done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wavepool.agents.claude import Claude
-from wavepool.model import AgentOrder, AgentReport
+from wavepool.model import AgentEventKind, AgentOrder, AgentReport
 
 TRANSCRIPTS = Path(__file__).parents[1] / "transcripts" / "claude"
 
@@ -43,3 +43,12 @@ def test_what_failed_says_why(name: str, exit_code: int, limited: bool, words: s
     found = report(name, exit_code)
     assert (found.succeeded, found.rate_limited) == (False, limited)
     assert words in found.problem
+
+
+def test_a_refused_key_is_told_at_the_first_of_its_many_retries() -> None:
+    events = Claude().reader(AgentOrder(name="claude")).feed((TRANSCRIPTS / "refused_key.jsonl").read_bytes())
+    told = [event for event in events if event.kind is not AgentEventKind.STARTED]
+    assert [event.kind for event in told] == [AgentEventKind.ERROR, *[AgentEventKind.RETRY] * 7]
+    assert told[0].text.startswith("authentication_failed (401): retry 1 of ")
+    assert "its key was refused; give a valid one (--secret ANTHROPIC_API_KEY" in told[0].text
+    assert told[0].retry_in_s is not None

@@ -40,6 +40,8 @@ _OF_ERROR = {
     "overloaded": _SERVERS_FAILED,
     "server_error": _SERVERS_FAILED,
 }
+_LASTING = frozenset({_KEY_REFUSED, _NO_CREDIT, _NO_MODEL})
+"""What trying again does not mend, and yet the CLI tries again for minutes."""
 _OF_SUBTYPE = {
     "error_max_turns": "it used up the turns that it may have; give it more (--max-turns), or a smaller task",
     "error_max_budget_usd": "it used up the money that it may cost; give it more (--max-cost), or a smaller task",
@@ -58,6 +60,7 @@ class ClaudeReader(JsonLinesReader):
         self._heard_turns = 0
         self._own_input = 0
         self._error_kind = ""
+        self._told_lasting = False
         self._result: Fields | None = None
 
     def read(self, fields: Fields) -> Iterator[AgentEvent]:
@@ -113,12 +116,14 @@ class ClaudeReader(JsonLinesReader):
         of = f" of {values.count(fields, 'max_retries')}" if values.count(fields, "max_retries") else ""
         why = values.text(fields, "error") or "unknown"
         shown = f"{why} ({status})" if status else f"{why} (no answer)"
+        shown += f": retry {values.count(fields, 'attempt')}{of}"
         limited = status == TOO_MANY_REQUESTS or why == "rate_limit"
-        return self.event(
-            AgentEventKind.RATE_LIMITED if limited else AgentEventKind.RETRY,
-            f"{shown}: retry {values.count(fields, 'attempt')}{of}",
-            retry_in_s=None if delay_ms is None else delay_ms / 1000,
-        )
+        kind = AgentEventKind.RATE_LIMITED if limited else AgentEventKind.RETRY
+        words = _OF_ERROR.get(why) or _OF_STATUS.get(status, "")
+        if words in _LASTING and not limited and not self._told_lasting:
+            self._told_lasting = True
+            kind, shown = AgentEventKind.ERROR, f"{shown}; {words}"
+        return self.event(kind, shown, retry_in_s=None if delay_ms is None else delay_ms / 1000)
 
     def _assistant(self, fields: Fields) -> Iterator[AgentEvent]:
         message = values.inner(fields, "message")

@@ -23,7 +23,8 @@ LAST_LINES = 5
 
 ADVICE = (
     "See the lines above. Usual reasons: no way to Debian's mirrors or to npm (and --certificates, where a proxy looks "
-    "into TLS), a base that is missing or no Debian (--base), or a full disk (`docker system df`)."
+    "into TLS), a base that is missing or no Debian (--base), or a full disk (`docker system df`). Where no registry "
+    "can be reached, scripts/debian-image of Wavepool's repository makes a base, for --base wavepool-debian:latest."
 )
 
 
