@@ -30,8 +30,8 @@ collected=
 child=
 
 interrupted() {
-  started=${child:-$!} # the signal may come before the child's number is noted
-  if [ -n "$started" ]; then kill "$started" 2>/dev/null; fi
+  started=${child:-$!} # the signal may come before the child is noted, or has become its program
+  if [ -n "$started" ]; then kill -9 "$started" 2>/dev/null; fi
   exit "$1"
 }
 trap 'interrupted 0' INT
