@@ -88,9 +88,9 @@ class Spending:
 
     def settle(self, attempt: AttemptId, report: AgentReport | None) -> None:
         """It has ended: its report replaces its readings."""
-        self._of_live = self._of_live.less(self._live.pop(attempt, Heard()).spent)
-        if not self._live:
-            self._of_live = Spent()  # sums of money lose a little in each step
+        heard = self._live.pop(attempt, None)
+        if heard is not None:  # sums of money lose a little in each step
+            self._of_live = self._of_live.less(heard.spent) if self._live else Spent()
         if report is not None:
             self.ended = self.ended.plus(Spent.by(report))
 
