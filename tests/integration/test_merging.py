@@ -6,6 +6,7 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -13,9 +14,10 @@ from git_ground import RUN, Ground, first, nowhere, plain_git, task
 from typer.testing import CliRunner, Result
 
 from wavepool.cli import app
-from wavepool.core.facts import AttemptSettled, Fact, RunOpened, Stamped, TasksAdded
-from wavepool.engine.merging import MergePlan, merge
+from wavepool.core.facts import AttemptSettled, Fact, Outcome, RunFinished, RunOpened, Stamped, TasksAdded
+from wavepool.engine.merging import Branch, MergePlan, merge
 from wavepool.errors import InputError
+from wavepool.journal.reading import JournalReader
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import (
     AttemptId,
@@ -121,6 +123,8 @@ def test_all_that_succeeded_is_merged_in_the_plan_s_order_around_a_conflict(grou
 
     again = call(ground)
     assert again.exit_code == 1
+    assert "fails did not succeed; to take what it left as it is: git merge feature/parallel-fails\n" in again.stdout
+    assert f"the run is not finished: `wavepool resume {RUN}` goes on with it" in again.stdout
     assert "was there already  adds  feature/parallel-adds" in again.stdout
     assert "left out  clashes  feature/parallel-clashes\n  conflict in README\n" in again.stdout
     assert ground.git("rev-parse", f"wavepool/{RUN}") == told["commit"]
@@ -164,12 +168,41 @@ def test_into_another_branch_leaves_the_checkout(ground: Ground) -> None:
     missing = call(ground, "--into", "nowhere")
     assert isinstance(missing.exception, InputError)
     assert "there is no branch nowhere" in str(missing.exception)
+    for name in ("bad..name", "-x", ""):
+        unfit = call(ground, f"--into={name}")
+        assert isinstance(unfit.exception, InputError)
+        assert f"no branch can be called '{name}'" in str(unfit.exception)
 
 
 def test_a_run_without_branches_is_refused(ground: Ground) -> None:
-    plan = MergePlan(run_id="r", workspace=ground.repo, branches=())
-    with pytest.raises(InputError, match="no task of run r has left a branch"):
-        merge(Repository.at(ground.repo), plan)
+    def refused(**more: Any) -> InputError:
+        plan = MergePlan(run_id="r", workspace=ground.repo, branches=(), **more)
+        with pytest.raises(InputError) as refusal:
+            merge(Repository.at(ground.repo), plan)
+        return refusal.value
+
+    for_shared = refused(shared=True)
+    assert for_shared.message == "no task of run r has left a branch"
+    assert "--workspace-kind" in str(for_shared.advice)
+    assert refused().advice == "Tasks that change nothing leave none: `wavepool show r` tells what each said."
+    left = (Branch(task_id="a", name="feature/a", commit="c", base="b"),)
+    failed = refused(unsuccessful=left)
+    assert failed.message == "no task of run r that left a branch has succeeded: a did not"
+    assert failed.advice == (
+        "`wavepool retry r --failed` tries again what failed; to take one as it is: `git merge feature/a`."
+    )
+    assert "`wavepool resume r` goes on with it" in str(refused(unsuccessful=left, unfinished=True).advice)
+
+
+def test_a_plan_knows_what_did_not_succeed_and_whether_the_run_is_over(ground: Ground) -> None:
+    facts = list(JournalReader(ground.files.journal, run_id=RUN).read())
+    plan = MergePlan.of(facts)
+    assert [each.name for each in plan.unsuccessful] == ["feature/parallel-fails"]
+    assert (plan.unfinished, plan.shared) == (True, True)
+    ends = [(Outcome.FAILED, False), (Outcome.INTERRUPTED, True)]
+    for outcome, unfinished in ends:
+        over = [*facts, Stamped(1.0, AT, RunFinished(outcome=outcome, at=AT))]
+        assert MergePlan.of(over).unfinished is unfinished
 
 
 def test_a_merge_driver_that_an_agent_names_is_not_run(ground: Ground, tmp_path: Path) -> None:

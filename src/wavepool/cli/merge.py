@@ -52,7 +52,16 @@ def merge_run(
         print_result(report.result())
     else:
         _print(report)
+        _print_rest(plan)
     raise typer.Exit(SOME_CONFLICT if report.conflicts else 0)
+
+
+def _print_rest(plan: MergePlan) -> None:
+    """What was not tried: branches of what did not succeed, and what a resume would still bring."""
+    for each in plan.unsuccessful:
+        say(f"{each.task_id} did not succeed; to take what it left as it is: git merge {each.name}")
+    if plan.unfinished:
+        say(f"the run is not finished: `wavepool resume {plan.run_id}` goes on with it; then merge again")
 
 
 def _print(report: MergeReport) -> None:

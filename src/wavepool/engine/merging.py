@@ -19,14 +19,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wavepool.core.facts import AttemptSettled, RunOpened, Stamped, TasksAdded
+from wavepool.core.facts import (
+    AttemptSettled,
+    Outcome,
+    RunFinished,
+    RunOpened,
+    RunReopened,
+    RunResumed,
+    Stamped,
+    TasksAdded,
+)
 from wavepool.errors import InputError, InvariantBroken
-from wavepool.model import Changes, VerdictKind
+from wavepool.model import Changes, VerdictKind, WorkspaceKind
 from wavepool.workspace.git import LONG_S, Git, GitError
 from wavepool.workspace.repository import Repository
 
 GIT_WANTED = (2, 38)
 """The first git whose merge-tree writes trees."""
+
+NAMED = 5
+"""Tasks that an error names at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +58,17 @@ class MergePlan:
     Attributes:
         workspace: the user's directory.
         branches: of the tasks that succeeded and changed something, the newest attempt of each.
+        unsuccessful: branches of tasks that have not succeeded: nobody merges these unasked.
+        unfinished: a resume would go on with the run.
+        shared: its tasks worked in the workspace itself, and leave no branches.
     """
 
     run_id: str
     workspace: Path
     branches: tuple[Branch, ...]
+    unsuccessful: tuple[Branch, ...] = ()
+    unfinished: bool = False
+    shared: bool = False
 
     @classmethod
     def of(cls, facts: Iterable[Stamped]) -> MergePlan:
@@ -58,21 +76,30 @@ class MergePlan:
         run: RunOpened | None = None
         order: dict[str, None] = {}
         found: dict[str, Changes] = {}
+        failed: dict[str, Changes] = {}
+        outcome: Outcome | None = None
         for stamped in facts:
             match stamped.fact:
                 case RunOpened() as opened:
                     run = opened
+                case RunFinished() as finished:
+                    outcome = finished.outcome
+                case RunResumed() | RunReopened():
+                    outcome = None
                 case TasksAdded(tasks=tasks):
                     order.update(dict.fromkeys(task.id for task in tasks))
                 case AttemptSettled(verdict=verdict, attempt=attempt, changes=Changes() as changes):
-                    if verdict.kind is VerdictKind.SUCCESS and changes.branch and changes.commit:
-                        found[attempt.task_id] = changes
+                    if changes.branch and changes.commit:
+                        (found if verdict.kind is VerdictKind.SUCCESS else failed)[attempt.task_id] = changes
         if run is None:
             raise InvariantBroken("a journal without the opening of its run")
         return cls(
             run_id=run.run_id,
             workspace=Path(run.surroundings.workspace),
             branches=tuple(_branch(each, found[each]) for each in order if each in found),
+            unsuccessful=tuple(_branch(each, failed[each]) for each in order if each in failed and each not in found),
+            unfinished=outcome in (None, Outcome.INTERRUPTED, Outcome.INFRASTRUCTURE),
+            shared=run.surroundings.workspace_kind is WorkspaceKind.SHARED,
         )
 
 
@@ -147,10 +174,7 @@ def merge(repository: Repository, plan: MergePlan, *, into: str | None = None, d
         GitError: git cannot write to the repository.
     """
     if not plan.branches:
-        raise InputError(
-            f"no task of run {plan.run_id} has left a branch",
-            advice="With `--workspace-kind worktree` or clone, tasks that succeed and change something do.",
-        )
+        raise _nothing_to_merge(plan)
     _check_git(repository.git)
     if dry_run:
         return _merge(repository, plan, into, dry_run=True)
@@ -158,9 +182,33 @@ def merge(repository: Repository, plan: MergePlan, *, into: str | None = None, d
         return _merge(repository, plan, into, dry_run=False)
 
 
+def _nothing_to_merge(plan: MergePlan) -> InputError:
+    left = plan.unsuccessful
+    what = f"no task of run {plan.run_id} has left a branch"
+    if left:
+        named = ", ".join(each.task_id for each in left[:NAMED]) + (", …" if len(left) > NAMED else "")
+        what = f"no task of run {plan.run_id} that left a branch has succeeded: {named} did not"
+    by_hand = f"to take one as it is: `git merge {left[0].name}`" if left else ""
+    if plan.unfinished:
+        advice = f"It is not finished: `wavepool resume {plan.run_id}` goes on with it"
+    elif left:
+        advice = f"`wavepool retry {plan.run_id} --failed` tries again what failed"
+    elif plan.shared:
+        advice = "With `--workspace-kind worktree` or clone, tasks that succeed and change something do"
+    else:
+        advice = f"Tasks that change nothing leave none: `wavepool show {plan.run_id}` tells what each said"
+    return InputError(what, advice=f"{advice}; {by_hand}." if by_hand else f"{advice}.")
+
+
 def _merge(repository: Repository, plan: MergePlan, into: str | None, *, dry_run: bool) -> MergeReport:
     target = into or merged_branch(plan.run_id)
     tip = repository.tip(target)
+    if into is not None and (
+        into.startswith("-") or not repository.git.succeeds("check-ref-format", f"refs/heads/{into}")
+    ):
+        raise InputError(
+            f"no branch can be called {into!r}", advice="`git branch` lists those that there are. Or leave --into out."
+        )
     if tip is None and into is not None:
         raise InputError(f"there is no branch {into}", advice=f"Make it: `git branch {into}`, or leave --into out.")
     checkout = _checkout_of(repository, target)
