@@ -63,6 +63,23 @@ def test_what_did_not_succeed_says_why_and_what_to_do() -> None:
     assert "pending" in text
 
 
+def test_an_interrupted_run_says_what_goes_on_with_it() -> None:
+    """A resume leaves what was cancelled as it is; what waits for another attempt has no verdict yet."""
+    cut = entry("cut", "cancelled", agent=None, changes=None)
+    limited = entry("limited", None, agent=None, retried_because=["no more to give"], will_be_tried_again=True)
+    text = told(entry("one"), limited, status="interrupted")
+    assert "next: wavepool resume r1  goes on with 1 task\n" in text
+    assert "limited: to be tried again after no more to give" in text
+    assert "retry" not in text
+    assert "wavepool merge r1   merges its one branch (" in text
+    both = told(cut, limited, status="interrupted")
+    assert "goes on with 1 task; not with 1 cancelled" in both
+    assert both.count("wavepool retry r1 --failed") == 1
+    assert "tries again what was cancelled or failed, and goes on with the rest" in both
+    done = told(entry("one"), status="interrupted")
+    assert "resume" not in done, "nothing is left to be done"
+
+
 def test_work_that_did_not_come_back_is_told() -> None:
     changes = {**entry("x")["changes"], "branch": None, "problem": "a\x1b[31mlink"}
     text = told(entry("one", changes=changes))

@@ -31,7 +31,7 @@ def print_agent_summary(result: Mapping[str, Any], console: Console, *, state_di
     for line in _remarks(result, entries, state_dir / "runs" / result["run_id"]):
         console.print(line, soft_wrap=True)
     console.print(_totals(result), soft_wrap=True)
-    for line in _advice(result["run_id"], entries):
+    for line in _advice(result, entries):
         console.print(line, soft_wrap=True)
 
 
@@ -90,7 +90,8 @@ def _last_words(entry: Entry) -> str:
     if entry["verdict"] == "success":
         return " ".join((agent.get("final_text") or "").split())
     if entry["verdict"] is None:
-        return ""
+        again = entry.get("will_be_tried_again") and entry["retried_because"]
+        return f"to be tried again after {entry['retried_because'][-1]}" if again else ""
     return " ".join((agent.get("problem") or entry["evidence"].get("reason") or "").split())
 
 
@@ -119,19 +120,45 @@ def spending(agents: Mapping[str, Any] | None) -> str:
     return ", ".join(words)
 
 
-def _advice(run_id: str, entries: Sequence[Entry]) -> Iterator[Text]:
-    """The next commands: put together what came back, look at what did not succeed."""
-    steps: list[tuple[str, str]] = []
+def steps_on(result: Mapping[str, Any], entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """(command, what it does) for a run that was cut off: what goes on with it, and what a resume leaves as it is."""
+    if result["status"] not in _CUT_OFF:
+        return
+    run_id = result["run_id"]
+    pending = sum(entry["verdict"] is None for entry in entries)
+    cancelled = sum(entry["verdict"] == "cancelled" for entry in entries)
+    if pending:
+        rest = f"; not with {cancelled} cancelled" if cancelled else ""
+        yield f"wavepool resume {run_id}", f"goes on with {count(pending, 'task')}{rest}"
+    if cancelled:
+        more = ", and goes on with the rest" if pending else ""
+        yield f"wavepool retry {run_id} --failed", f"tries again what was cancelled or failed{more}"
+
+
+_CUT_OFF = ("interrupted", "infrastructure", "unfinished")
+
+
+def step_lines(steps: Sequence[tuple[str, str]]) -> Iterator[Text]:
+    """One line for each, the commands under each other."""
+    width = max((len(printable(command)) for command, _ in steps), default=0)
+    for place, (command, what) in enumerate(steps):
+        yield Text(f"{'next:' if not place else '':<6}{printable(command):<{width}}  ").append(what, style="dim")
+
+
+def _advice(result: Mapping[str, Any], entries: Sequence[Entry]) -> Iterator[Text]:
+    """The next commands: go on, put together what came back, look at what did not succeed."""
+    run_id = result["run_id"]
+    steps = list(steps_on(result, entries))
     branches = [e for e in entries if e["verdict"] == "success" and (e.get("changes") or {}).get("branch")]
     if branches:
-        many = "one branch" if len(branches) == 1 else f"{len(branches)} branches"
-        words = f"brings {many} together, one by one (--dry-run shows how)"
+        many = f"brings {len(branches)} branches together, one by one" if branches[1:] else "merges its one branch"
+        words = f"{many} (--dry-run shows how)"
         steps.append((f"wavepool merge {run_id}", words))
     failed = [entry for entry in entries if entry["verdict"] not in ("success", "skipped", None)]
     if failed:
         steps.append((shlex.join(("wavepool", "logs", run_id, failed[0]["batch_id"])), "what it said"))
-        steps.append((f"wavepool retry {run_id} --failed", "tries again what failed"))
+        again = f"wavepool retry {run_id} --failed"
+        if again not in dict(steps):
+            steps.append((again, "tries again what failed"))
     steps.append((f"wavepool show {run_id}", "all of this run"))
-    width = max(len(printable(command)) for command, _ in steps)
-    for place, (command, what) in enumerate(steps):
-        yield Text(f"{'next:' if not place else '':<6}{printable(command):<{width}}  ").append(what, style="dim")
+    yield from step_lines(steps)

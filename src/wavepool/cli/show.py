@@ -97,6 +97,8 @@ def _print_run(history: RunHistory, summary: RunSummary, result: Mapping[str, An
         say(f"stopped because {result['stopped_because']}")
     if summary.resume is not None:
         say(f"go on with it: {summary.resume}")
+        if any(entry["verdict"] == "cancelled" for wave in result["waves"] for entry in wave["containers"]):
+            say(f"what was cancelled stays so, but for: wavepool retry {summary.run_id} --failed")
     for problem in result.get("left_behind", ()):
         say(f"left behind: {problem}")
     for wave in result["waves"]:

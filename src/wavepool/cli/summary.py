@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wavepool.cli.agent_summary import print_agent_summary, spending
+from wavepool.cli.agent_summary import print_agent_summary, spending, step_lines, steps_on
 from wavepool.listeners.wording import count, printable, took
 from wavepool.units import format_duration
 
@@ -31,6 +31,9 @@ def print_summary(result: Mapping[str, Any], console: Console, *, state_dir: Pat
     for line in _problems(result, state_dir / "runs" / result["run_id"]):
         console.print(line, soft_wrap=True)
     console.print(_closing(result), soft_wrap=True)
+    entries = [entry for wave in result["waves"] for entry in wave["containers"]]
+    for line in step_lines(list(steps_on(result, entries))):
+        console.print(line, soft_wrap=True)
 
 
 def _waves(result: Mapping[str, Any]) -> Table:

@@ -97,6 +97,6 @@ def _is_over(state: RunState) -> bool:
 def _outcome(state: RunState) -> Outcome:
     if state.infrastructure_failed:
         return Outcome.INFRASTRUCTURE
-    if state.draining:
+    if state.draining and (state.pending or (state.forced and state.failures)):  # else nothing was cut off
         return Outcome.INTERRUPTED
     return Outcome.FAILED if state.failures or state.stopped is not None else Outcome.SUCCESS

@@ -89,7 +89,7 @@ class RunReport:
                     self.left_behind.append(fact.problem)
                 self._tasks[fact.attempt.task_id].removed(fact)
             case facts.TaskRequeued() as fact:
-                self._tasks[fact.task_id].retried.append(fact.because)
+                self._tasks[fact.task_id].requeue(fact.because)
             case facts.TaskSkipped() as fact:
                 self._tasks[fact.task_id].skip(fact.cause)
             case facts.RunStopped() as fact:
@@ -173,7 +173,9 @@ class RunReport:
         if outcome in (Outcome.INTERRUPTED, Outcome.INFRASTRUCTURE):
             return
         for task in self._tasks.values():
-            if task.verdict is None:
+            if task.again:  # its last attempt was its end
+                task.again, task.status = False, "exited"
+            elif task.verdict is None:
                 task.skip(f"the run stopped before it: {self._stop_cause}")
 
 
@@ -200,6 +202,7 @@ class _WaveReport:
 
 class _TaskReport:
     __slots__ = (
+        "again",
         "container_id",
         "container_name",
         "kept",
@@ -225,6 +228,8 @@ class _TaskReport:
         self.reason = ""
         self.settled: facts.AttemptSettled | None = None
         self.retried: list[str] = []
+        self.again = False
+        """Another attempt will follow, or is under way: its last verdict is not its end."""
         self.warnings: list[str] = []
         self.kept: str | None = None
         self.not_kept: str | None = None
@@ -236,16 +241,27 @@ class _TaskReport:
 
     def settle(self, fact: facts.AttemptSettled) -> None:
         self.settled, self.verdict, self.status = fact, fact.verdict.kind, "exited"
+        self.again = False
+
+    def requeue(self, because: str) -> None:
+        """Another attempt will follow."""
+        self.retried.append(because)
+        self.again, self.status = True, "pending"
+
+    @property
+    def ended_as(self) -> VerdictKind | None:
+        """Its verdict, None as long as another attempt will follow."""
+        return None if self.again else self.verdict
 
     def reopen(self) -> None:
         """It is tried again by hand; earlier attempts stay told."""
         if self.settled is not None:
-            self.retried.append(f"{self.verdict} (attempt {self.settled.attempt.number}), by `wavepool retry`")
+            self.requeue(f"{self.verdict} (attempt {self.settled.attempt.number}), by `wavepool retry`")
         else:
             self.status, self.reason, self.verdict = "pending", "", None
 
     def skip(self, cause: str) -> None:
-        self.status, self.reason = "skipped", cause
+        self.status, self.reason, self.again = "skipped", cause, False
         if self.verdict is None:
             self.verdict = VerdictKind.SKIPPED
 
@@ -260,12 +276,13 @@ class _TaskReport:
             "memory_limit": format_size(self.task.limits.memory_bytes),
             "status": self.status,
             "exit_code": settled.verdict.exit_code if settled is not None else None,
-            "exit_status": exit_status(self.verdict),
-            "verdict": self.verdict.value if self.verdict is not None else None,
+            "exit_status": exit_status(self.ended_as),
+            "verdict": self.ended_as.value if self.ended_as is not None else None,
             "evidence": evidence,
             "attempts": settled.attempt.number if settled is not None else 0,
             "warm": self.warm,
             "retried_because": self.retried,
+            "will_be_tried_again": self.again,
             "warnings": self.warnings,
             "log": settled.log.path if settled is not None else None,
             "log_problem": settled.log.problem if settled is not None else None,
@@ -303,7 +320,7 @@ def stamp(at: datetime | None) -> str | None:
 
 
 def _metrics(tasks: list[_TaskReport]) -> dict[str, int]:
-    words = [exit_status(task.verdict) for task in tasks]
+    words = [exit_status(task.ended_as) for task in tasks]
     return {
         "total": len(tasks),
         "running": sum(task.status == "running" for task in tasks),

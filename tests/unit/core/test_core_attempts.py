@@ -80,6 +80,23 @@ def test_ctrl_c_drains_and_twice_stops(new_run, make_task, actions_of):
     assert run.state.pending == 1
 
 
+@pytest.mark.parametrize(
+    ("forced", "kind", "outcome"),
+    [
+        (False, VerdictKind.SUCCESS, Outcome.SUCCESS),
+        (False, FAILED, Outcome.FAILED),
+        (True, FAILED, Outcome.INTERRUPTED),
+    ],
+)
+def test_an_interrupt_that_cut_nothing_off_changes_no_outcome(new_run, make_task, forced, kind, outcome):
+    """Everything had been started and ended as it would have: a resume would have nothing to do."""
+    run = new_run([make_task("a")])
+    run.runs("a")
+    run.feed(events.Interrupted(force=forced))
+    run.ends("a", kind)
+    assert run.state.outcome is outcome
+
+
 def test_a_drained_run_goes_on_when_it_is_resumed(new_run, make_task):
     run = new_run([make_task("a"), make_task("b", 2)], max_attempts=2)
     run.feed(events.Interrupted(force=False))
