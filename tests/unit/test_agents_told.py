@@ -180,7 +180,8 @@ def test_plain_lines_say_little_unless_asked_for_more(told: Told) -> None:
         return stream.getvalue()
 
     assert "account poor is paused until 2026-01-01T00:18:20Z" in lines(verbose=False)
-    assert "task limited: agent is rate limited" in lines(verbose=False)
+    assert "agent is rate limited" not in lines(verbose=False), "the pause of its account says so"
+    assert "agent is rate limited" in lines(verbose=True)
     assert "agent said" not in lines(verbose=False)
     assert "task good: agent said I look\\x1b[31m first" in lines(verbose=True)
 
@@ -212,7 +213,7 @@ def test_the_screen_shows_who_does_what_and_who_is_paused(told: Told) -> None:
     console.print(render(progress, now))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "limited  3 turns, 0 tokens, $0.25  uses Bash" in shown
-    assert "account poor is paused until 2026-01-01T00:18:20Z" in shown
+    assert "account poor is paused until 00:18:20Z" in shown
     assert "agents used" in shown
 
 
@@ -225,3 +226,28 @@ def test_spent_counts_reports_of_the_ended_and_words_of_the_running(told: Told) 
     assert progress.saying == {}
     progress.hear(AttemptId("good", 1), AgentEvent(kind=AgentEventKind.TEXT, cost_usd=9.0))
     assert progress.spent.cost_usd == 0.5, "a word that comes after the end is not counted twice"
+
+
+def test_a_paused_account_is_a_state_that_progress_lines_and_the_estimate_know(told: Told) -> None:
+    """Its task was put back and waits: for how long is known, and what was rate limited will be tried again."""
+    progress = Progress()
+    for each in told.tape.told:
+        if isinstance(each, Stamped):
+            progress.take(each)
+            now = Now(each.boot_s, each.utc)
+            if isinstance(each.fact, facts.TaskRequeued):
+                break
+    until = progress.paused["poor"]
+    assert progress.held_back(now) == [f"account poor is paused until {until:%H:%M:%S}Z, 1 task waits"]
+    left_s = progress.time_left_s(now)
+    assert left_s is not None
+    assert left_s > (until - now.utc).total_seconds() > 10
+    assert progress.troubled[-1].again
+    out = io.StringIO()
+    Console(file=out, width=160).print(render(progress, now))
+    drawn = out.getvalue()
+    assert "1 task waits" in drawn
+    assert "; will be tried again" in drawn
+    rest = [stamped for stamped in told.tape.told[told.tape.told.index(each) + 1 :] if isinstance(stamped, Stamped)]
+    progress.take_all(rest)
+    assert progress.held_back(Now(now.boot_s, until)) == []

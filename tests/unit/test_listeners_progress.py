@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 
 import pytest
 
 from wavepool.core.decide import apply, open_run
 from wavepool.core.events import Now
-from wavepool.core.facts import AttemptExited, Outcome, RunOpened, RunResumed, StartIntended
+from wavepool.core.facts import AttemptExited, Outcome, RunOpened, RunResumed, Stamped, StartIntended, StartsPaced
+from wavepool.engine.clock import SystemClock
 from wavepool.listeners.figures import Figures
+from wavepool.listeners.plain import PlainListener
 from wavepool.listeners.progress import Progress
-from wavepool.model import Limits, Node, Resources, Rules, Schedule, Task, VerdictKind, Wave
+from wavepool.model import Limits, Node, PressureLevel, Resources, Rules, Schedule, Task, VerdictKind, Wave
 from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_scenario
 from wavepool.testing.simulation import Simulated, Simulation
 from wavepool.units import GIB
@@ -120,3 +123,36 @@ def test_remembers_the_latest_that_did_not_succeed_and_why() -> None:
     assert len(progress.troubled) == progress.troubled.maxlen
     assert {ended.reason for ended in progress.troubled} == {"simulated failed"}
     assert all(ended.log.path is not None for ended in progress.troubled)
+
+
+def test_starts_that_the_host_s_pressure_holds_back_are_a_state() -> None:
+    """Busy: so many at a time. Short of memory: none beside what runs. Told only while tasks wait for that."""
+    progress = Progress()
+    run = plain_run(8, parallelism=8)
+    starts = 0
+    for stamped in run.journal:
+        progress.take(stamped)
+        starts += isinstance(stamped.fact, StartIntended)
+        if starts == 2:
+            break
+    now = Now(stamped.boot_s, stamped.utc)
+    assert progress.held_back(now) == []
+
+    def paced(level: PressureLevel, allowed: int, because: str) -> list[str]:
+        fact = StartsPaced(allowed=allowed, doubles_to=2, level=level, because=because, at=now.utc)
+        progress.take(Stamped(now.boot_s, now.utc, fact))
+        return progress.held_back(now)
+
+    assert paced(PressureLevel.BUSY, 2, "tasks waited for a CPU 70% of the time") == [
+        "starts are held back, 2 at a time: tasks waited for a CPU 70% of the time"
+    ]
+    assert paced(PressureLevel.BUSY, 3, "tasks waited for a CPU 70% of the time") == []
+    assert paced(PressureLevel.FULL, 1, "95% of the memory is in use") == [
+        "starts are held back until memory eases: 95% of the memory is in use"
+    ]
+    out = io.StringIO()
+    with PlainListener(out, 1.0, SystemClock()) as listener:
+        listener.progress = progress
+        listener.tick()
+    assert "; starts are held back until memory eases: 95% of the memory is in use" in out.getvalue()
+    assert paced(PressureLevel.EASY, 8, "") == []

@@ -19,7 +19,7 @@ from wavepool.engine.listener import Listener
 from wavepool.listeners.figures import WaveProgress, warm_words
 from wavepool.listeners.progress import Ended, Progress
 from wavepool.listeners.saying import saying_words, spent_words, used_words
-from wavepool.listeners.wording import at_once_words, count, printable, stamp
+from wavepool.listeners.wording import at_once_words, count, printable
 from wavepool.model import AgentEvent, AttemptId, Finding, VerdictKind
 from wavepool.units import format_duration, human_size
 
@@ -234,8 +234,7 @@ def _agents(progress: Progress, now: Now) -> list[RenderableType]:
     spent = progress.spent
     if spent is not None:
         lines.append(Text(f"agents used {spent_words(spent)}", style="dim"))
-    for account, until in progress.paused_now(now).items():
-        lines.append(Text(f"account {printable(account, 80)} is paused until {stamp(until)}", style="yellow"))
+    lines += [Text(words, style="yellow") for words in progress.held_back(now)]
     return lines
 
 
@@ -250,7 +249,8 @@ def _troubled_line(ended: Ended) -> Text:
     line.append(printable(ended.task_id, 32), style="bold")
     if ended.attempt > 1:
         line.append(f" (attempt {ended.attempt})", style="dim")
-    line.append(f"  {printable(ended.reason, 200)}\n", style="default")
+    again = "; will be tried again" if ended.again else ""
+    line.append(f"  {printable(ended.reason.rstrip('.'), 200)}{again}\n", style="default")
     return line
 
 
@@ -273,6 +273,4 @@ def _state(progress: Progress) -> list[RenderableType]:
         return [Text("interrupted: nothing new starts; press Ctrl-C again to stop what runs", style="yellow")]
     if progress.stopped is not None:
         return [Text(f"nothing new starts: {printable(progress.stopped, 200)}", style="yellow")]
-    if progress.short_of is not None:
-        return [Text(f"nothing starts beside what runs until memory eases: {progress.short_of}", style="yellow")]
     return []

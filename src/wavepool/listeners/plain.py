@@ -95,7 +95,8 @@ class PlainListener(Listener):
         left = f" ({format_duration(left_s)} left, estimated)" if left_s is not None else ""
         spent = self.progress.spent
         used = f", {spent_words(spent)}" if spent is not None else ""
-        self._say(now.utc, f"{self.progress.totals.line()}{used}{_waiting(self.progress.waiting)}{left}")
+        held = "".join(f"; {words}" for words in self.progress.held_back(now))
+        self._say(now.utc, f"{self.progress.totals.line()}{used}{_waiting(self.progress.waiting)}{held}{left}")
 
     def notice(self, text: str) -> None:
         """Something that is no fact: a warning before the run, the progress of a pull."""

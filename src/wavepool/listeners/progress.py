@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from wavepool.core.spending import Spent
 from wavepool.engine.room import Room
 from wavepool.engine.worktime import WorkTime
 from wavepool.listeners.figures import Figures, WaveProgress
+from wavepool.listeners.wording import count, printable, time_of
 from wavepool.model import AgentEvent, AttemptId, Finding, LogRecord, PressureLevel, VerdictKind
 
 RECENT = 16
@@ -45,6 +46,8 @@ class Ended:
     reason: str
     log: LogRecord
     at: datetime
+    again: bool = False
+    """Another attempt follows."""
 
 
 class Progress:
@@ -74,6 +77,9 @@ class Progress:
         self.warned: dict[AttemptId, Finding] = {}
         self.saying: dict[AttemptId, AgentEvent] = {}
         self.paused: dict[str, datetime] = {}
+        self._pays: dict[str, str] = {}
+        self._waiting_on: Counter[str] = Counter()
+        """Accounts of the agents' tasks, and how many tasks of each are pending."""
         self._spent = Spent()
         self._agents = 0
         self.recent: deque[Ended] = deque(maxlen=RECENT)
@@ -81,6 +87,8 @@ class Progress:
         self.stopped: str | None = None
         self.short_of: str | None = None
         """Why one attempt runs at a time, None where that is not so: this host is short of memory."""
+        self.busy: facts.StartsPaced | None = None
+        """What bounds the starts that are under way at once, None where this host is not pressed."""
         self.draining = False
         self.forced = False
         self.outcome: Outcome | None = None
@@ -144,7 +152,7 @@ class Progress:
 
         Mean duration of finished attempts x tasks that are pending, plus what active attempts lack of that mean, all
         divided by the mean number of attempts that were active at once since the first one. Retries to come are not
-        foreseen.
+        foreseen. Tasks of a paused account are counted from the end of its pause on.
         """
         if self._finished < ESTIMATE_FROM or self._first_start_s is None or self.outcome is not None:
             return None
@@ -155,8 +163,13 @@ class Progress:
         if span_s <= 0 or mean_s <= 0:
             return None
         concurrency = (self._finished_s + active_s) / span_s
-        work_s = self.totals.pending * mean_s + max(0.0, len(self._active) * mean_s - active_s)
+        paused = {name: until for name, until in self.paused_now(now).items() if self._waiting_on[name]}
+        free = self.totals.pending - sum(self._waiting_on[name] for name in paused)
+        work_s = free * mean_s + max(0.0, len(self._active) * mean_s - active_s)
         left_s = work_s / concurrency
+        for name, until in paused.items():
+            after_s = mean_s * max(1.0, self._waiting_on[name] / max(1.0, concurrency))
+            left_s = max(left_s, (until - now.utc).total_seconds() + after_s)
         return left_s if left_s >= LEFT_MIN_S else None
 
     def hear(self, attempt: AttemptId, event: AgentEvent) -> None:
@@ -177,6 +190,23 @@ class Progress:
     def paused_now(self, now: Now) -> dict[str, datetime]:
         """Accounts that are paused at this moment, with the end of that."""
         return {account: until for account, until in self.paused.items() if until > now.utc}
+
+    def held_back(self, now: Now) -> list[str]:
+        """Why pending tasks do not start though there may be room: one phrase each, empty where nothing does it."""
+        words, pending = [], self.totals.pending
+        for account, until in self.paused_now(now).items():
+            many = self._waiting_on[account]
+            pending -= many
+            waiting = f", {count(many, 'task')} {'waits' if many == 1 else 'wait'}" if many else ""
+            words.append(f"account {printable(account, 80)} is paused until {time_of(until, now.utc)}{waiting}")
+        if pending <= 0 or self.draining or self.stopped is not None:
+            return words
+        if self.short_of is not None:
+            if self.totals.starting + self.totals.running:
+                words.append(f"starts are held back until memory eases: {printable(self.short_of)}")
+        elif self.busy is not None and self.totals.starting >= self.busy.allowed:
+            words.append(f"starts are held back, {self.busy.allowed} at a time: {printable(self.busy.because)}")
+        return words
 
     @property
     def waiting(self) -> WaveProgress | None:
@@ -205,6 +235,7 @@ class Progress:
                 self.paused[fact.account] = fact.until
             case facts.StartsPaced() as fact:
                 self.short_of = fact.because if fact.level is PressureLevel.FULL else None
+                self.busy = fact if fact.level is PressureLevel.BUSY else None
             case facts.RunStopped() as fact:
                 if self.stopped is None:
                     self.stopped, self._stop_may_pass = fact.cause, fact.infrastructure
@@ -222,7 +253,7 @@ class Progress:
 
     def _resume(self) -> None:
         """As the core does: a drain is over, and so is what the machine was at fault for."""
-        self.short_of = None
+        self.short_of = self.busy = None
         if self.draining or self._machine_failed:
             self.outcome = self.finished_at = None
             if self._stop_may_pass:
@@ -240,6 +271,7 @@ class Progress:
             for figures in (wave, self.totals):
                 figures.end(verdict, -1)
                 figures.pending += 1
+            self._waits(task_id, 1)
         for task_id in fact.tasks:
             for figures in (self._wave_of[task_id], self.totals):
                 figures.retries += 1
@@ -252,6 +284,9 @@ class Progress:
             wave_progress = self._wave_of[task.id] = self.waves[task.wave]
             wave_progress.pending += 1
             wave_progress.room.add(task.held())
+            if task.agent is not None:
+                self._pays[task.id] = task.agent.pays
+                self._waits(task.id, 1)
         self.totals.pending += len(fact.tasks)
 
     def _finish(self, fact: facts.RunFinished) -> None:
@@ -264,6 +299,7 @@ class Progress:
         for figures in (*self.waves.values(), self.totals):
             figures.end(VerdictKind.SKIPPED, figures.pending)
             figures.pending = 0
+        self._waiting_on.clear()
 
     # -- of tasks and attempts --
 
@@ -272,6 +308,7 @@ class Progress:
         for figures in (wave, self.totals):
             figures.pending -= 1
             figures.starting += 1
+        self._waits(fact.attempt.task_id, -1)
         self.held_bytes += fact.held.memory_bytes
         self._active[fact.attempt] = Active(wave, fact.held.memory_bytes, self.work.seconds)
         self._since_sum_s += self.work.seconds
@@ -319,6 +356,15 @@ class Progress:
             figures.running -= 1
             figures.pending += 1
             figures.retries += 1
+        self._waits(task_id, 1)
+        for ended in (self.recent, self.troubled):
+            if ended and ended[-1].task_id == task_id:
+                ended[-1] = replace(ended[-1], again=True)
+
+    def _waits(self, task_id: str, more: int) -> None:
+        account = self._pays.get(task_id)
+        if account is not None:
+            self._waiting_on[account] += more
 
     def _skipped(self, fact: facts.TaskSkipped, at: datetime) -> None:
         verdict = self._last.pop(fact.task_id, VerdictKind.SKIPPED)
@@ -332,6 +378,8 @@ class Progress:
         for figures in (self._wave_of[task_id], self.totals):
             setattr(figures, leaves, getattr(figures, leaves) - 1)
             figures.end(verdict)
+        if leaves == "pending":
+            self._waits(task_id, -1)
         if verdict is not VerdictKind.SUCCESS:
             self._troubled[task_id] = verdict
 

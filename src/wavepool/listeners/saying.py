@@ -9,8 +9,8 @@ from wavepool.units import format_usd
 
 WORDS_MAX = 160
 
-TOLD_ALWAYS = frozenset({AgentEventKind.RATE_LIMITED, AgentEventKind.ERROR})
-"""Where lines are printed, these are even without --verbose."""
+TOLD_ALWAYS = frozenset({AgentEventKind.ERROR})
+"""Where lines are printed, these are even without --verbose. Of a rate limit its account's pause tells."""
 
 _BEFORE = {
     AgentEventKind.STARTED: "started",

@@ -10,6 +10,8 @@ from wavepool.units import format_duration, human_size
 GAP_MIN_S = 1.0
 """A shorter time in which nothing of the run ran is not told."""
 
+DAY_S = 86400.0
+
 
 def printable(text: str, limit: int | None = None) -> str:
     """`text` on one line, with control, bidi and other unprintable characters as escapes.
@@ -27,6 +29,11 @@ def printable(text: str, limit: int | None = None) -> str:
 def stamp(at: datetime) -> str:
     """ISO 8601 in UTC, to the second: ``2025-11-14T10:30:45Z``."""
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def time_of(at: datetime, now: datetime) -> str:
+    """``14:30:00Z`` of a moment that is less than a day from `now`, else with its day."""
+    return stamp(at) if abs((at - now).total_seconds()) >= DAY_S else f"{at:%H:%M:%S}Z"
 
 
 def took(worked_s: float, since_start_s: float | None = None) -> str:
