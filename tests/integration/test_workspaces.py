@@ -10,6 +10,7 @@ from git_ground import Ground, as_process, first, nowhere, plain_git, task
 
 from wavepool.errors import InputError, WorkspaceError
 from wavepool.model import AgentOrder
+from wavepool.workspace import refuse_roots_own
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +125,23 @@ async def test_an_agent_never_works_as_root_in_a_shared_directory(ground: Ground
     place = await ground.open("clone", contained=True).obtain(one, first(one))
     assert (place.user, place.directory.stat().st_uid) == ("10001:10001", 10001)
     assert (place.directory / ".git" / "HEAD").stat().st_uid == 10001
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root owns what belongs to root")
+def test_agents_that_would_work_as_root_are_refused_before_anything_starts(ground: Ground, tmp_path: Path) -> None:
+    """And never sent to a clone where there is no repository, which would send them back."""
+    agents = [task(agent=AgentOrder(name="command")), task()]
+    with pytest.raises(InputError, match="belongs to root") as caught:
+        refuse_roots_own(agents, ground.repo)
+    assert str(caught.value.advice).startswith("Give each agent a private clone with `--workspace-kind clone`. Or give")
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    with pytest.raises(InputError, match="belongs to root") as caught:
+        refuse_roots_own(agents, plain)
+    assert str(caught.value.advice).startswith("Run `git init` and commit in it, then give each agent a private clone")
+    refuse_roots_own([task()], plain)
+    os.chown(plain, 1234, 1234)
+    refuse_roots_own(agents, plain)
 
 
 async def test_a_repository_that_borrows_and_one_that_is_shallow_can_be_cloned(ground: Ground) -> None:

@@ -27,7 +27,7 @@ from wavepool.model import AttemptId, Rules, Task
 from wavepool.plan import check_schedule
 from wavepool.statedir import StateDir
 from wavepool.units import format_duration, format_size, human_size
-from wavepool.wiring import RunRequest, open_driver, with_budget, with_warmth, workspaces_of
+from wavepool.wiring import RunRequest, open_driver, refuse_work_as_root, with_budget, with_warmth, workspaces_of
 
 DRY_RUN_ID = "dry-run"
 
@@ -87,6 +87,7 @@ async def _ask_driver(request: RunRequest) -> tuple[Rules, DriverFacts]:
         scratch = stack.enter_context(TemporaryDirectory(prefix="wavepool-dry-run-"))
         state_dir = StateDir(Path(scratch))
         driver, found = await open_driver(stack, request, state_dir, notice)
+        refuse_work_as_root(request.plan, request.surroundings, found)
         await workspaces_of(request.surroundings, state_dir.run(DRY_RUN_ID), found, notice).check()
         return with_warmth(request, with_budget(request, found), driver, found, notice), found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wavepool.wiring.agents import adapters_of, workspaces_of
+from wavepool.wiring.agents import adapters_of, refuse_work_as_root, workspaces_of
 from wavepool.wiring.beside import RecoveryTools, commands_into, journal_of, open_recovery
 from wavepool.wiring.engines import (
     check_keeping,
@@ -36,6 +36,7 @@ __all__ = [
     "open_engine",
     "open_recovery",
     "process_driver",
+    "refuse_work_as_root",
     "resume_run",
     "retry_run",
     "room_of",

@@ -16,7 +16,7 @@ from wavepool.model import AgentOrder, Rules, Surroundings, Task, WorkspaceKind
 from wavepool.plan import Plan
 from wavepool.statedir import RunDir
 from wavepool.wiring.requests import RunRequest
-from wavepool.workspace import LateClones, Workspaces, open_workspaces
+from wavepool.workspace import LateClones, Workspaces, open_workspaces, refuse_roots_own
 
 
 def adapters_of(tasks: Iterable[Task]) -> Mapping[str, AgentAdapter]:
@@ -133,6 +133,17 @@ def sealed_request(
 def _runs_itself(task: Task) -> bool:
     """False where the task has a command of its own, and its agent's adapter only reads what that writes."""
     return task.command is None and not task.commands
+
+
+def refuse_work_as_root(plan: Plan, around: Surroundings, found: DriverFacts) -> None:
+    """See that no agent would have to work as root in a directory that it shares.
+
+    Raises:
+        InputError: one would.
+        WorkspaceError: the directory cannot be looked at.
+    """
+    if around.workspace_kind is WorkspaceKind.SHARED and found.execution_mode != BARE_HOST:
+        refuse_roots_own(plan.tasks, Path(around.workspace))
 
 
 def workspaces_of(around: Surroundings, files: RunDir, found: DriverFacts, notice: Callable[[str], None]) -> Workspaces:

@@ -29,7 +29,14 @@ from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import Surroundings
 from wavepool.plan import check_schedule
 from wavepool.statedir import RunDir, StateDir, new_run_id
-from wavepool.wiring.agents import adapters_of, bounded_plan, check_agents, sealed_request, workspaces_of
+from wavepool.wiring.agents import (
+    adapters_of,
+    bounded_plan,
+    check_agents,
+    refuse_work_as_root,
+    sealed_request,
+    workspaces_of,
+)
 from wavepool.wiring.engines import check_keeping, journaled_driver, open_driver, refuse_bare_host, with_budget
 from wavepool.wiring.learning import learner, places_of
 from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
@@ -105,6 +112,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         else:
             driver, found = await open_driver(stack, request, state_dir, hooks.notice)
             check_keeping(request.rules, driver)
+            refuse_work_as_root(request.plan, request.surroundings, found)
             request = sealed_request(request, found, adapters, hooks.notice)
         # A new run gets its directory when nothing can refuse it any more.
         rules = with_budget(request, found, resumed=exists)

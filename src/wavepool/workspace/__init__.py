@@ -10,7 +10,7 @@ from wavepool.statedir import RunDir
 from wavepool.workspace.base import Place, Sealed, Workspaces
 from wavepool.workspace.clone import CloneWorkspaces
 from wavepool.workspace.late import LateClones
-from wavepool.workspace.shared import SharedWorkspaces
+from wavepool.workspace.shared import SharedWorkspaces, refuse_roots_own
 from wavepool.workspace.worktree import WorktreeWorkspaces
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Workspaces",
     "WorktreeWorkspaces",
     "open_workspaces",
+    "refuse_roots_own",
 ]
 
 

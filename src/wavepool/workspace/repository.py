@@ -54,7 +54,8 @@ class Repository:
         if found is None or len(found) != 3:
             raise InputError(
                 f"{workspace} is in no git repository",
-                advice="Run `git init` and commit in it, or take `--workspace-kind shared`, which needs no git.",
+                advice="Run `git init` and commit in it, or take `--workspace-kind shared`, which needs no git "
+                "(agents never work as root, so the directory must then be another user's).",
             )
         top = look_up(workspace, "--show-toplevel")
         if not top:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from wavepool.errors import WorkspaceError
+from wavepool.errors import InputError, WorkspaceError
 from wavepool.model import AttemptId, Changes, Mount, Task
 from wavepool.workspace.base import Place, Sealed, Workspaces
+from wavepool.workspace.git import GitError, look_up
 from wavepool.workspace.record import on_disk
 
 GUARDED = "/workspace/.git"
@@ -45,10 +48,8 @@ class SharedWorkspaces(Workspaces):
         if not self._contained:
             return Place(directory=workspace)
         if task.agent is not None and _owner(workspace) == 0:
-            raise WorkspaceError(
-                f"{workspace} belongs to root, and agents never work as root",
-                advice="Give each a private clone with `--workspace-kind clone`, or the directory to another user.",
-            )
+            refused = roots_own(workspace)
+            raise WorkspaceError(refused.message, advice=refused.advice)
         return shared_place(workspace)
 
     async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
@@ -57,6 +58,31 @@ class SharedWorkspaces(Workspaces):
 
     async def release(self, task: Task, attempt: AttemptId) -> None:
         """It is the user's, and stays."""
+
+
+def refuse_roots_own(tasks: Iterable[Task], workspace: Path) -> None:
+    """See that no agent of `tasks` would share a directory with root; before anything is started.
+
+    Raises:
+        InputError: one would.
+        WorkspaceError: a directory cannot be looked at.
+    """
+    agents = (task for task in tasks if task.agent is not None)
+    for directory in dict.fromkeys(Path(task.workspace) if task.workspace else workspace for task in agents):
+        if _owner(directory) == 0:
+            raise roots_own(directory)
+
+
+def roots_own(directory: Path) -> InputError:
+    """The refusal, with what can be done here: a clone needs a repository."""
+    first = "run `git init` and commit in it, then "
+    with suppress(GitError):  # no git: the same as no repository
+        first = "" if look_up(directory, "--git-dir") else first
+    clone = f"{first}give each agent a private clone with `--workspace-kind clone`"
+    return InputError(
+        f"{directory} belongs to root, and agents never work as root",
+        advice=f"{clone[0].upper()}{clone[1:]}. Or give the directory to another user: `chown -R USER {directory}`.",
+    )
 
 
 def _owner(directory: Path) -> int:
