@@ -35,7 +35,12 @@ DEADLINE_S = 400.0
 BRANCH = "feature/parallel-task-"
 WHO = ("-c", "user.name=Tester", "-c", "user.email=tester@localhost", "-c", "safe.directory=*")
 
-LOOK = "id -u; grep CapEff /proc/self/status; ls -di .git"
+LOOK = r"""
+id -u; grep CapEff /proc/self/status
+ask() { if curl -sS -m 9 -o /dev/null "$@" 2>/dev/null; then echo "$way open"; else echo "$way shut"; fi; }
+way=by-proxy; ask "$ANTHROPIC_BASE_URL"
+way=directly; ask --noproxy '*' "http://GATEWAY:${ANTHROPIC_BASE_URL##*:}"
+"""
 
 
 def bash(command: str) -> ToolUse:
@@ -46,11 +51,12 @@ def rule(asked: str, *turns: Answer) -> Rule:
     return Rule(match=re.compile(rf"{asked} (?P<file>[a-z0-9-]+\.txt)"), turns=turns)
 
 
-def script(meets: int) -> Script:
+def script(meets: int, gateway: str) -> Script:
     """Three ways to change a file: Edit, Write, and a shell that commits. The first answer waits for all of them."""
     path = "/workspace/${file}"
     edit = ToolUse(name="Edit", input={"file_path": path, "old_string": "worse", "new_string": "better"})
     write = ToolUse(name="Write", input={"file_path": path, "content": "one\ntwo\n"})
+    look = bash(LOOK.replace("GATEWAY", gateway))
     commit = bash("echo more >>${file} && git add -A && git commit -qm 'Add to ${file}'")
     first = Answer(
         text="First I read it.",
@@ -63,7 +69,7 @@ def script(meets: int) -> Script:
     refused = Answer(text="never", failures=(Failure(status=401), Failure(status=401, should_retry=False)))
     return Script(
         rules=(
-            rule("edit", first, Answer(tools=(edit,)), Answer(tools=(bash(LOOK),)), Answer(text="Edited ${file}.")),
+            rule("edit", first, Answer(tools=(edit,)), Answer(tools=(look,)), Answer(text="Edited ${file}.")),
             rule("write", first, Answer(tools=(write,)), Answer(text="Wrote ${file}.", pace_s=0.05)),
             rule("extend", first, Answer(tools=(commit,)), Answer(text="Extended ${file}.")),
             rule("refuse", refused),
@@ -147,7 +153,7 @@ class Studio:
 def studio_in(world: World, meets: int) -> Iterator[Studio]:
     build_images()
     gateway = docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
-    with ModelServer(script(meets), host=gateway) as server:
+    with ModelServer(script(meets, gateway), host=gateway) as server:
         yield Studio(world, server)
 
 
@@ -211,7 +217,8 @@ def check_result(studio: Studio, done: Finished, count: int) -> None:
     assert done.result["agents"]["cost_usd"] == pytest.approx(sum(e["agent"]["cost_usd"] for e in entries.values()))
     assert done.result["agents"]["turns"] == sum(entry["agent"]["turns"] for entry in entries.values())
     log = studio.world.log(entries["task-1"]).read_text()
-    assert re.search(r"[1-9][0-9]*\\nCapEff:\\t0000000000000000", log)  # no root and no capabilities, as it sees itself
+    # As it sees itself: no root, no capabilities, and no way to the model but by its proxy.
+    assert re.search(r"[1-9][0-9]*\\nCapEff:\\t0000000000000000\\nby-proxy open\\ndirectly shut", log), log
 
 
 def check_nothing_else(studio: Studio, before: Mapping[str, bytes], begin: str, count: int) -> None:
