@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from wavepool.model import SidecarTrouble
 
 
+def in_one_line(words: str) -> str:
+    """A message and its advice, or any lines, as sentences of one line; the last has no full stop."""
+    lines = (" ".join(line.split()).rstrip(".") for line in words.splitlines() if line.strip())
+    return ". ".join(lines).replace(":. ", ": ")
+
+
 class WavepoolError(Exception):
     """The root. `str(error)` is a complete sentence for a person.
 

@@ -184,6 +184,7 @@ def look_at_work(studio: Studio, running: Running, count: int) -> None:
         assert each["HostConfig"]["CapDrop"] == ["ALL"]
     networks = [network for each in tasks for network in each["NetworkSettings"]["Networks"]]
     assert len(set(networks)) == len(networks) == count  # one of its own for each
+    assert set(studio.world.networks()) == set(networks)
     assert set(docker("network", "inspect", "-f", "{{.Internal}}", *networks).split()) == {"true"}
     assert KEY not in json.dumps([*tasks, *proxies])
     assert not [words for words in argvs() if KEY.encode() in words]

@@ -196,7 +196,7 @@ def test_each_attempt_has_its_place_and_its_changes_come_back(tmp_path: Path) ->
     assert settled["good"].changes.branch == "wavepool/good"
     assert settled["good"].changes.problem is None, "the sealed program ended well"
     assert settled["unlucky"].verdict.kind is VerdictKind.START_ERROR
-    assert "it cannot be had Do without." in settled["unlucky"].verdict.evidence.reason
+    assert "it cannot be had. Do without" in settled["unlucky"].verdict.evidence.reason
     assert b"here.1" in (run.files.logs / "here.1.log").read_bytes()
     sealed = sealed_attempt(AttemptId("good", 1))
     assert sealed.number == NUMBERS_FROM + 1

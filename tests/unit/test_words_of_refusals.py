@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from wavepool.cli import app
 from wavepool.cli.request import RawOptions, build_surroundings
 from wavepool.config import Settings
-from wavepool.errors import InputError, PlanError, SettingError, Words
+from wavepool.errors import InputError, NotStarted, PlanError, SettingError, Words, in_one_line
 from wavepool.plan import TierMap, parse_plan
 
 PLAN = {"waves": [{"wave_number": 1, "batches": [{"batch_id": "a", "command": "true"}]}]}
@@ -71,3 +71,9 @@ def test_a_workspace_that_was_not_given(tmp_path: Path) -> None:
     given = Settings.model_construct({"state_dir", "workspace"}, state_dir=tmp_path, workspace=tmp_path / "none")
     with pytest.raises(SettingError, match=r"--workspace: got '.*', expected a path that exists"):
         build_surroundings(given, RawOptions())
+
+
+def test_a_message_and_its_advice_make_one_line() -> None:
+    error = NotStarted("the directory belongs to root", advice="Give it to another user.\n  Or a clone.")
+    assert in_one_line(str(error)) == "the directory belongs to root. Give it to another user. Or a clone"
+    assert in_one_line("It said:\n  no\n") == "It said: no"

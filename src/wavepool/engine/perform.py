@@ -33,6 +33,7 @@ from wavepool.errors import (
     NoSuchAttempt,
     NotStarted,
     Unknown,
+    in_one_line,
 )
 from wavepool.model import (
     AttemptId,
@@ -420,7 +421,7 @@ def _not_started(error: NotStarted) -> Ending:
 
 
 def _start_error(words: str, *, transient: bool, sidecars: tuple[SidecarTrouble, ...] = ()) -> Ending:
-    reason = " ".join(f"it could not be started: {words}".split())
+    reason = f"it could not be started: {in_one_line(words)}"
     return Ending(
         kind=VerdictKind.START_ERROR,
         evidence=Evidence(reason=reason, daemon_error=None if sidecars else words, sidecars=sidecars),

@@ -288,12 +288,13 @@ class Session:
         )
 
     async def _prepare(self, begun: Begun, specs: SpecBuilder) -> None:
+        ahead = tuple(begun.ahead())
         images: set[str] = set()
-        for task in begun.ahead():
+        for task in ahead:
             images.add(task.image or specs.surroundings.image)
             images.update(sidecar.image for sidecar in task.sidecars)
         await self.driver.prepare(Needs(images=tuple(sorted(images)), pull=specs.surroundings.pull), self.pulling)
-        if specs.isolation is not Isolation.SHARED:
+        if specs.isolation is not Isolation.SHARED or all(map(specs.is_sealed, ahead)):
             return
         need = NetworkNeed(name=specs.surroundings.network, labels=specs.network_labels(None))
         with ExitStack() as stack:

@@ -68,7 +68,7 @@ class SpecBuilder:
         around = self.surroundings
         place = place or shared_place(Path(task.workspace or around.workspace))
         command, agent_env = self._agent(task)
-        sealed = self._is_sealed(task)
+        sealed = self.is_sealed(task)
         env = {
             **agent_env,
             **(proxy_environment(each.name for each in task.sidecars) if sealed else {}),
@@ -170,7 +170,7 @@ class SpecBuilder:
         command = task.command if task.command is not None else adapter.command(task.agent)
         return command, adapter.environment(task.agent)
 
-    def _is_sealed(self, task: Task) -> bool:
+    def is_sealed(self, task: Task) -> bool:
         """It reaches nothing but what its proxy lets it out to (`wiring.agents` has given it one)."""
         wanted = task.agent is not None and self.surroundings.egress is not None
         return wanted and any(each.name == EGRESS for each in task.sidecars)
@@ -204,7 +204,7 @@ class SpecBuilder:
         return OwnNetwork(
             name=labels.task_network_name(self.name(task, attempt)),
             labels={**self._beside(task, attempt), labels.SCOPE: "task"},
-            internal=self.isolation is Isolation.NONE or self._is_sealed(task),
+            internal=self.isolation is Isolation.NONE or self.is_sealed(task),
             subnet_pool=self.surroundings.subnet_pool or DEFAULT_SUBNET_POOL,
         )
 

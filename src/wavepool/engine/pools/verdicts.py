@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wavepool.drivers.parking import Execution
-from wavepool.errors import NotStarted
+from wavepool.errors import NotStarted, in_one_line
 from wavepool.model import TIMEOUT_EXIT_CODE, Ending, Evidence, StopReason, Verdict, VerdictKind
 
 KILLED = 137
@@ -34,7 +34,7 @@ def lost(reason: str) -> Ending:
 
 def start_error(words: str) -> Ending:
     """The ending of a task that never ran, through no fault of its own."""
-    reason = " ".join(f"it could not be started: {words}".split())
+    reason = f"it could not be started: {in_one_line(words)}"
     return Ending(kind=VerdictKind.START_ERROR, evidence=Evidence(reason=reason, daemon_error=words))
 
 
