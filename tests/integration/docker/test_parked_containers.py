@@ -157,7 +157,11 @@ async def test_tasks_with_bad_manners_end_as_anywhere(world: DockerWorld) -> Non
             told = await wait_ended(driver, spec)
             assert told.ending is not None
             assert told.ending.evidence.exit_code == code
-            assert driver.claimed_at(spec.slot) == told.started_at
+            began = driver.claimed_at(spec.slot)
+            assert began is not None
+            assert told.started_at is not None
+            # One that takes its mark away may do so between two looks: then the directory says when.
+            assert abs((began - told.started_at).total_seconds()) < 1
             if code == 9:
                 assert len((await output(driver, handle))[0]) == 3_000_000
 
