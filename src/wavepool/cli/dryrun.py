@@ -15,12 +15,14 @@ from rich.console import Console
 from wavepool.cli.learned import Lesson, lesson_json, print_lesson
 from wavepool.cli.output import print_result, progress_line
 from wavepool.cli.prediction import opening, predict, prediction_json, prediction_lines
+from wavepool.cli.whereabouts import whereabouts, whereabouts_lines
 from wavepool.core import actions
 from wavepool.core.actions import Action
 from wavepool.drivers.base import DriverFacts
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.dryrun import Planned, cause_of, rehearse
 from wavepool.engine.forecast import by_means
+from wavepool.engine.session import BARE_HOST
 from wavepool.engine.spec import SpecBuilder
 from wavepool.learning import History
 from wavepool.model import AttemptId, Rules, Task
@@ -46,6 +48,7 @@ def print_rehearsal(request: RunRequest, history: History, *, as_json: bool, les
     check_schedule(request.plan, request.rules.schedule)
     rules, found = anyio.run(_ask_driver, request)
     run_id = request.run_id or DRY_RUN_ID
+    place = whereabouts(request, found)
     now = SystemClock().now()
     prediction = predict(request, rules, found, history, now)
     opened = opening(request, rules, found, history, run_id)
@@ -64,6 +67,7 @@ def print_rehearsal(request: RunRequest, history: History, *, as_json: bool, les
             "starts_at_once": rules.parallel,
             "starts_follow_pressure": rules.ramp,
             "warnings": list(request.plan.warnings),
+            **place,
             "actions": list(steps),
             "prediction": prediction_json(prediction),
         }
@@ -71,7 +75,7 @@ def print_rehearsal(request: RunRequest, history: History, *, as_json: bool, les
             result["learned"] = lesson_json(lesson)
         print_result(result)
     else:
-        _print_lines(steps, found.driver, rules)
+        _print_lines(steps, found, rules, whereabouts_lines(place))
         for line in prediction_lines(prediction):
             sys.stdout.write(f"{line}\n")
     if lesson is not None:
@@ -132,18 +136,22 @@ def _verb(action: Action) -> str:
     }[type(action)]
 
 
-def _print_lines(steps: Iterator[dict[str, Any]], driver: str, rules: Rules) -> None:
+def _print_lines(steps: Iterator[dict[str, Any]], found: DriverFacts, rules: Rules, place: Iterator[str]) -> None:
     total = sum(node.capacity.memory_bytes for node in rules.nodes)
     out = sys.stdout
     kept = f", of it {human_size(rules.warm * rules.parked_bytes)} for up to {rules.warm} parked containers"
     warm = kept if rules.warm else ""
     starts = f", up to {rules.parallel} starts at once" + (" as the pressure on this host allows" if rules.ramp else "")
     out.write(
-        f"dry run on {driver}, {rules.schedule} schedule, budget {human_size(total)}{warm}{starts}: nothing is done\n"
+        f"dry run on {found.driver}, {rules.schedule} schedule, budget {human_size(total)}{warm}{starts}: "
+        "nothing is done\n"
     )
+    for line in place:
+        out.write(f"{line}\n")
     for step in steps:
         subject = repr(step["batch_id"]) if "batch_id" in step else f"wave {step['wave_number']}"
         limit = f" with {step['memory_limit']}" if "memory_limit" in step else ""
+        limit += f" in {step['image']}" if "agent" in step and found.execution_mode != BARE_HOST else ""
         limit += f" for {step['agent']}" if "agent" in step else ""
         held, after = step["memory_held"], format_duration(step["at_s"])
         out.write(f"{step['action']:<13} {subject}{limit}, because {step['cause']} (held: {held}, after {after})\n")

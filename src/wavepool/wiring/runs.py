@@ -165,7 +165,8 @@ async def _go_on(
         over = replayed.is_over and chosen is None
         if over:
             hooks.notice(f"run {run_id} is over: this is what came of it")
-        values = {} if over or cancelled else _secrets_of(replayed, how)
+        starts = chosen is not None or replayed.state.pending or replayed.state.live
+        values = {} if over or cancelled or not starts else _secrets_of(replayed, how)
         try:
             driver, found = await journaled_driver(stack, replayed.state.run, state_dir)
             if not over and not cancelled:
