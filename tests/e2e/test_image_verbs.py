@@ -26,6 +26,7 @@ def test_each_thing_that_tasks_need_is_tried_in_a_container(tmp_path: Path) -> N
     found = {each["name"]: each for each in json.loads(plain.stdout)["checks"]}
     assert {found[name]["status"] for name in ("shell", "user", "workspace", "prompt")} == {"ok"}
     assert (found["git"]["status"], found["git"]["fix"]) == ("warn", "Install git in it.")
+    assert (found["agent"]["seen"], "--agent NAME" in found["agent"]["fix"]) == ("not looked for", True)
 
     agent = image(tmp_path, "check", IMAGE, "--agent", "claude")
     assert agent.returncode == 1

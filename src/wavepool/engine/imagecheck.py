@@ -139,6 +139,9 @@ def _checks(order: ImageCheck, output: bytes) -> list[Check]:
     checks = [_check(order, name, found) for name in ("shell", "user", "workspace", "prompt", "home", "git")]
     if order.version:
         checks.append(_check(order, "agent", found))
+    else:
+        fix = "Say which one must be in it: --agent NAME."
+        checks.append(Check(name="agent", status=Status.WARN, seen="not looked for", fix=fix))
     if "end" not in found:
         seen = "the script of the checks did not come to its end"
         checks.append(Check(name="end", status=Status.FAIL, seen=seen, fix="See that /bin/sh is a POSIX shell."))

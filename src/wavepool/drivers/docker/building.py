@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
@@ -25,6 +26,11 @@ ADVICE = (
     "See the lines above. Usual reasons: no way to Debian's mirrors or to npm (and --certificates, where a proxy looks "
     "into TLS), a base that is missing or no Debian (--base), or a full disk (`docker system df`). Where no registry "
     "can be reached, scripts/debian-image of Wavepool's repository makes a base, for --base wavepool-debian:latest."
+)
+
+BASE_ADVICE = (
+    "Name a Debian that is here: `--base IMAGE` (`docker images` lists them). Where no registry can be reached, "
+    "scripts/debian-image of Wavepool's repository makes one, for --base wavepool-debian:latest."
 )
 
 
@@ -81,7 +87,9 @@ class ImageBuilder:
                 "POST", f"build?{query}", params, open_s=SILENCE_MAX_S, archive=packed(context)
             ) as stream:
                 async for message in _messages(name, stream):
-                    _tell(name, message, said, progress)
+                    if "error" in message:
+                        raise _failed(name, str(message["error"]), said, base_of(said, context, arguments))
+                    _tell(message, said, progress)
             return str((await self._api.read(f"images/{name}/json"))["Id"])
         except Refused as refused:
             raise PrepareError(name, f"the image {name} cannot be built: {refused.words}", advice=ADVICE) from refused
@@ -114,10 +122,32 @@ async def _messages(name: str, stream: ByteStream) -> AsyncIterator[dict[str, An
             return
 
 
-def _tell(name: str, message: Mapping[str, Any], said: list[str], progress: BuildProgress) -> None:
-    if "error" in message:
-        words = "\n".join([f"the image {name} cannot be built: {message['error']}", *said])
-        raise PrepareError(name, words, advice=ADVICE)
+def base_of(said: Sequence[str], context: Mapping[str, bytes], arguments: Mapping[str, str]) -> str | None:
+    """The base that the last step of a build begins on, as it would be pulled; None where that step is another."""
+    step = _FROM.match(said[-1]) if said else None
+    if step is None:
+        return None
+    values = dict(_DEFAULT.findall(context["Dockerfile"].decode())) | dict(arguments)
+    base = step[1]
+    for _ in values:  # a default may name another one
+        base = _USED.sub(lambda used: values.get(used[1], used[0]), base)
+    return base
+
+
+_FROM = re.compile(r"Step \d+/\d+ : FROM (\S+)")
+_DEFAULT = re.compile(r"^ARG (\w+)=(\S+)$", re.MULTILINE)
+_USED = re.compile(r"\$\{(\w+)\}")
+
+
+def _failed(name: str, error: str, said: Sequence[str], base: str | None) -> PrepareError:
+    if base is None:
+        words = "\n".join([f"the image {name} cannot be built: {error}", *said])
+        return PrepareError(name, words, advice=ADVICE)
+    words = f"the image {name} cannot be built: its base {base} is not here, and cannot be pulled: {error}"
+    return PrepareError(name, words, advice=BASE_ADVICE)
+
+
+def _tell(message: Mapping[str, Any], said: list[str], progress: BuildProgress) -> None:
     text = message.get("stream") or " ".join(
         str(message[key]) for key in ("id", "status") if message.get(key) and "progress" not in message
     )
