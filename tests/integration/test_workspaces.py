@@ -92,6 +92,19 @@ async def test_an_image_without_git_brings_its_files_back(ground: Ground) -> Non
 
 
 @BOTH
+async def test_a_branch_that_is_there_already_keeps_its_name_and_that_is_said(ground: Ground, kind: str) -> None:
+    ground.git("branch", "feature/parallel-one")
+    workspaces, one = ground.open(kind), task("one")
+    place = await workspaces.obtain(one, first(one))
+    (place.directory / "a").write_text("a\n")
+    changes = await workspaces.bring_back(one, first(one), nowhere)
+    assert changes is not None
+    assert changes.branch == "feature/parallel-one-2"
+    told = "task 'one': the branch feature/parallel-one is there already, its work goes to feature/parallel-one-2"
+    assert ground.told == [told]
+
+
+@BOTH
 async def test_what_is_no_repository_is_refused(tmp_path: Path, kind: str) -> None:
     ground = Ground(tmp_path)
     ground.repo = tmp_path / "plain"

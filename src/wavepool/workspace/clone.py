@@ -10,7 +10,6 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import structlog
 
 from wavepool.errors import InfrastructureError, WorkspaceError
 from wavepool.model import AttemptId, Changes, Task
@@ -24,12 +23,10 @@ from wavepool.workspace.git import GitError
 from wavepool.workspace.names import branch_of, safe_id, task_name
 from wavepool.workspace.record import AttemptFiles, Record, on_disk
 from wavepool.workspace.removal import delete, give_to
-from wavepool.workspace.standing import Standing, agent_owner
+from wavepool.workspace.standing import Standing, agent_owner, taken_words
 
 CONCURRENT = 4
 """Clones that are made, read and deleted at once: the disk is one."""
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +44,7 @@ class CloneWorkspaces(Workspaces):
         workspace: a directory in the repository.
         files: the run's directory.
         contained: tasks run in containers.
-        notice: told, by `check`, what a user should know.
+        notice: told what a user should know. Called from threads of ours.
     """
 
     def __init__(
@@ -214,7 +211,7 @@ class CloneWorkspaces(Workspaces):
                 repository, record.branch, record.commit, lambda name: _write(files, written, branch=name)
             )
             if branch != written.branch:
-                _log.warning("branch name taken", task=files.path.name, wanted=written.branch, taken_instead=branch)
+                self._standing.notice(taken_words(files.task_id, written.branch, branch))
             record = files.write(record, branch=branch)
         return record, taken.left_out, taken.remarks
 

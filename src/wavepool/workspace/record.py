@@ -65,6 +65,7 @@ class AttemptFiles:
     """The host's own files about one attempt's workspace; no container sees them.
 
     Attributes:
+        task_id: whose they are.
         path: their directory.
         patch: the file that a patch of the changes goes to, and `unbrought`, where they did not come back.
         bundle: the file that other branches than the attempt's last one go to.
@@ -74,6 +75,7 @@ class AttemptFiles:
         if not _KEY.fullmatch(task.key) or attempt.number < 1:
             raise InvariantBroken(f"no workspace can be named after {task.key!r} and {attempt.number}")
         name = f"{task.key}.{attempt.number}"
+        self.task_id = task.id
         self.path = files.path / WORK / name
         self.patch = files.artifacts / f"{name}.patch"
         self.unbrought = files.artifacts / f"{name}.unbrought.patch"

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import structlog
 
-from wavepool.errors import InputError, WorkspaceError
+from wavepool.errors import InputError, WorkspaceError, shorten
 from wavepool.workspace.repository import Repository
 
 AGENT_UID = AGENT_GID = 10001
 """Who works in copies of what belongs to root: an agent never does as root."""
 
 _log = structlog.get_logger(__name__)
+
+
+def taken_words(task_id: str, wanted: str, branch: str) -> str:
+    """What a user is told whose branch of an earlier run keeps its name."""
+    return f"task {shorten(task_id)}: the branch {wanted} is there already, its work goes to {branch}"
 
 
 class Standing:
@@ -27,7 +32,7 @@ class Standing:
 
     def __init__(self, workspace: Path, *, notice: Callable[[str], None] | None = None) -> None:
         self._workspace = workspace
-        self._notice = notice or (lambda text: _log.warning("workspaces", told=text))
+        self.notice = notice or (lambda text: _log.warning("workspaces", told=text))
 
     @cached_property
     def repository(self) -> Repository:
@@ -46,16 +51,16 @@ class Standing:
         repository = Repository.at(self._workspace)
         commit = repository.head()
         if count := repository.uncommitted():
-            self._notice(
+            self.notice(
                 f"{repository.top} has {count} uncommitted {'change' if count == 1 else 'changes'}: tasks begin "
                 f"at the commit {commit[:12]}, without {'it' if count == 1 else 'them'}"
             )
         if submodules := repository.submodules():
-            self._notice(f"submodules are empty directories in there: {', '.join(submodules[:10])}")
+            self.notice(f"submodules are empty directories in there: {', '.join(submodules[:10])}")
         if repository.top != self._workspace.resolve():
-            self._notice(f"each task sees the whole repository {repository.top} at /workspace")
+            self.notice(f"each task sees the whole repository {repository.top} at /workspace")
         if repository.uses_filters(commit):
-            self._notice("filters of .gitattributes are not run: files of git-lfs stay pointers in there")
+            self.notice("filters of .gitattributes are not run: files of git-lfs stay pointers in there")
 
 
 def agent_owner(repository: Repository) -> tuple[int, int] | None:

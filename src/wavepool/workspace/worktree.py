@@ -8,7 +8,6 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import structlog
 
 from wavepool.errors import WorkspaceError
 from wavepool.model import AttemptId, Changes, Mount, Task
@@ -20,12 +19,10 @@ from wavepool.workspace.names import branch_of, safe_id, task_name
 from wavepool.workspace.record import AttemptFiles, Record, on_disk
 from wavepool.workspace.removal import give_to
 from wavepool.workspace.shared import GUARDED
-from wavepool.workspace.standing import Standing, agent_owner
+from wavepool.workspace.standing import Standing, agent_owner, taken_words
 
 NO_GIT = "gitdir: /git-is-kept-on-the-host\n"
 """Seen inside as the worktree's ``.git``, read-only: git says that there is no repository, and why."""
-
-_log = structlog.get_logger(__name__)
 
 
 class WorktreeWorkspaces(Workspaces):
@@ -35,7 +32,7 @@ class WorktreeWorkspaces(Workspaces):
         workspace: a directory in the repository.
         files: the run's directory.
         contained: tasks run in containers; else git works in the worktree as in any.
-        notice: told, by `check`, what a user should know.
+        notice: told what a user should know. Called from threads of ours.
     """
 
     def __init__(
@@ -110,7 +107,7 @@ class WorktreeWorkspaces(Workspaces):
                 intend=lambda place, branch: _intend(files, base, place, branch),
             )
             if branch != wanted:
-                _log.warning("branch name taken", task=task.id, wanted=wanted, taken_instead=branch)
+                self._standing.notice(taken_words(task.id, wanted, branch))
         if self._contained:
             give_to(place, agent_owner(repository), spare=".git")
         return files.write(
