@@ -273,9 +273,9 @@ def test_the_example_is_a_list_as_it_is_told() -> None:
         read_prompt=lambda name: (EXAMPLES / name).read_text(),
     )
     assert [(task.id, task.agent.name if task.agent else "", task.depends_on) for task in plan.tasks] == [
-        ("parser", "claude", ()),
-        ("docs", "codex", ()),
-        ("check", "command", ("parser", "docs")),
+        ("check", "command", ()),
+        ("parser", "claude", ("check",)),
+        ("docs", "codex", ("check",)),
     ]
     shown = (EXAMPLES.parent / "docs" / "tasks.md").read_text()
     assert path.read_text().partition("\n")[2] in shown
