@@ -110,5 +110,5 @@ def format_duration(seconds: float) -> str:
 
 
 def format_usd(amount: float) -> str:
-    """US dollars for people: ``$12.40``; below ten cents with what a short answer of a model costs: ``$0.0312``."""
-    return f"${amount:,.4f}" if 0 < abs(amount) < 0.1 else f"${amount:,.2f}"
+    """US dollars for people: ``$12.40``; below one cent with what a short answer of a model costs: ``$0.0031``."""
+    return f"${amount:,.4f}" if 0 < abs(amount) < 0.01 else f"${amount:,.2f}"

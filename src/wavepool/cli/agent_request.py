@@ -12,7 +12,7 @@ from wavepool.cli.request import RawOptions, build_request, read_variables
 from wavepool.config import Settings
 from wavepool.errors import InputError
 from wavepool.inputs import check_workspace, parse_secrets
-from wavepool.inputs.egress import NO_NETWORK
+from wavepool.inputs.egress import ANY, NO_NETWORK
 from wavepool.model import Isolation, Schedule, Task, WorkspaceKind
 from wavepool.plan import Plan
 from wavepool.wiring import RunRequest
@@ -72,9 +72,15 @@ def as_run_settings(settings: Settings) -> Settings:
     """The same as `wavepool run` would have them: its words for what has words of its own here.
 
     Raises:
-        SettingError: what they shall work on is no directory, or none that may be mounted.
+        InputError: what they shall work on is no directory, or none that may be mounted; or two contradict each other.
     """
     no_network = settings.agent_network == NO_NETWORK
+    if settings.agent_network is not None and settings.egress and (no_network or settings.egress != (ANY,)):
+        raise InputError(
+            f"--egress {settings.egress[0]} and --network {settings.agent_network} contradict each other",
+            advice="--egress adds hosts to those that sealed agents reach; with --network they are not sealed: "
+            "give one of the two.",
+        )
     given: dict[str, object] = {
         "schedule": Schedule.ROLLING,
         "keep_going": True,

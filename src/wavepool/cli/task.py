@@ -11,6 +11,7 @@ from wavepool.cli.agent_run import run_agents
 from wavepool.cli.agent_words import AgentCommand, agent_words
 from wavepool.cli.prompts import read_prompts, usual_of
 from wavepool.cli.settings import settings_of
+from wavepool.errors import SettingError
 from wavepool.plan import plan_of_prompts
 
 AGENTS_MAX = 1000
@@ -31,8 +32,8 @@ def task(
         list[str] | None, typer.Option(help="A file with one more prompt; - for stdin. Repeatable.")
     ] = None,
     agents: Annotated[
-        int, typer.Option("-n", "--agents", min=1, max=AGENTS_MAX, help="How many agents work on each prompt.")
-    ] = 1,
+        str, typer.Option("-n", "--agents", metavar="N", help="How many agents work on each prompt.")
+    ] = "1",
     pool: Annotated[
         str | None, typer.Option(metavar="TYPE", help="In parked containers of this agent type (wavepool serve).")
     ] = None,
@@ -49,5 +50,13 @@ def task(
     """
     settings = settings_of(**shared.settings())
     usual = usual_of(settings, agent_words(context))
-    plan = plan_of_prompts(read_prompts(prompts or (), prompt_file or ()), usual, copies=agents, name=name)
+    plan = plan_of_prompts(read_prompts(prompts or (), prompt_file or ()), usual, copies=_number(agents), name=name)
     run_agents(plan, settings, shared, pool=pool)
+
+
+def _number(text: str) -> int:
+    """Of agents for each prompt. Raises SettingError."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not 1 <= number <= AGENTS_MAX:
+        raise SettingError("--agents", text, f"a whole number from 1 to {AGENTS_MAX}")
+    return number

@@ -101,7 +101,10 @@ def measured(finding: Finding) -> str:
             return f"no output and no CPU time for {format_duration(reading)}, {allowed} allowed"
         case WatchdogRule.COST:
             who = "the agents of the run have" if finding.whole_run else "its agent has"
-            return f"{who} cost {format_usd(reading)}, {format_usd(threshold)} allowed"
+            told, allowed = format_usd(reading), format_usd(threshold)
+            if told == allowed:  # a reading is above its threshold, and shall look so
+                told, allowed = f"${reading:,.4f}", f"${threshold:,.4f}"
+            return f"{who} cost {told}, {allowed} allowed"
         case WatchdogRule.TOKENS:
             who = "the agents of the run have" if finding.whole_run else "its agent has"
             return f"{who} used {reading:,.0f} tokens, {threshold:,.0f} allowed"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wavepool.listeners.wording import count
+from wavepool.units import format_usd
 
 NOTHING = "–"
 
@@ -21,9 +22,7 @@ def amount(number: int) -> str:
 
 def dollars(cost_usd: float | None) -> str:
     """``$0.31``; of less than a cent as many digits as say something; a dash where it is not told."""
-    if cost_usd is None:
-        return NOTHING
-    return f"${cost_usd:.2f}" if cost_usd >= 0.01 or cost_usd == 0 else f"${cost_usd:.4f}"
+    return NOTHING if cost_usd is None else format_usd(cost_usd)
 
 
 def diffstat(changes: Mapping[str, Any] | None) -> str:
