@@ -6,14 +6,17 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from conftest import DockerWorld
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, OwnNetwork
 from wavepool.drivers.docker import DockerDriver
 from wavepool.engine.companions import CompanionBuilder, data_owner
 from wavepool.engine.egress import proxy_environment
 from wavepool.model import Sidecar, Task
+
+if TYPE_CHECKING:
+    from conftest import DockerWorld
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "sealed-images"
 BUILD_S = 900

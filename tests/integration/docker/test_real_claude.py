@@ -13,15 +13,18 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sealed_attempts import build_images, gateway, run, sealed
 
-from conftest import DockerWorld
 from wavepool.agents.claude import Claude
 from wavepool.engine.egress import refusals, sealed_sidecar
 from wavepool.model import AgentOrder, AgentReport
 from wavepool.testing.model_server import Answer, Failure, ModelServer, Rule, Script, ToolUse
+
+if TYPE_CHECKING:
+    from conftest import DockerWorld
 
 pytestmark = [
     pytest.mark.docker,

@@ -11,14 +11,17 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sealed_attempts import build_images, gateway, run, sealed
 
-from conftest import DockerWorld
 from wavepool.drivers.docker import DockerDriver
 from wavepool.engine.egress import EGRESS, refusals, sealed_sidecar
 from wavepool.errors import NotStarted
+
+if TYPE_CHECKING:
+    from conftest import DockerWorld
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]
 

@@ -13,14 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from conftest import DockerWorld
 from wavepool import labels
 from wavepool.drivers.base import OwnNetwork
 from wavepool.testing.own_daemon import OwnDaemon
+
+if TYPE_CHECKING:
+    from conftest import DockerWorld
 
 pytestmark = [
     pytest.mark.docker,

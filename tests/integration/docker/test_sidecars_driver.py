@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import IPv4Network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from conftest import DockerWorld, Proxy
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, OwnNetwork, Scope
 from wavepool.drivers.docker import DockerDriver
@@ -21,6 +20,9 @@ from wavepool.engine.companions import CompanionBuilder, data_owner
 from wavepool.errors import NotStarted, Unknown
 from wavepool.inputs.subnets import parse_subnet_pool
 from wavepool.model import AttemptId, Handle, Healthcheck, Limits, Sidecar, Task, Volume
+
+if TYPE_CHECKING:
+    from conftest import DockerWorld, Proxy
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]
 
