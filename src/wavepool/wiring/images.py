@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+from wavepool.agents import ADAPTERS
 from wavepool.drivers.base import Driver
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.building import ImageBuilder
 from wavepool.engine.egress import EGRESS_IMAGE
+from wavepool.errors import PrepareError
 from wavepool.images import AGENT, EGRESS, recipe
 
 AGENT_TAGS = {"claude": ("wavepool-agent-claude:latest", "claude-orchestrator:latest")}
@@ -70,6 +72,24 @@ async def build_images(order: BuildOrder, progress: Callable[[str], None]) -> li
             found = await builder.build(context, tags, arguments=arguments, cached=order.cached, progress=progress)
             built.append(Built(recipe=name, id=found, tags=tuple(tags)))
     return built
+
+
+@contextmanager
+def told_how_to_build() -> Iterator[None]:
+    """An image of agents, or of their proxy, that is missing is in no registry: the error says how to make it."""
+    try:
+        yield
+    except PrepareError as error:
+        built = {EGRESS_IMAGE, *(tag for tags in AGENT_TAGS.values() for tag in tags)}
+        if error.what in built:
+            error.advice = (
+                "Build it: `wavepool image build` (docs/images.md; --base IMAGE where no registry is reached)."
+            )
+        elif error.what in {each.image for each in ADAPTERS.values()}:
+            error.advice = (
+                "Wavepool has no recipe for it: build an image with this agent in it, and name it by --image."
+            )
+        raise
 
 
 @asynccontextmanager

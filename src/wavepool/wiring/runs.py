@@ -38,6 +38,7 @@ from wavepool.wiring.agents import (
     workspaces_of,
 )
 from wavepool.wiring.engines import check_keeping, journaled_driver, open_driver, refuse_bare_host, with_budget
+from wavepool.wiring.images import told_how_to_build
 from wavepool.wiring.learning import learner, places_of
 from wavepool.wiring.requests import GoingOn, Hooks, RunRequest
 from wavepool.wiring.warmth import with_warmth
@@ -56,7 +57,7 @@ async def run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         InfrastructureError: no driver, an image or network that cannot be had, a journal that cannot be written.
             Notes on it say what still runs, and how to go on.
     """
-    with _unwrapped():
+    with told_how_to_build(), _unwrapped():
         return await _run_plan(request, hooks)
 
 
@@ -68,7 +69,7 @@ async def resume_run(run_id: str, *, state_dir: Path, how: GoingOn | None = None
         RunLocked: another process works on it.
         InfrastructureError: as `run_plan`.
     """
-    with _unwrapped():
+    with told_how_to_build(), _unwrapped():
         return await _go_on(run_id, StateDir(state_dir), how or GoingOn())
 
 
@@ -81,7 +82,7 @@ async def retry_run(
         SettingError: as `resume_run`; or one of `tasks` cannot be tried again.
         RunLocked, InfrastructureError: as `resume_run`.
     """
-    with _unwrapped():
+    with told_how_to_build(), _unwrapped():
         return await _go_on(run_id, StateDir(state_dir), how or GoingOn(), retry=tasks)
 
 
@@ -91,7 +92,7 @@ async def end_run(run_id: str, *, state_dir: Path, how: GoingOn | None = None) -
     Raises:
         SettingError, RunLocked, InfrastructureError: as `resume_run`; secrets are not needed.
     """
-    with _unwrapped():
+    with told_how_to_build(), _unwrapped():
         return await _go_on(run_id, StateDir(state_dir), how or GoingOn(), cancelled=True)
 
 
