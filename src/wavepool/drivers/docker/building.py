@@ -6,16 +6,16 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import anyio
-
-from wavepool.drivers.docker.api import ByteStream, DockerApi
+from wavepool.drivers.docker.api import DockerApi
+from wavepool.drivers.docker.progress import messages
 from wavepool.drivers.docker.trouble import Refused
-from wavepool.errors import DriverUnavailable, PrepareError
+from wavepool.errors import PrepareError
 
 SILENCE_MAX_S = 900.0
 """A build that says nothing for this long is given up: a step may download for minutes without a word."""
@@ -83,10 +83,13 @@ class ImageBuilder:
         name = tags[0]
         said: list[str] = []
         try:
-            async with self._api.stream(
-                "POST", f"build?{query}", params, open_s=SILENCE_MAX_S, archive=packed(context)
-            ) as stream:
-                async for message in _messages(name, stream):
+            async with (
+                self._api.stream(
+                    "POST", f"build?{query}", params, open_s=SILENCE_MAX_S, archive=packed(context)
+                ) as stream,
+                aclosing(messages(f"the build of {name}", stream, SILENCE_MAX_S)) as told,
+            ):
+                async for message in told:
                     if "error" in message:
                         raise _failed(name, str(message["error"]), said, base_of(said, context, arguments))
                     _tell(message, said, progress)
@@ -104,22 +107,6 @@ def packed(context: Mapping[str, bytes]) -> bytes:
             entry.size, entry.mode = len(context[name]), 0o644
             archive.addfile(entry, io.BytesIO(context[name]))
     return buffer.getvalue()
-
-
-async def _messages(name: str, stream: ByteStream) -> AsyncIterator[dict[str, Any]]:
-    rest = b""
-    while True:
-        piece = None
-        with anyio.move_on_after(SILENCE_MAX_S):
-            piece = await anext(stream, b"")
-        if piece is None:
-            raise DriverUnavailable(f"the build of {name} made no progress for {SILENCE_MAX_S:.0f} s")
-        *lines, rest = (rest + piece).split(b"\n") if piece else [rest, b""]
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
-        if not piece:
-            return
 
 
 def base_of(said: Sequence[str], context: Mapping[str, bytes], arguments: Mapping[str, str]) -> str | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
+from contextlib import aclosing
 from typing import Any
-
-import anyio
 
 from wavepool.drivers.base import PullProgress
 from wavepool.drivers.docker.api import ByteStream, DockerApi
+from wavepool.drivers.docker.progress import messages
 from wavepool.drivers.docker.trouble import Refused
-from wavepool.errors import DriverUnavailable, PrepareError
+from wavepool.errors import PrepareError
 
 SILENCE_MAX_S = 300.0
 """A pull that says nothing for this long is given up; a slow one goes on for as long as it moves."""
@@ -61,19 +60,9 @@ class Images:
 
 async def _follow(image: str, stream: ByteStream, progress: PullProgress | None) -> None:
     """Read a pull to its end, telling `progress`. Raises PrepareError where the daemon reports a failure in it."""
-    rest = b""
-    while True:
-        piece = None
-        with anyio.move_on_after(SILENCE_MAX_S):
-            piece = await anext(stream, b"")
-        if piece is None:
-            raise DriverUnavailable(f"the pull of {image} made no progress for {SILENCE_MAX_S:.0f} s")
-        *lines, rest = (rest + piece).split(b"\n") if piece else [rest, b""]
-        for line in lines:
-            if line.strip():
-                _tell(image, json.loads(line), progress)
-        if not piece:
-            return
+    async with aclosing(messages(f"the pull of {image}", stream, SILENCE_MAX_S)) as said:
+        async for message in said:
+            _tell(image, message, progress)
 
 
 def _tell(image: str, message: dict[str, Any], progress: PullProgress | None) -> None:
