@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,20 +12,17 @@ import anyio.to_thread
 
 from wavepool.errors import InfrastructureError, WorkspaceError
 from wavepool.model import AttemptId, Changes, Task
-from wavepool.statedir import RunDir
 from wavepool.workspace import bundle
 from wavepool.workspace.adding import new_branch
-from wavepool.workspace.base import Place, Sealed, Workspaces
+from wavepool.workspace.base import Place, Sealed
 from wavepool.workspace.bringing import Bringer, some_of
 from wavepool.workspace.cloning import borrowed, check_readable, make_clone, mounts_of
+from wavepool.workspace.copies import CopiedWorkspaces, is_unbrought, not_brought, to_release
 from wavepool.workspace.git import GitError
 from wavepool.workspace.names import branch_of, safe_id, task_name
 from wavepool.workspace.record import AttemptFiles, Record, on_disk
 from wavepool.workspace.removal import delete, give_to
-from wavepool.workspace.standing import Standing, agent_owner, taken_words
-
-CONCURRENT = 4
-"""Clones that are made, read and deleted at once: the disk is one."""
+from wavepool.workspace.standing import agent_owner, taken_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,34 +33,11 @@ class Told:
     problems: tuple[str, ...] = ()
 
 
-class CloneWorkspaces(Workspaces):
-    """Clones in ``<run>/work/<key>.<n>/tree``; each shares the repository's objects, which it can only read.
+class CloneWorkspaces(CopiedWorkspaces):
+    """Clones in ``<run>/work/<key>.<n>/tree``; each shares the repository's objects, which it can only read."""
 
-    Args:
-        workspace: a directory in the repository.
-        files: the run's directory.
-        contained: tasks run in containers.
-        notice: told what a user should know. Called from threads of ours.
-    """
-
-    def __init__(
-        self,
-        workspace: Path,
-        *,
-        files: RunDir,
-        run_id: str,
-        contained: bool = True,
-        notice: Callable[[str], None] | None = None,
-    ) -> None:
-        self._standing = Standing(workspace, notice=notice)
-        self._files = files
-        self._run_id = run_id
-        self._contained = contained
-        self._limiter = anyio.CapacityLimiter(CONCURRENT)
-
-    async def check(self) -> None:
-        """See that it is a repository with a commit; tell what its clones will lack. Raises InputError."""
-        await anyio.to_thread.run_sync(self._standing.check)
+    CONCURRENT = 4
+    """They are read at once, too: the disk is one."""
 
     async def obtain(self, task: Task, attempt: AttemptId) -> Place:
         """Make a clone at the commit that is checked out, or find it. Raises WorkspaceError."""
@@ -189,13 +162,7 @@ class CloneWorkspaces(Workspaces):
             bringer = self._bringer(task, attempt, files)
             record, left, remarks = self._branched(bringer, files, record, told.tip)
         except (WorkspaceError, OSError) as error:
-            words = " ".join(str(error).split())
-            problem = "; ".join(
-                (*told.problems, f"nothing could be brought back, all of it is in {record.directory}: {words}")
-            )
-            changes = Changes(base=record.base, problem=problem)
-            files.write(record, changes=changes, left=(record.directory,))
-            return changes
+            return not_brought(files, record, error, *told.problems)
         settled = bringer.settle(record, left=left, problems=(*told.problems, *remarks))
         return settled.changes or Changes(base=record.base)
 
@@ -217,12 +184,10 @@ class CloneWorkspaces(Workspaces):
 
     def _release(self, task: Task, attempt: AttemptId) -> None:
         files = AttemptFiles(self._files, task, attempt)
-        record = files.read()
-        if record is None or record.released:
+        record = to_release(files)
+        if record is None:
             return
-        if record.left:
-            raise WorkspaceError(f"{record.directory} stays: it has what could not be brought back")
-        if record.ready and record.changes is None and Path(record.directory).is_dir():
+        if is_unbrought(record):
             self._bringer(task, attempt, files).save_unbrought(record)
         delete(Path(record.directory))
         delete(files.path / "output")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -11,54 +10,29 @@ import anyio.to_thread
 
 from wavepool.errors import WorkspaceError
 from wavepool.model import AttemptId, Changes, Mount, Task
-from wavepool.statedir import RunDir
 from wavepool.workspace.adding import add_worktree, take_away
-from wavepool.workspace.base import Place, Sealed, Workspaces
+from wavepool.workspace.base import Place, Sealed
 from wavepool.workspace.bringing import Bringer
+from wavepool.workspace.copies import CopiedWorkspaces, is_unbrought, not_brought, to_release
 from wavepool.workspace.names import branch_of, safe_id, task_name
 from wavepool.workspace.record import AttemptFiles, Record, on_disk
 from wavepool.workspace.removal import give_to
 from wavepool.workspace.shared import GUARDED
-from wavepool.workspace.standing import Standing, agent_owner, taken_words
+from wavepool.workspace.standing import agent_owner, taken_words
 
 NO_GIT = "gitdir: /git-is-kept-on-the-host\n"
 """Seen inside as the worktree's ``.git``, read-only: git says that there is no repository, and why."""
 
 
-class WorktreeWorkspaces(Workspaces):
-    """Worktrees in ``.worktrees/task-<id>`` on branches ``feature/parallel-<name>-<id>``.
+class WorktreeWorkspaces(CopiedWorkspaces):
+    """Worktrees in ``.worktrees/task-<id>`` on branches ``feature/parallel-<name>-<id>``."""
 
-    Args:
-        workspace: a directory in the repository.
-        files: the run's directory.
-        contained: tasks run in containers; else git works in the worktree as in any.
-        notice: told what a user should know. Called from threads of ours.
-    """
-
-    def __init__(
-        self,
-        workspace: Path,
-        *,
-        files: RunDir,
-        run_id: str,
-        contained: bool = True,
-        notice: Callable[[str], None] | None = None,
-    ) -> None:
-        self._standing = Standing(workspace, notice=notice)
-        self._files = files
-        self._run_id = run_id
-        self._contained = contained
-        self._turn = anyio.Lock()
-
-    async def check(self) -> None:
-        """See that it is a repository with a commit; tell what its worktrees will lack. Raises InputError."""
-        await anyio.to_thread.run_sync(self._standing.check)
+    CONCURRENT = 1
 
     async def obtain(self, task: Task, attempt: AttemptId) -> Place:
         """Add a worktree at the commit that is checked out, or find it. Raises WorkspaceError."""
-        async with self._turn:  # so that those who wait hold no thread
-            with on_disk(f"the worktree of {attempt} cannot be made"):
-                return await anyio.to_thread.run_sync(self._obtain, task, attempt)
+        with on_disk(f"the worktree of {attempt} cannot be made"):
+            return await anyio.to_thread.run_sync(self._obtain, task, attempt, limiter=self._limiter)
 
     async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
         """Commit what the files have beyond the branch. Nothing in the worktree is executed."""
@@ -69,9 +43,8 @@ class WorktreeWorkspaces(Workspaces):
 
     async def release(self, task: Task, attempt: AttemptId) -> None:
         """Remove the worktree, and the branch where it has no changes. Raises WorkspaceError."""
-        async with self._turn:
-            with on_disk(f"the worktree of {attempt} cannot be removed"):
-                await anyio.to_thread.run_sync(self._release, task, attempt)
+        with on_disk(f"the worktree of {attempt} cannot be removed"):
+            await anyio.to_thread.run_sync(self._release, task, attempt, limiter=self._limiter)
 
     def _obtain(self, task: Task, attempt: AttemptId) -> Place:
         files = AttemptFiles(self._files, task, attempt)
@@ -129,7 +102,7 @@ class WorktreeWorkspaces(Workspaces):
             bringer = self._bringer(task, attempt, files, record)
             record, left, problems = self._committed(bringer, record)
         except (WorkspaceError, OSError) as error:
-            return self._not_brought(files, record, error)
+            return not_brought(files, record, error)
         return bringer.settle(record, left=left, problems=problems).changes or Changes(base=record.base)
 
     def _committed(self, bringer: Bringer, record: Record) -> tuple[Record, tuple[str, ...], tuple[str, ...]]:
@@ -155,21 +128,12 @@ class WorktreeWorkspaces(Workspaces):
             return head
         return tip
 
-    def _not_brought(self, files: AttemptFiles, record: Record, error: Exception) -> Changes:
-        words = " ".join(str(error).split())
-        problem = f"nothing could be brought back, all of it is in {record.directory}: {words}"
-        changes = Changes(base=record.base, problem=problem)
-        files.write(record, changes=changes, left=(record.directory,))
-        return changes
-
     def _release(self, task: Task, attempt: AttemptId) -> None:
         files = AttemptFiles(self._files, task, attempt)
-        record = files.read()
-        if record is None or record.released:
+        record = to_release(files)
+        if record is None:
             return
-        if record.left:
-            raise WorkspaceError(f"{record.directory} stays: it has what could not be brought back")
-        if record.ready and record.changes is None and Path(record.directory).is_dir():
+        if is_unbrought(record):
             self._bringer(task, attempt, files, record).save_unbrought(record)
         with self._standing.repository.turn():
             take_away(self._standing.repository, Path(record.directory))
