@@ -38,7 +38,7 @@ class Ground:
         """Claude's stand-in in the test image; what `fields` say beside that holds."""
         usual = {"memory_limit": "64m", "network_mode": "none", "timeout_seconds": 120}
         fixed = {"image": IMAGE, "mounts": (f"{self.claude}:/usr/local/bin/claude",)}
-        return ContainerConfig(**{**usual, **fields, **fixed})  # type: ignore[arg-type]
+        return ContainerConfig(**{**usual, **fields, **fixed})  # type: ignore[arg-type]  # it checks them itself
 
     def tree(self, name: str, **prompts: str) -> Path:
         """A directory for a task, which an agent may write in; `prompts` are files in its ``prompts``."""

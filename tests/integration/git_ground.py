@@ -105,7 +105,7 @@ def plain_git(
 def task(task_id: str = "one", **changes: object) -> Task:
     key = "".join(each if each.isalnum() else "-" for each in task_id.lower())[:40]
     fields: dict[str, object] = {"id": task_id, "key": key, "wave": 1, "tier": 1, **changes}
-    return Task(limits=Limits(memory_bytes=64 << 20), **fields)  # type: ignore[arg-type]
+    return Task(limits=Limits(memory_bytes=64 << 20), **fields)  # type: ignore[arg-type]  # fields of a task, whatever a test gives
 
 
 def first(of: Task) -> AttemptId:

@@ -12,6 +12,7 @@ from git_ground import Ground, as_process, first, nowhere, plain_git, task
 
 from wavepool.errors import InfrastructureError, WorkspaceError
 from wavepool.workspace import Place, bundle, snapshot
+from wavepool.workspace.base import Sealed
 
 pytestmark = pytest.mark.anyio
 
@@ -235,13 +236,13 @@ async def test_a_bundle_is_taken_without_asking_anything_of_the_clone(ground: Gr
 # -- odd ends of a clone: each is told, and the files come back --
 
 
-async def left_by(ground: Ground, do: Callable[[Path], object], sealed: object = as_process) -> tuple[str, set[str]]:
+async def left_by(ground: Ground, do: Callable[[Path], object], sealed: Sealed = as_process) -> tuple[str, set[str]]:
     """(problem, the branch's paths) after `do` in a clone with one new file."""
     workspaces, one = ground.open("clone"), task()
     place = await workspaces.obtain(one, first(one))
     (place.directory / "new").write_text("new\n")
     do(place.directory)
-    changes = await workspaces.bring_back(one, first(one), sealed)  # type: ignore[arg-type]
+    changes = await workspaces.bring_back(one, first(one), sealed)
     assert changes is not None
     paths = ground.content(changes.branch) if changes.branch else set()
     if changes.problem is None or "not brought back" not in changes.problem:

@@ -8,6 +8,7 @@ event loop all of them refuse: there they would stop everything else.
 from __future__ import annotations
 
 from wavepool.blocking.config import ContainerConfig
+from wavepool.blocking.container_manager import ContainerManager
 from wavepool.blocking.containers import (
     check_docker_access,
     container_manifest,
@@ -17,8 +18,7 @@ from wavepool.blocking.containers import (
     save_logs,
     wait_for_containers,
 )
-from wavepool.blocking.engine import ExecutionEngine
-from wavepool.blocking.manager import ContainerManager
+from wavepool.blocking.execution_engine import ExecutionEngine
 from wavepool.blocking.results import ExecutionResult
 from wavepool.host import ResourceMonitor, ResourceReading
 

@@ -126,6 +126,17 @@ def check_orders(orders: Sequence[TaskOrder]) -> None:
         raise SettingError("dependencies", " -> ".join(circle), "no circle: each of these tasks waits for the next")
 
 
+def checked_most(most: object, name: str = "max_parallel") -> int | None:
+    """How many at once; None for no bound of the user's.
+
+    Raises:
+        SettingError: it is no whole number from 1.
+    """
+    if most is not None and (type(most) is not int or most < 1):
+        raise SettingError(name, most, "a whole number from 1, or None")
+    return most
+
+
 def task_of(order: TaskOrder, directory: str | os.PathLike[str], room: HostRoom) -> Task:
     """The task, with its prompt read; what it asks for beyond what the host has is taken for all of it.
 

@@ -110,7 +110,7 @@ def with_agent_options(verb: Callable[..., None]) -> Callable[..., None]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name])
         for name in names
     ]
-    called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # what Typer reads
     called.__annotations__ = {each.name: each.annotation for each in parameters}
     called.__name__, called.__doc__ = verb.__name__, verb.__doc__
     return called

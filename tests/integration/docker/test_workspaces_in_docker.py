@@ -223,4 +223,4 @@ async def test_a_shared_directory_keeps_its_git_from_being_written_to(
             world, driver, replace(place, mounts=()), git_image, "touch .git/hooks/evil && echo wrote"
         )
         assert control == "wrote\n", "without the mount nothing is written: this test could not fail"
-        assert await repo.spaces.bring_back(repo.task, repo.attempt, None) is None  # type: ignore[arg-type]
+        assert await repo.spaces.bring_back(repo.task, repo.attempt, None) is None  # type: ignore[arg-type]  # it needs none

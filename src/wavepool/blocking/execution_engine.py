@@ -12,8 +12,7 @@ from typing import Any, Protocol
 from wavepool.blocking.callbacks import Progress, ProgressCallback
 from wavepool.blocking.config import ContainerConfig
 from wavepool.blocking.execution import Executed, Executor, Placed, default_state_dir, to_stderr
-from wavepool.blocking.manager import checked_most
-from wavepool.blocking.orders import read_order
+from wavepool.blocking.orders import checked_most, read_order
 from wavepool.blocking.requests import CONTAINERIZED, DRIVER_OF, SUBPROCESS
 from wavepool.blocking.results import ExecutionResult
 from wavepool.errors import DriverUnavailable, SettingError, WavepoolError

@@ -11,7 +11,7 @@ from typing import Any, Self
 from wavepool.blocking.callbacks import Progress, ProgressCallback
 from wavepool.blocking.config import ContainerConfig
 from wavepool.blocking.execution import Executor, Placed, default_state_dir, to_stderr
-from wavepool.blocking.orders import TaskOrder, read_order
+from wavepool.blocking.orders import TaskOrder, checked_most, read_order
 from wavepool.blocking.requests import CONTAINERIZED
 from wavepool.blocking.results import ExecutionResult
 from wavepool.errors import DriverUnavailable, SettingError
@@ -111,17 +111,6 @@ class ContainerManager:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.cleanup()
-
-
-def checked_most(most: object, name: str = "max_parallel") -> int | None:
-    """How many at once; None for no bound of the user's.
-
-    Raises:
-        SettingError: it is no whole number from 1.
-    """
-    if most is not None and (type(most) is not int or most < 1):
-        raise SettingError(name, most, "a whole number from 1, or None")
-    return most
 
 
 def _placed(task: object, config: ContainerConfig, where: str) -> Placed:
