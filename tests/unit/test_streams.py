@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wavepool.drivers.base import LogChunk
 from wavepool.engine import streams
-from wavepool.engine.perform import save_chunks
+from wavepool.engine.saving import save_chunks
 from wavepool.engine.streams import StreamRuns, read_streams
 
 PIECES = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=8)), max_size=30)

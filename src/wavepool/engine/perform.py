@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
+import anyio.to_thread
 import structlog
 
 from wavepool.core import actions, events
 from wavepool.core.actions import Action
 from wavepool.core.events import Event
 from wavepool.core.state import RunState
-from wavepool.drivers.base import Driver, LogChunk, Observation, SupportsKeeping
+from wavepool.drivers.base import Driver, Observation, SupportsKeeping
 from wavepool.engine.attendance import Attendance
 from wavepool.engine.commands import failed_command
 from wavepool.engine.hearing import Hearing
+from wavepool.engine.saving import most_bytes, save_chunks
 from wavepool.engine.sealing import SealedRuns
 from wavepool.engine.spec import SpecBuilder
-from wavepool.engine.streams import StreamRuns
 from wavepool.engine.warm import Warmer
 from wavepool.engine.waves import WaveNetworks
 from wavepool.errors import (
@@ -71,9 +71,6 @@ CONCURRENT_BRINGS = 4
 
 CONCURRENT_CALLS = 10
 """Log reads and removals under way at once: a daemon that is asked for more serves all of them later."""
-
-LOG_SLACK_BYTES = 128 * 1024
-"""Beyond a log's limit: the tail that the process driver keeps, and the last piece of the engine's."""
 
 LOST_LOG_S = 30.0
 """How long the log of a lost attempt is read: it may still run, and then its log has no end."""
@@ -343,61 +340,6 @@ class Performer:
         if live is not None and live.handle is not None:
             return live.handle
         return self._specs.handle(self._driver.name, self._state.tasks[attempt.task_id].task, attempt)
-
-
-def most_bytes(log_limit_bytes: int) -> int:
-    """The most that a log may take on the disk: all that a driver keeps of it, which is a quarter above the limit."""
-    return log_limit_bytes + log_limit_bytes // 4 + LOG_SLACK_BYTES
-
-
-class Saved(NamedTuple):
-    """What was written, whether any of the output is or may be missing, and why (empty: too much of it)."""
-
-    size_bytes: int
-    gap: bool
-    gap_reason: str = ""
-
-
-async def save_chunks(
-    chunks: AsyncIterator[LogChunk],
-    path: Path,
-    *,
-    limit_bytes: int | None = None,
-    also: Callable[[LogChunk], Awaitable[None]] | None = None,
-) -> Saved:
-    """Write the output to `path` (mode 0600) and to the disk, beside it which of it was stderr (`engine.streams`).
-
-    Args:
-        limit_bytes: what comes after so much is left out; None for no limit.
-        also: is given each piece, those beyond the limit too.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    size_bytes, gap, reason = 0, False, ""
-    runs = StreamRuns()
-    try:
-        async for chunk in chunks:
-            gap, reason = gap or chunk.gap, reason or chunk.gap_reason
-            if also is not None:
-                await also(chunk)
-            view = memoryview(chunk.data)
-            if limit_bytes is not None and size_bytes + len(view) > limit_bytes:
-                gap = True
-                view = view[: limit_bytes - size_bytes]
-            runs.note(chunk.stream, len(view))
-            while view:
-                written = os.write(descriptor, view)
-                size_bytes += written
-                view = view[written:]
-        if size_bytes:
-            await anyio.to_thread.run_sync(os.fdatasync, descriptor)
-        runs.save(path)
-    finally:
-        os.close(descriptor)
-    return Saved(size_bytes, gap, reason)
 
 
 def _cut_off(path: Path) -> LogRecord:
