@@ -9,8 +9,7 @@ from wavepool.core import facts
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
 from wavepool.core.gates.parallelism import parallelism_key
-from wavepool.core.spending import AccountState
-from wavepool.core.state import RunState
+from wavepool.core.state import AccountState, RunState
 from wavepool.core.timers import account_timer
 
 FIRST_PAUSE_S = 30.0

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import NamedTuple
 
 from wavepool.model import AgentReport, AttemptId, Tokens
-
-
-@dataclass(slots=True, kw_only=True)
-class AccountState:
-    """One account that has had no more to give.
-
-    Attributes:
-        until: when it has again, as it was told last.
-        because: what was said.
-        pauses: in a row, without a success in between.
-    """
-
-    until: datetime
-    because: str
-    pauses: int = 0
 
 
 class Spent(NamedTuple):

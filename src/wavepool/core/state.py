@@ -9,11 +9,13 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from wavepool.core.facts import Outcome, RunOpened
 from wavepool.core.ramp import first_ramp
-from wavepool.core.spending import AccountState, Spending
+from wavepool.core.spending import Spending
 from wavepool.core.timers import TimerKey, TimerKind, Timers
 from wavepool.model import (
     AttemptId,
@@ -144,6 +146,21 @@ class WaveState:
         """Attempts that hold resources."""
         self.rounds = 0
         """How often the wave's bound was reached."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AccountState:
+    """One account that has had no more to give.
+
+    Attributes:
+        until: when it has again, as it was told last.
+        because: what was said.
+        pauses: in a row, without a success in between.
+    """
+
+    until: datetime
+    because: str
+    pauses: int = 0
 
 
 class RunState:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -91,13 +93,23 @@ def path_of_process(pid: int, proc: Path = Path("/proc")) -> str | None:
     return path.strip("/") if path else None
 
 
-class OomCounter:
-    """How many processes of one container the kernel has killed for memory; one descriptor. Close it."""
+class _Counter(ABC):
+    """One counter of one container's cgroup; one descriptor. Close it."""
 
     def __init__(self, path: str, *, root: Path = CGROUP_ROOT) -> None:
         """Open the counter of the cgroup at `path`. Raises OSError."""
-        controller, file = (_V2 if cgroup_version(root) == 2 else _V1).oom
-        self._descriptor = os.open(root / controller / path / file, os.O_RDONLY | os.O_CLOEXEC)
+        *better, last = self._files(_V2 if cgroup_version(root) == 2 else _V1)
+        flags = os.O_RDONLY | os.O_CLOEXEC
+        for controller, file in better:
+            with suppress(FileNotFoundError):
+                self._descriptor = os.open(root / controller / path / file, flags)
+                return
+        self._descriptor = os.open(root / last[0] / path / last[1], flags)
+
+    @staticmethod
+    @abstractmethod
+    def _files(layout: _Layout) -> tuple[tuple[str, str], ...]:
+        """Controller and file, the best first: the first that this kernel has is read."""
 
     @classmethod
     def find(cls, container_id: str, *, root: Path = CGROUP_ROOT) -> Self | None:
@@ -109,55 +121,42 @@ class OomCounter:
                 continue
         return None
 
-    def read(self) -> int:
-        """Kills so far. Raises OSError: the container has ended and its cgroup is gone."""
-        raw = os.pread(self._descriptor, _READ_BYTES, 0)
-        if not raw:
-            raise OSError(errno.ENODEV, "its cgroup is gone")
-        return _value(raw, _OOM_KEY) or 0
-
     def close(self) -> None:
         """Give the descriptor back; once."""
         os.close(self._descriptor)
 
+    def _raw(self) -> bytes:
+        raw = os.pread(self._descriptor, _READ_BYTES, 0)
+        if not raw:
+            raise OSError(errno.ENODEV, "its cgroup is gone")
+        return raw
 
-class PeakCounter:
-    """The most memory that one container has used, file cache included; one descriptor. Close it.
+
+class OomCounter(_Counter):
+    """How many processes of one container the kernel has killed for memory."""
+
+    @staticmethod
+    def _files(layout: _Layout) -> tuple[tuple[str, str], ...]:
+        return (layout.oom,)
+
+    def read(self) -> int:
+        """Kills so far. Raises OSError: the container has ended and its cgroup is gone."""
+        return _value(self._raw(), _OOM_KEY) or 0
+
+
+class PeakCounter(_Counter):
+    """The most memory that one container has used, file cache included.
 
     Where the kernel keeps no peak (v2 before 5.19) it reads what is used now.
     """
 
-    def __init__(self, path: str, *, root: Path = CGROUP_ROOT) -> None:
-        """Open the counter of the cgroup at `path`. Raises OSError."""
-        layout = _V2 if cgroup_version(root) == 2 else _V1
-        flags = os.O_RDONLY | os.O_CLOEXEC
-        controller, file = layout.memory_peak
-        try:
-            self._descriptor = os.open(root / controller / path / file, flags)
-        except FileNotFoundError:
-            controller, file = layout.memory
-            self._descriptor = os.open(root / controller / path / file, flags)
-
-    @classmethod
-    def find(cls, container_id: str, *, root: Path = CGROUP_ROOT) -> Self | None:
-        """The counter of a container, or None where it has no cgroup (yet). Raises OSError: it cannot be opened."""
-        for path in usual_paths(container_id):
-            try:
-                return cls(path, root=root)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-        return None
+    @staticmethod
+    def _files(layout: _Layout) -> tuple[tuple[str, str], ...]:
+        return (layout.memory_peak, layout.memory)
 
     def read(self) -> int:
         """Bytes so far. Raises OSError: the container has ended and its cgroup is gone."""
-        raw = os.pread(self._descriptor, _READ_BYTES, 0)
-        if not raw:
-            raise OSError(errno.ENODEV, "its cgroup is gone")
-        return int(raw)
-
-    def close(self) -> None:
-        """Give the descriptor back; once."""
-        os.close(self._descriptor)
+        return int(self._raw())
 
 
 class CgroupReader:
