@@ -28,7 +28,7 @@ def call(ground: Ground, *words: str) -> Result:
 
 
 def test_a_rehearsal_names_the_workspaces_their_commit_and_the_seal(ground: Ground) -> None:
-    around = Surroundings(image="i", workspace=str(ground.repo), network="n", egress=("pypi.org",))
+    around = Surroundings(image="i", workspace=str(ground.repo), network="n", egress=("docs.example.org",))
     task = Task(id="a", key="a", wave=1, tier=1, limits=Limits(memory_bytes=1 << 26), agent=AgentOrder(name="claude"))
     layout = (WaveSlice(position=0, first=0, end=1),)
     request = RunRequest(
@@ -41,7 +41,7 @@ def test_a_rehearsal_names_the_workspaces_their_commit_and_the_seal(ground: Grou
     assert told["workspace"] == {"path": str(ground.repo), "kind": "clone", "base": ground.head()}
     assert list(whereabouts_lines(told)) == [
         f"each task works in a clone of its own of {ground.repo}, from the commit {ground.head()[:12]}",
-        "agents are sealed off: claude reaches api.anthropic.com, pypi.org",
+        "agents are sealed off: claude reaches api.anthropic.com, docs.example.org",
     ]
     alone = replace(request, surroundings=replace(around, egress=None), rules=Rules(nodes=(), isolation=Isolation.NONE))
     assert list(whereabouts_lines(whereabouts(alone, DOCKER))) == [

@@ -130,7 +130,7 @@ def test_every_option_arrives(asked: Asked, tmp_path: Path) -> None:
         *("task", "One", "Two", "-n", "2", "--name", "fix", "--model", "large", "--max-turns", "7"),
         *("--max-cost", "1.5", "--max-tokens", "1000", "--run-max-cost", "5", "--run-max-tokens", "9000"),
         *("--account", "team", "--repo", "sub", "--workspace-kind", "worktree", "--image", "mine:1", "--memory", "64m"),
-        *("--egress", "PyPI.org", "--egress", "files.pythonhosted.org", "--timeout", "90", "--allow-host"),
+        *("--egress", "Docs.example.org", "--egress", "files.example.org", "--timeout", "90", "--allow-host"),
         *("--retries", "2", "--", "--append-system-prompt", "Be brief"),
     )
     assert [each.id for each in request.plan.tasks] == ["fix-1-1", "fix-1-2", "fix-2-1", "fix-2-2"]
@@ -142,7 +142,7 @@ def test_every_option_arrives(asked: Asked, tmp_path: Path) -> None:
     assert request.rules.task_timeout_s == 90
     around = request.surroundings
     assert (around.workspace, around.workspace_kind) == (str(tmp_path / "sub"), WorkspaceKind.WORKTREE)
-    assert around.egress == ("pypi.org", "files.pythonhosted.org")
+    assert around.egress == ("docs.example.org", "files.example.org")
     assert {(each.image, each.limits.memory_bytes) for each in request.plan.tasks} == {("mine:1", 64 * MIB)}
     assert request.allow_host
 
@@ -150,14 +150,14 @@ def test_every_option_arrives(asked: Asked, tmp_path: Path) -> None:
 def test_variables_and_the_file_of_settings_count_too(
     asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "wavepool.toml").write_text('agent_memory = "1g"\negress = ["pypi.org"]\nmax_turns = 3\n')
+    (tmp_path / "wavepool.toml").write_text('agent_memory = "1g"\negress = ["docs.example.org"]\nmax_turns = 3\n')
     monkeypatch.setenv("WAVEPOOL_MAX_TURNS", "4")
     request = asked("task", "Fix it")
     order = request.plan.tasks[0].agent
     assert order is not None
     assert order.max_turns == 4
     assert request.plan.tasks[0].limits.memory_bytes == GIB
-    assert request.surroundings.egress == ("pypi.org",)
+    assert request.surroundings.egress == ("docs.example.org",)
 
 
 @pytest.mark.parametrize(

@@ -113,13 +113,13 @@ def test_a_sealed_program_gets_nothing_but_its_place(tmp_path: Path) -> None:
 
 
 def test_agents_get_their_proxy_and_others_do_not(tmp_path: Path) -> None:
-    plan = sealed_plan(plan_of(TASK, OTHER), ("pypi.org",), ADAPTERS)
+    plan = sealed_plan(plan_of(TASK, OTHER), ("docs.example.org",), ADAPTERS)
     sealed, other = plan.tasks
     assert [each.name for each in sealed.sidecars] == [EGRESS]
-    assert sealed.sidecars[0].command == ("pypi.org:443",)
+    assert sealed.sidecars[0].command == ("docs.example.org:443",)
     assert sealed.held().memory_bytes > TASK.held().memory_bytes, "it counts in the budget"
     assert other == OTHER
-    specs = builder(tmp_path, egress=("pypi.org",))
+    specs = builder(tmp_path, egress=("docs.example.org",))
     spec = specs.build(sealed, ATTEMPT, tmp_path, data=tmp_path)
     assert spec.own_network is not None
     assert spec.own_network.internal

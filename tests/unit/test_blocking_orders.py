@@ -210,8 +210,8 @@ def request(place: Path, config: ContainerConfig, mode: str = "containerized"):
 
 
 def test_without_a_word_about_the_network_agents_are_sealed(place: Path) -> None:
-    sealed = request(place, ContainerConfig(egress=("pypi.org",)))
-    assert sealed.surroundings.egress == ("pypi.org",)
+    sealed = request(place, ContainerConfig(egress=("docs.example.org",)))
+    assert sealed.surroundings.egress == ("docs.example.org",)
     opened = request(place, ContainerConfig(network_mode="bridge"))
     assert (opened.surroundings.egress, opened.surroundings.network) == (None, "bridge"), "an explicit one wins"
     alone = request(place, ContainerConfig(network_mode="none"))

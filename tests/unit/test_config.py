@@ -165,7 +165,7 @@ WRONG = {
     "rate_limit_retries": "-1",
     "repo": "\0",
     "workspace_kind": "branch",
-    "egress": "https://pypi.org/",
+    "egress": "https://docs.example.org/",
     "allow_host": "perhaps",
 }
 

@@ -16,7 +16,7 @@ from wavepool.inputs.names import network_problem
 ANY = "any"
 """Instead of hosts: agents are not sealed off at all."""
 NO_NETWORK = "none"
-EGRESS_EXPECTED = "names of hosts such as pypi.org, with :PORT unless it is 443, or any for no bounds"
+EGRESS_EXPECTED = "names of hosts such as docs.example.org, with :PORT unless it is 443, or any for no bounds"
 
 DEFAULT_PORT = 443
 HOST_ITSELF = "host.docker.internal"
