@@ -12,7 +12,8 @@ import pytest
 
 from wavepool.cli.prune import parse_retention, summary_line
 from wavepool.core.facts import AttemptRemoved, Fact, Outcome, RunFinished, RunOpened, Stamped
-from wavepool.drivers.base import Driver, Kept
+from wavepool.drivers.base import Driver
+from wavepool.drivers.keeping import Kept
 from wavepool.drivers.memory import Fault, MemoryDriver, MemoryWorld
 from wavepool.engine.history.prune import Decided, Pruned, Pruner, Retention, decide
 from wavepool.engine.history.runs import RunSummary, Standing, summaries

@@ -19,7 +19,7 @@ from wavepool.blocking.requests import CONTAINERIZED, DRIVER_OF, request_of
 from wavepool.blocking.results import ExecutionResult, never_ran, result_of
 from wavepool.blocking.running import BlockingRun, Final
 from wavepool.config import load_settings
-from wavepool.drivers.base import SupportsKeeping
+from wavepool.drivers.keeping import SupportsKeeping
 from wavepool.errors import InputError, WavepoolError
 from wavepool.host.cpu import usable_cores
 from wavepool.model import Task, VerdictKind

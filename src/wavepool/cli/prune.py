@@ -14,7 +14,7 @@ from wavepool.cli.columns import disk_size, print_columns, say
 from wavepool.cli.output import print_result, progress_line
 from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import peek_owner
-from wavepool.drivers.base import Kept
+from wavepool.drivers.keeping import Kept
 from wavepool.engine.history.prune import KEEP_LAST, OLDER_THAN_S, Decided, Pruned, Pruner, Retention
 from wavepool.errors import InputError, SettingError
 from wavepool.learning.store import Store

@@ -2,6 +2,7 @@
 
 A non-zero exit is a result; lost infrastructure is an exception. One contract suite
 (``tests/contract/test_drivers.py``) runs against every driver.
+What a driver can beside that stands in modules of its own: `keeping`, `parking`, `sidecars`, `stacks`.
 """
 
 from __future__ import annotations
@@ -261,54 +262,6 @@ class Removed:
     errors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """The file system of an attempt, kept after its removal.
-
-    Attributes:
-        reference: leads to it, and nothing else.
-        size_bytes: what its removal would free, as far as is known.
-    """
-
-    reference: str
-    run_id: str
-    attempt: AttemptId
-    size_bytes: int = 0
-
-
-class SupportsKeeping(ABC):
-    """A driver whose attempts have a file system of their own, which can be kept when they are removed."""
-
-    @abstractmethod
-    async def keep(self, handle: Handle, reference: str) -> str:
-        """Keep what an attempt that has started left behind, as `reference` (`labels.kept_reference`), and return it.
-
-        Mounts (workspace, prompt, secrets) are no part of it. Safe to repeat: what was kept already is returned.
-
-        Raises:
-            NoSuchAttempt: nothing of it exists, or it never started.
-            KeepError: it cannot be kept.
-            Unknown: whether it was is not known.
-            DriverUnavailable: the engine cannot be reached.
-        """
-
-    @abstractmethod
-    async def kept(self, owner: str, run_id: str | None = None) -> tuple[Kept, ...]:
-        """All that is kept of this owner, or of one run of his.
-
-        Raises:
-            DriverUnavailable: the engine cannot be reached.
-        """
-
-    @abstractmethod
-    async def discard(self, kept: Kept) -> str:
-        """Remove what was kept. An empty text, or why it is still there; what is gone already is no error.
-
-        Raises:
-            DriverUnavailable: the engine cannot be reached.
-        """
-
-
 class Driver(ABC):
     """Where attempts run. Use it as an async context manager: leaving closes connections, stops nothing.
 
@@ -411,121 +364,3 @@ class Driver(ABC):
         Raises:
             DriverUnavailable: the engine cannot be reached.
         """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dismissed:
-    """One sidecar of an attempt, and how it stood before it was stopped.
-
-    Attributes:
-        name: of the sidecar.
-        handle: leads `Driver.logs` to its output.
-        ran: it was running until we stopped it.
-        exit_code, oom, finished_at: of one that had ended by itself.
-    """
-
-    name: str
-    handle: Handle
-    ran: bool
-    exit_code: int | None = None
-    oom: bool = False
-    finished_at: datetime | None = None
-
-
-class SupportsSidecars(ABC):
-    """A driver that starts sidecars with an attempt (`AttemptSpec.sidecars`).
-
-    `Driver.start` returns when they are ready and the attempt runs; a sidecar that does not become ready is NotStarted
-    with `sidecars`. `Driver.stop` of an attempt whose sidecars are being waited for ends the wait. `Driver.remove`
-    takes sidecars and the own network along.
-    """
-
-    @abstractmethod
-    async def dismiss(self, handle: Handle, grace_s: float) -> tuple[Dismissed, ...]:
-        """Stop the sidecars of an attempt that has ended, those that others depend on last; all that are there.
-
-        Safe to repeat. Their containers stay, for their logs, until `remove`.
-
-        Raises:
-            Unknown: one of them could not be stopped for sure.
-            DriverUnavailable: the engine cannot be reached.
-        """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackSpec:
-    """All that a driver needs for a development stack. Dependencies come first in `services`."""
-
-    owner: str
-    name: str
-    network: OwnNetwork
-    services: tuple[SidecarSpec, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedPort:
-    """A port of a service (`target`) as the host has it."""
-
-    target: int
-    protocol: str
-    address: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceState:
-    """One service of a stack as it is now.
-
-    Attributes:
-        name: of the service.
-        container: name of its container.
-        state: the engine's word: created, running, exited, ...
-        health: the engine's word, None where it has no health check.
-        exit_code: of one that has ended.
-        ports: that are published now.
-        spec_hash: of what it was made from.
-    """
-
-    name: str
-    container: str
-    image: str
-    state: str
-    health: str | None = None
-    exit_code: int | None = None
-    ports: tuple[PublishedPort, ...] = ()
-    spec_hash: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackChange:
-    """What `stack_up` did: names of the services that it made, made anew, started again, left as they were, removed."""
-
-    created: tuple[str, ...] = ()
-    recreated: tuple[str, ...] = ()
-    started: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-
-class SupportsStacks(ABC):
-    """A driver that keeps development stacks: sidecars without a task, which no run owns and no scope reaches."""
-
-    @abstractmethod
-    async def stack_up(self, spec: StackSpec, grace_s: float) -> StackChange:
-        """Make it as the spec says, and wait until each service is ready. Safe to repeat.
-
-        What runs and agrees with the spec is left alone. What does not is stopped, removed and made again.
-
-        Raises:
-            NotStarted: a service did not become ready; what was started stays.
-            Unknown: a call was cut off.
-            DriverUnavailable: the engine cannot be reached.
-        """
-
-    @abstractmethod
-    async def stack_state(self, owner: str, name: str) -> tuple[ServiceState, ...]:
-        """Each service that has a container, by name. Raises DriverUnavailable."""
-
-    @abstractmethod
-    async def stack_down(self, owner: str, name: str, grace_s: float) -> Removed:
-        """Stop and remove its containers and its network. Raises DriverUnavailable."""

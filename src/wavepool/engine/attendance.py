@@ -12,7 +12,8 @@ import anyio
 import structlog
 
 from wavepool.core.state import RunState
-from wavepool.drivers.base import AttemptSpec, Dismissed, Driver, SupportsSidecars
+from wavepool.drivers.base import AttemptSpec, Driver
+from wavepool.drivers.sidecars import Dismissed, SupportsSidecars
 from wavepool.engine.egress import EGRESS, refusals
 from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted, Unknown, WavepoolError

@@ -15,7 +15,8 @@ from wavepool.core import actions, events
 from wavepool.core.actions import Action
 from wavepool.core.events import Event
 from wavepool.core.state import RunState
-from wavepool.drivers.base import Driver, Observation, SupportsKeeping
+from wavepool.drivers.base import Driver, Observation
+from wavepool.drivers.keeping import SupportsKeeping
 from wavepool.engine.attendance import Attendance
 from wavepool.engine.commands import failed_command
 from wavepool.engine.hearing import Hearing

@@ -25,7 +25,6 @@ from wavepool.drivers.base import (
     Driver,
     DriverFacts,
     Handle,
-    Kept,
     LogChunk,
     Needs,
     Observation,
@@ -33,10 +32,10 @@ from wavepool.drivers.base import (
     PullProgress,
     Removed,
     Scope,
-    SupportsKeeping,
     Synced,
     Usage,
 )
+from wavepool.drivers.keeping import Kept, SupportsKeeping
 from wavepool.drivers.parking import Claim, SupportsParking
 from wavepool.journal.base import Journal
 

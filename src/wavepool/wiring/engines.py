@@ -9,9 +9,10 @@ from pathlib import Path
 
 from wavepool.budget import budget_nodes
 from wavepool.core.facts import RunOpened
-from wavepool.drivers.base import Driver, DriverFacts, SupportsKeeping
+from wavepool.drivers.base import Driver, DriverFacts
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.remains.records import DockerRecords
+from wavepool.drivers.keeping import SupportsKeeping
 from wavepool.drivers.process import ProcessDriver
 from wavepool.engine.control.pools import PoolDriver
 from wavepool.engine.control.pools.driver import PREFIX as POOL_PREFIX

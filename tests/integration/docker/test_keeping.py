@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from wavepool import labels
-from wavepool.drivers.base import AttemptSpec, Handle, SupportsKeeping
+from wavepool.drivers.base import AttemptSpec, Handle
+from wavepool.drivers.keeping import SupportsKeeping
 from wavepool.errors import KeepError, NoSuchAttempt, Unknown
 from wavepool.testing.observing import run_to_end
 

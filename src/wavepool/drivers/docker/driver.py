@@ -15,11 +15,9 @@ import anyio.to_thread
 
 from wavepool.drivers.base import (
     AttemptSpec,
-    Dismissed,
     Driver,
     DriverFacts,
     Handle,
-    Kept,
     LogChunk,
     Needs,
     Observation,
@@ -27,12 +25,6 @@ from wavepool.drivers.base import (
     PullProgress,
     Removed,
     Scope,
-    ServiceState,
-    StackChange,
-    StackSpec,
-    SupportsKeeping,
-    SupportsSidecars,
-    SupportsStacks,
     Synced,
     Usage,
 )
@@ -58,7 +50,10 @@ from wavepool.drivers.docker.usage.sweep import Sweeper
 from wavepool.drivers.docker.watching.reconciling import EVERY_S
 from wavepool.drivers.docker.watching.sightings import DRIVER_NAME, OwnActs
 from wavepool.drivers.docker.watching.watch import watching
+from wavepool.drivers.keeping import Kept, SupportsKeeping
 from wavepool.drivers.parking import Claim, SupportsParking, SupportsReuse
+from wavepool.drivers.sidecars import Dismissed, SupportsSidecars
+from wavepool.drivers.stacks import ServiceState, StackChange, StackSpec, SupportsStacks
 from wavepool.drivers.start_mark import is_marked, make_mark, unmake_mark, vanished
 from wavepool.errors import CannotPark, DriverUnavailable, InputError, MayHaveRun, NotClaimed, NotStarted
 

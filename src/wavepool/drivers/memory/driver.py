@@ -17,7 +17,6 @@ from wavepool.drivers.base import (
     Driver,
     DriverFacts,
     Handle,
-    Kept,
     LogChunk,
     Needs,
     Observation,
@@ -26,10 +25,10 @@ from wavepool.drivers.base import (
     PullProgress,
     Removed,
     Scope,
-    SupportsKeeping,
     Synced,
     Usage,
 )
+from wavepool.drivers.keeping import Kept, SupportsKeeping
 from wavepool.drivers.memory.containers import DRIVER_NAME, Container
 from wavepool.drivers.memory.hazards import Fault
 from wavepool.drivers.memory.parking import Parked

@@ -19,7 +19,8 @@ from typing import Protocol
 import anyio
 
 from wavepool import labels
-from wavepool.drivers.base import AttemptSpec, Handle, Kept, Phase, Scope
+from wavepool.drivers.base import AttemptSpec, Handle, Phase, Scope
+from wavepool.drivers.keeping import Kept
 from wavepool.drivers.memory.containers import Container, in_scope, killed_by
 from wavepool.drivers.memory.hazards import Fault, Hazards, NoHazards
 from wavepool.drivers.memory.script import Script, in_turn

@@ -16,7 +16,8 @@ from functools import partial
 
 from anyio import to_thread
 
-from wavepool.drivers.base import Driver, Kept, Scope, SupportsKeeping, Synced
+from wavepool.drivers.base import Driver, Scope, Synced
+from wavepool.drivers.keeping import Kept, SupportsKeeping
 from wavepool.engine.history.runs import RunHistory, RunSummary, Standing, summaries, summary_of
 from wavepool.errors import DriverUnavailable, InfrastructureError, RunLocked
 from wavepool.statedir import StateDir

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from wavepool import labels
-from wavepool.drivers.base import Handle, Kept
+from wavepool.drivers.base import Handle
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.parking.claim_mark import claimed_at
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.watching.verdict import read_final
+from wavepool.drivers.keeping import Kept
 from wavepool.errors import DriverUnavailable, KeepError, NoSuchAttempt, Unknown
 from wavepool.model import AttemptId
 

@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 
 from wavepool import labels
-from wavepool.drivers.base import Dismissed, Handle, SidecarSpec
+from wavepool.drivers.base import Handle, SidecarSpec
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.output.frames import FrameDecoder
@@ -27,6 +27,7 @@ from wavepool.drivers.docker.sidecars.readiness import Readiness, has_settled, l
 from wavepool.drivers.docker.trouble import Refused, not_started
 from wavepool.drivers.docker.watching.sightings import DRIVER_NAME, OwnActs
 from wavepool.drivers.docker.watching.verdict import read_final
+from wavepool.drivers.sidecars import Dismissed
 from wavepool.errors import DriverUnavailable, NotStarted, Unknown
 from wavepool.model import SidecarTrouble
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from wavepool import labels
-from wavepool.drivers.base import PublishedPort, Removed, ServiceState, StackChange, StackSpec
+from wavepool.drivers.base import Removed
 from wavepool.drivers.docker.networks.own import OwnNetworks
 from wavepool.drivers.docker.networks.shared import Networks
 from wavepool.drivers.docker.remains.removal import Remover
 from wavepool.drivers.docker.sidecars.companions import Companions
 from wavepool.drivers.docker.watching.sightings import container_name
+from wavepool.drivers.stacks import PublishedPort, ServiceState, StackChange, StackSpec
 from wavepool.errors import DriverUnavailable, Unknown
 
 ROOM = 13
