@@ -129,9 +129,11 @@ class Store:
             raise self._trouble(error.strerror or str(error)) from error
 
     def _check(self, file: sqlite3.Connection) -> None:
+        file.execute("BEGIN")  # one reading: between two of them another process may make the tables
         version = _version(file)
         application = file.execute("PRAGMA application_id").fetchone()[0]
         empty = not version and not file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        file.execute("COMMIT")
         if not empty and (application != APPLICATION_ID or version != VERSION):
             raise self._trouble(f"it is of version {version}, and this release knows version {VERSION}")
 

@@ -20,7 +20,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from wavepool.drivers.base import Phase, Scope, Synced
 from wavepool.drivers.docker.api import ByteStream, DockerApi
-from wavepool.drivers.docker.containers import list_containers
+from wavepool.drivers.docker.containers import inspect, list_containers
 from wavepool.drivers.docker.trouble import Refused
 from wavepool.drivers.docker.watching.births import YOUNG_S, Births
 from wavepool.drivers.docker.watching.kernel_log import KernelLog
@@ -117,6 +117,7 @@ class Watcher:
         self._teller = Teller(api, own, self._known, out, self._kernel, self._peaks)
         self._changed: dict[str, None] = {}
         self._being_told: set[str] = set()
+        self._passed: set[str] = set()  # what was gone before anyone could be told of it
         self._wake = anyio.Event()
         self._since = time.time() - REPLAY_S
         self._births = Births(self._note_oom)
@@ -216,7 +217,7 @@ class Watcher:
         attributes: dict[str, str] = actor.get("Attributes") or {}
         container_id = str(actor.get("ID", ""))
         self._since = max(self._since, int(event["timeNano"]) / 1e9)
-        if not in_scope(attributes, self._scope):
+        if container_id in self._passed or not in_scope(attributes, self._scope):
             return
         sighting = self._known.get(container_id)
         if sighting is None:
@@ -294,7 +295,7 @@ class Watcher:
                 sighting.unwatched = gaps.get(summary["Id"], sighting.unwatched)
                 found.append(sighting)
         ids = {sighting.handle.id for sighting in found}
-        self._mark_absent(ids)
+        await self._mark_absent(ids)
         limit = anyio.Semaphore(INSPECTS_AT_ONCE)
         async with anyio.create_task_group() as inner:
             for sighting in found:
@@ -309,18 +310,20 @@ class Watcher:
             sighting.in_gap, sighting.daemon_began = self._unproven, self._lifetime.began
         return sighting
 
-    def _mark_absent(self, listed: set[str]) -> None:
+    async def _mark_absent(self, listed: set[str]) -> None:
         """What was told and is not listed is looked for once more, before it is told gone.
 
-        What came and went before the listing was never there for anyone; the rest is younger, and told by events.
+        What came and went before the listing was never there for anyone, even if the events that are told again have
+        not come to its end yet; the rest is younger, and told by events.
         """
         for container_id, sighting in list(self._known.items()):
             if container_id in listed:
                 continue
             if sighting.told is not None:
                 sighting.unlisted = True
-            elif sighting.phase is Phase.GONE:
-                del self._known[container_id]
+            elif sighting.phase is Phase.GONE or await inspect(self._api, container_id) is None:
+                self._passed.add(container_id)
+                self._known.pop(container_id, None)
                 self._peaks.forget(container_id)
                 self._changed.pop(container_id, None)
 
