@@ -1,0 +1,1 @@
+"""What checks write, read: one file for each tool. Pure: bytes in, diagnostics out."""
