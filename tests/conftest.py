@@ -9,6 +9,8 @@ import subprocess
 import pytest
 from hypothesis import settings
 
+from checkers import checkers as checkers  # a fixture for every test
+
 # A deadline of an example would make every property a timed test, and machines are shared.
 settings.register_profile("wavepool", deadline=None)
 settings.load_profile("wavepool")
