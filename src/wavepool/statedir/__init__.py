@@ -7,6 +7,7 @@
     ├── processes/           records of attempts that are plain processes
     ├── serve.lock           held (flock) as long as a `wavepool serve` works here; names that process for people
     ├── serve.sock           0600: its socket
+    ├── fixes/<fix id>/      a `wavepool fix`: its worktree, what is known of it, and a lock held (flock) by its process
     ├── stacks/<name>/       a development stack: lock, and data/ with what its services wrote
     ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
     ├── removed/             directories of runs that are being deleted, or were until a crash
@@ -23,13 +24,14 @@
         └── artifacts/       patches of what tasks changed
 
 Locks are flock(2): the kernel drops them with their process, however it dies. Lock files are never deleted, as a
-lock on a deleted file guards nothing; but for a run's, with its run and by whoever holds it: who had waited for it
-sees that its file is not there any more, and begins anew.
+lock on a deleted file guards nothing; but for those of runs and fixes, with what they guard and by whoever holds them:
+who had waited for one sees that its file is not there any more, and begins anew.
 """
 
 from __future__ import annotations
 
 from wavepool.statedir.files import size_of
+from wavepool.statedir.fixing import FixPlace
 from wavepool.statedir.rundir import BEAT_S, LOCK_TRIES, LOOK_PATIENCE_S, RunDir, new_run_id
 from wavepool.statedir.serving import ServerPlace
 from wavepool.statedir.state import REMOVAL_PATIENCE_S, SPAWN_RECORD, StateDir
@@ -40,6 +42,7 @@ __all__ = [
     "LOOK_PATIENCE_S",
     "REMOVAL_PATIENCE_S",
     "SPAWN_RECORD",
+    "FixPlace",
     "RunDir",
     "ServerPlace",
     "StateDir",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wavepool.errors import InfrastructureError, InvariantBroken
 from wavepool.statedir.files import delete_tree, make_private, opened, sync_directory, take_lock, told, write_once
+from wavepool.statedir.fixing import FixPlace
 from wavepool.statedir.rundir import LOOK_PATIENCE_S, RunDir
 from wavepool.statedir.serving import ServerPlace
 
@@ -37,6 +38,7 @@ class StateDir:
         self._networks = self.path / "networks"
         self._removed = self.path / "removed"
         self._stacks = self.path / "stacks"
+        self._fixes = self.path / "fixes"
 
     def owner(self) -> str:
         """The directory's id, 16 hex digits; made by the first who asks, the same for all ever after.
@@ -98,6 +100,18 @@ class StateDir:
     def server(self) -> ServerPlace:
         """Where `wavepool serve` is found, whether it serves or not."""
         return ServerPlace(self.path)
+
+    def fix(self, fix_id: str) -> FixPlace:
+        """The place of a fix, whether it is there or not; its id is made as a run's."""
+        return FixPlace(self._fixes / fix_id)
+
+    def fixes(self) -> list[FixPlace]:
+        """The places of all fixes that go on, or whose process died over them. Raises InfrastructureError."""
+        with told(self._fixes, "read"):
+            try:
+                return [FixPlace(self._fixes / name) for name in sorted(os.listdir(self._fixes))]
+            except FileNotFoundError:
+                return []
 
     def processes(self) -> Path:
         """Where attempts that are plain processes keep their records; made where it is missing.

@@ -1,0 +1,237 @@
+"""The branch that a fix works on, and the worktree of it that is checked; the user's checkout is never touched.
+
+::
+
+    with FixBranch.begun(repository, state_dir.fix(fix_id)) as branch:
+        ...                          # a check in branch.tree, a run whose agents get clones of it
+        branch.take_in(plan)         # merges what they left, and brings the tree to it
+
+The worktree's HEAD is the branch's commit, and not the branch: so nothing stands in the way of whoever wants to check
+that one out, not even where this process was killed. All of it blocks.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavepool.core.facts import RunFinished
+from wavepool.engine.merging import Branch, MergePlan, MergeReport, merge
+from wavepool.engine.recover.runs import last_fact
+from wavepool.errors import InfrastructureError, InputError, WavepoolError, WorkspaceError
+from wavepool.statedir import FixPlace, StateDir
+from wavepool.workspace.adding import admin_of, new_branch, take_away
+from wavepool.workspace.git import LONG_S, Git
+from wavepool.workspace.removal import delete, give_to
+from wavepool.workspace.repository import Repository
+from wavepool.workspace.standing import agent_owner
+
+
+def branch_name(fix_id: str) -> str:
+    """Where the work of a fix goes."""
+    return f"wavepool/fix-{fix_id}"
+
+
+class FixBranch:
+    """One branch with its worktree, while the fix goes on.
+
+    Attributes:
+        name: of the branch.
+        base: the commit that it began at, and `commit` the one that it stands at, both in hex.
+        tree: the worktree.
+        left_out: branches of batches that are not in it.
+    """
+
+    def __init__(self, repository: Repository, place: FixPlace) -> None:
+        self.base = self.commit = repository.head()
+        self.name = branch_name(place.id)
+        self.tree = place.tree
+        self.left_out: list[Branch] = []
+        self._repository = repository
+        self._place = place
+        self._runs: list[str] = []
+        self._admin = Path()
+        self._dot_git = b""
+
+    @classmethod
+    @contextmanager
+    def begun(cls, repository: Repository, place: FixPlace) -> Iterator[FixBranch]:
+        """Make both; when the block ends, the worktree goes, and the branch where it has nothing new.
+
+        Raises:
+            InputError: the repository has no commit.
+            WorkspaceError, InfrastructureError: they cannot be made, or removed.
+        """
+        branch = cls(repository, place)
+        with place.held() as held:
+            if not held:
+                raise InfrastructureError(f"another process has {place.path}", advice="Try again.")
+            try:
+                branch._make()
+                yield branch
+            finally:
+                _end(repository, place, branch.name, branch.base)
+
+    def intends(self, run_id: str) -> None:
+        """Write down that this run works on it: as long as it can be resumed, the worktree is left to it."""
+        self._runs.append(run_id)
+        self._write()
+
+    def restore(self) -> None:
+        """Bring the worktree back to the branch: what a check has changed or left goes, but for ignored files.
+
+        Raises:
+            WorkspaceError: it cannot be written.
+        """
+        git = self._git()
+        git.call("update-ref", "--no-deref", "HEAD", self.commit)
+        self._repository.check_out(git, self.commit)
+        git.call("clean", "-f", "-d", "-q", codes=None, timeout_s=LONG_S)
+        give_to(self.tree, agent_owner(self._repository), spare=".git")
+
+    def take_in(self, plan: MergePlan) -> MergeReport | None:
+        """Merge the branches of a run, delete those that are in, and bring the worktree up to it; None for nothing.
+
+        Raises:
+            WorkspaceError: git cannot write to the repository.
+            InputError: the branch is checked out meanwhile, in a checkout that is not clean.
+        """
+        if not plan.branches:
+            return None
+        report = merge(self._repository, plan, into=self.name)
+        self.commit = report.after
+        self.drop(each.branch for each in report.merged)
+        self.left_out += [each.branch for each in report.conflicts]
+        self.restore()
+        return report
+
+    def drop(self, branches: Iterable[Branch]) -> None:
+        """Delete branches that are still where a batch left them."""
+        for each in branches:
+            self._repository.drop_branch(each.name, each.commit)
+
+    def drop_left_out(self) -> None:
+        """Delete those that conflicted: nobody needs them any more. Their patches stay with their runs."""
+        self.drop(self.left_out)
+        self.left_out = []
+
+    def _make(self) -> None:
+        repository = self._repository
+        with repository.turn():
+            self.name = new_branch(repository, self.name, self.base, self._intend)
+            delete(self.tree)
+            repository.git.call(
+                "worktree", "add", "--quiet", "--detach", "--no-checkout", os.fspath(self.tree), self.base
+            )
+            admin = admin_of(repository, self.tree)
+            if admin is None:
+                raise WorkspaceError(f"git has made no worktree in {self.tree}")
+            repository.give_back("worktrees", "logs")
+        self._admin = admin
+        self._dot_git = (self.tree / ".git").read_bytes()
+        self.restore()
+
+    def _intend(self, name: str) -> None:
+        self.name = name
+        self._write()
+
+    def _write(self) -> None:
+        top = os.fspath(self._repository.top)
+        self._place.write({"repository": top, "branch": self.name, "base": self.base, "runs": self._runs})
+
+    def _git(self) -> Git:
+        """Git on the worktree. Its `.git` leads to the repository again, whatever a check has made of it."""
+        path = self.tree / ".git"
+        status = os.lstat(path) if os.path.lexists(path) else None
+        if status is None or not stat.S_ISREG(status.st_mode) or path.read_bytes() != self._dot_git:
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                delete(path)
+            else:
+                path.unlink(missing_ok=True)
+            path.write_bytes(self._dot_git)
+        return self._repository.of_worktree(self._admin, self.tree)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadFix:
+    """A fix whose process died over it.
+
+    Attributes:
+        branch: None where it has none, or nothing new on it.
+        waits_for: a run of it that can still be resumed, and needs the worktree.
+    """
+
+    place: FixPlace
+    repository: str
+    branch: str | None
+    waits_for: str | None
+
+    def __str__(self) -> str:
+        has = f"; {self.branch} of {self.repository} has what it had merged" if self.branch else ""
+        return f"fix {self.place.id} died{has}"
+
+
+def dead_fixes(state_dir: StateDir) -> list[DeadFix]:
+    """All of them, the oldest first; nothing is changed. What cannot be read is passed over.
+
+    Raises:
+        InfrastructureError: the state directory cannot be read.
+    """
+    found = []
+    for place in state_dir.fixes():
+        with place.held() as held:
+            if held:
+                found.append(_look_at(place, state_dir))
+    return found
+
+
+def clear_up(dead: DeadFix) -> None:
+    """Remove the worktree of a dead fix, and its branch where nothing new is on it. One that lives again is spared.
+
+    Raises:
+        WavepoolError: something resists.
+    """
+    with dead.place.held() as held:
+        if not held:
+            return
+        record = dead.place.read() or {}
+        try:
+            repository = Repository.at(Path(record.get("repository", os.devnull)))
+        except (InputError, WorkspaceError):  # it is gone, or was never told: nothing of it can be there
+            delete(dead.place.path)
+            return
+        _end(repository, dead.place, record["branch"], record["base"])
+
+
+def _look_at(place: FixPlace, state_dir: StateDir) -> DeadFix:
+    record = place.read() or {}
+    where, name = record.get("repository", ""), record.get("branch")
+    tip: str | None = None
+    with suppress(WavepoolError):
+        tip = Repository.at(Path(where)).tip(name) if where and name else None
+    waits_for = next((each for each in record.get("runs", ()) if _goes_on(state_dir, each)), None)
+    new = tip is not None and tip != record.get("base")
+    return DeadFix(place=place, repository=where, branch=name if new else None, waits_for=waits_for)
+
+
+def _goes_on(state_dir: StateDir, run_id: str) -> bool:
+    """Whether a run has begun and not come to its end."""
+    files = state_dir.run(run_id)
+    if not files.journal.exists():
+        return False
+    with suppress(InfrastructureError):
+        last = last_fact(files)
+        return last is not None and not isinstance(last.fact, RunFinished)
+    return False
+
+
+def _end(repository: Repository, place: FixPlace, name: str, base: str) -> None:
+    with repository.turn():
+        take_away(repository, place.tree)
+        if repository.tip(name) == base:
+            repository.drop_branch(name, base)
+    delete(place.path)

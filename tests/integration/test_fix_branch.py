@@ -1,0 +1,252 @@
+"""The branch and the worktree of a fix: what is merged, what is left, and what a killed one leaves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from git_ground import Ground
+
+from wavepool.engine.merging import Branch, MergePlan
+from wavepool.errors import InputError
+from wavepool.fixing.branch import FixBranch, clear_up, dead_fixes
+from wavepool.statedir import StateDir
+from wavepool.workspace.repository import Repository
+
+FIX = "20261127-090000-beef"
+NAME = f"wavepool/fix-{FIX}"
+
+
+class Yard(Ground):
+    """A repository, and the state directory beside it."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.state = StateDir(root / "state")
+        self.place = self.state.fix(FIX)
+
+    def repository(self) -> Repository:
+        return Repository.at(self.repo)
+
+    def left(self, name: str, *, begin: str, **files: str) -> Branch:
+        """A branch as a batch leaves it: these files changed beyond the commit `begin`."""
+        scratch = self.root / f"scratch-{name}"
+        self.git("worktree", "add", "-q", "--detach", str(scratch), begin)
+        for path, text in files.items():
+            (scratch / path).write_text(text)
+        self.git("add", "-A", at=scratch)
+        self.git("commit", "-q", "-m", name, at=scratch)
+        commit = self.git("rev-parse", "HEAD", at=scratch)
+        self.git("worktree", "remove", "--force", str(scratch))
+        self.git("branch", name, commit)
+        return Branch(task_id=name, name=name, commit=commit, base=begin)
+
+    def plan(self, *branches: Branch) -> MergePlan:
+        return MergePlan(run_id="run", workspace=self.repo, branches=branches)
+
+    def worktrees(self) -> int:
+        return len(self.git("worktree", "list").splitlines())
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    return Yard(tmp_path)
+
+
+def test_what_is_merged_is_on_the_branch_in_the_tree_and_on_no_other_branch(yard: Yard) -> None:
+    head = yard.head()
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        assert (branch.tree / "README").read_text() == "hello\n"
+        one, two = yard.left("one", begin=head, README="better\n"), yard.left("two", begin=head, more="new\n")
+        report = branch.take_in(yard.plan(one, two))
+        assert report is not None
+        assert [each.branch.task_id for each in report.merged] == ["one", "two"]
+        assert (branch.tree / "README").read_text() == "better\n"
+        assert (branch.tree / "more").read_text() == "new\n"
+        assert branch.commit == yard.git("rev-parse", NAME)
+        # who works on the tree begins at the branch's commit
+        assert Repository.at(branch.tree).head() == branch.commit
+    assert yard.branches() == {"main", NAME}
+    assert yard.git("show", f"{NAME}:README") == "better"
+    assert yard.head() == head
+    assert yard.git("status", "--porcelain") == ""
+    assert yard.worktrees() == 1
+    assert not yard.place.path.exists()
+
+
+def test_what_conflicts_stays_a_branch_until_it_is_dropped(yard: Yard) -> None:
+    head = yard.head()
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        one, two = yard.left("one", begin=head, README="mine\n"), yard.left("two", begin=head, README="yours\n")
+        report = branch.take_in(yard.plan(one, two))
+        assert report is not None
+        assert [each.branch.task_id for each in report.conflicts] == ["two"]
+        assert yard.branches() == {"main", NAME, "two"}
+        assert branch.left_out == [two]
+        branch.drop_left_out()
+        assert yard.branches() == {"main", NAME}
+
+
+def test_a_branch_that_has_moved_on_is_not_deleted(yard: Yard) -> None:
+    head = yard.head()
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        one = yard.left("one", begin=head, README="mine\n")
+        yard.git("branch", "-f", "one", yard.left("elsewhere", begin=head, other="x\n").commit)
+        assert branch.take_in(yard.plan(one)) is not None
+        assert "one" in yard.branches()
+
+
+def test_nothing_merged_leaves_no_branch(yard: Yard) -> None:
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        assert branch.take_in(yard.plan()) is None
+    assert yard.branches() == {"main"}
+    assert yard.worktrees() == 1
+
+
+def test_a_check_may_write_into_the_tree_and_nothing_of_that_reaches_git(yard: Yard) -> None:
+    yard.write(".gitignore", "cache/\n")
+    yard.git("add", "-A")
+    yard.git("commit", "-qm", "ignore")
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        (branch.tree / "README").write_text("changed by the check\n")
+        (branch.tree / "src" / "app.py").unlink()
+        (branch.tree / "report.txt").write_text("left by the check\n")
+        (branch.tree / "cache").mkdir()
+        (branch.tree / "cache" / "of-the-tool").write_text("for the next check\n")
+        branch.restore()
+        assert (branch.tree / "README").read_text() == "hello\n"
+        assert (branch.tree / "src" / "app.py").exists()
+        assert not (branch.tree / "report.txt").exists()
+        assert (branch.tree / "cache" / "of-the-tool").exists()
+        assert Repository.at(branch.tree).uncommitted() == 0
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link", "gone"])
+def test_a_git_that_a_check_has_put_there_leads_nobody_astray(yard: Yard, kind: str) -> None:
+    trap = yard.root / "trap"
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        dot_git = branch.tree / ".git"
+        told = dot_git.read_text()
+        dot_git.unlink()
+        if kind == "file":
+            dot_git.write_text(f"gitdir: {yard.root}/evil\n")
+        elif kind == "directory":
+            yard.git("init", "-q", str(branch.tree))
+            yard.git("-c", "safe.directory=*", "config", "core.fsmonitor", f"touch {trap}", at=branch.tree)
+        elif kind == "link":
+            dot_git.symlink_to(yard.root / "evil")
+        branch.restore()
+        assert dot_git.read_text() == told
+        assert not dot_git.is_symlink()
+        assert Repository.at(branch.tree).head() == yard.head()
+    assert not trap.exists()
+
+
+def test_a_link_that_a_check_has_made_of_a_directory_is_not_followed(yard: Yard) -> None:
+    outside = yard.root / "outside"
+    outside.mkdir()
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        (branch.tree / "src" / "app.py").unlink()
+        (branch.tree / "src").rmdir()
+        (branch.tree / "src").symlink_to(outside)
+        branch.restore()
+        assert not (branch.tree / "src").is_symlink()
+        assert (branch.tree / "src" / "app.py").read_text() == "print(1)\n"
+    assert list(outside.iterdir()) == []
+
+
+def test_the_user_may_check_the_branch_out_while_it_is_worked_on(yard: Yard) -> None:
+    head = yard.head()
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        yard.git("switch", "-q", NAME)
+        assert branch.take_in(yard.plan(yard.left("one", begin=head, README="better\n"))) is not None
+        assert (yard.repo / "README").read_text() == "better\n"
+
+
+def test_a_taken_name_gets_a_number(yard: Yard) -> None:
+    yard.git("branch", NAME)
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        assert branch.name == f"{NAME}-2"
+    assert yard.branches() == {"main", NAME}
+
+
+def test_without_a_commit_nothing_is_made(tmp_path: Path) -> None:
+    repo = tmp_path / "empty"
+    repo.mkdir()
+    subprocess.run(["git", "init", "-q", str(repo)], check=True)
+    state = StateDir(tmp_path / "state")
+    with pytest.raises(InputError, match="no commit yet"), FixBranch.begun(Repository.at(repo), state.fix(FIX)):
+        raise AssertionError("it must not begin")
+    assert dead_fixes(state) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from wavepool.engine.merging import Branch, MergePlan
+from wavepool.fixing.branch import FixBranch
+from wavepool.statedir import StateDir
+from wavepool.workspace.repository import Repository
+
+repo, state, fix_id, *merge = sys.argv[1:]
+with FixBranch.begun(Repository.at(Path(repo)), StateDir(Path(state)).fix(fix_id)) as branch:
+    if merge:
+        left = Branch(task_id="one", name="one", commit=merge[0], base=branch.base)
+        branch.take_in(MergePlan(run_id="run", workspace=Path(repo), branches=(left,)))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(yard: Yard, *merge: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(yard.repo), str(yard.state.path), FIX, *merge],
+        check=False,
+        timeout=120,
+        env={**os.environ},
+    )
+    assert done.returncode == -9
+
+
+def test_of_a_killed_one_the_branch_stays_and_can_be_checked_out(yard: Yard) -> None:
+    killed(yard, yard.left("one", begin=yard.head(), README="better\n").commit)
+    yard.git("switch", "-q", NAME)
+    yard.git("switch", "-q", "main")
+    (dead,) = dead_fixes(yard.state)
+    assert dead.branch == NAME
+    assert NAME in str(dead)
+    clear_up(dead)
+    assert yard.branches() == {"main", NAME}
+    assert yard.worktrees() == 1
+    assert dead_fixes(yard.state) == []
+
+
+def test_of_one_that_was_killed_before_it_had_merged_anything_nothing_stays(yard: Yard) -> None:
+    killed(yard)
+    assert yard.worktrees() == 2
+    (dead,) = dead_fixes(yard.state)
+    assert dead.branch is None
+    clear_up(dead)
+    assert yard.branches() == {"main"}
+    assert yard.worktrees() == 1
+    assert not yard.place.path.exists()
+
+
+def test_a_dead_one_whose_repository_is_gone_is_cleared_up_too(yard: Yard) -> None:
+    killed(yard)
+    yard.repo.rename(yard.root / "moved")
+    (dead,) = dead_fixes(yard.state)
+    clear_up(dead)
+    assert not yard.place.path.exists()
+
+
+def test_one_that_goes_on_is_neither_dead_nor_cleared_up(yard: Yard) -> None:
+    killed(yard)
+    (dead,) = dead_fixes(yard.state)
+    with dead.place.held():
+        assert dead_fixes(yard.state) == []
+        clear_up(dead)
+        assert yard.place.tree.is_dir()
+    assert len(dead_fixes(yard.state)) == 1

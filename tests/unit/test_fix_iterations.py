@@ -1,0 +1,170 @@
+"""How often a fix goes round, and why it ends: decided from what checks count and runs bring, without either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from wavepool.errors import InfrastructureError, InputError
+from wavepool.fixing.iterations import Checked, Ending, Fixed, LeftOut, Told, Trouble, Worked, iterate
+
+
+def found(errors: int, **fields: Any) -> Checked:
+    """A check that found so many, and a plan with a batch for each."""
+    return Checked(**{"passed": errors == 0, "errors": errors, "batches": errors, **fields})
+
+
+Step = Checked | Worked | Exception | type[BaseException]
+
+
+class Script:
+    """A ground whose checks and runs are told beforehand; each may raise."""
+
+    def __init__(self, checks: Sequence[Step], runs: Sequence[Step] = ()) -> None:
+        self.checks = list(checks)
+        self.runs = list(runs)
+        self.calls: list[str] = []
+
+    def check(self, number: int) -> Checked:
+        self.calls.append(f"check {number}")
+        return self._next(self.checks, Checked)
+
+    def work(self, number: int, checked: Checked) -> Worked:
+        self.calls.append(f"work {number} on {checked.errors}")
+        return self._next(self.runs, Worked) if self.runs else Worked(run_id=f"run-{number}")
+
+    def _next(self, steps: list[Step], kind: Callable[..., Any]) -> Any:
+        step = steps.pop(0)
+        if isinstance(step, Checked | Worked):
+            return step
+        raise step
+
+
+def run(*checks: Step, most: int = 3, **how: Any) -> Fixed:
+    return iterate(Script(checks), most=most, **how)
+
+
+def test_nothing_wrong_is_nothing_to_do() -> None:
+    ground = Script([found(0)])
+    fixed = iterate(ground, most=3)
+    assert (fixed.ending, fixed.exit_code, fixed.iterations) == (Ending.FIXED, 0, ())
+    assert ground.calls == ["check 1"]
+
+
+def test_it_goes_on_until_the_check_is_content() -> None:
+    ground = Script([found(12), found(3), found(0)])
+    fixed = iterate(ground, most=5)
+    assert fixed.ending is Ending.FIXED
+    assert ground.calls == ["check 1", "work 1 on 12", "check 2", "work 2 on 3", "check 3"]
+    assert [(each.before.errors, each.after and each.after.errors) for each in fixed.iterations] == [(12, 3), (3, 0)]
+    assert fixed.first == found(12)
+    assert fixed.last == found(0)
+
+
+def test_a_check_that_passes_is_believed_whatever_it_has_said() -> None:
+    assert run(found(3), found(2, passed=True)).ending is Ending.FIXED
+
+
+def test_it_ends_after_as_many_iterations_as_were_asked_for() -> None:
+    ground = Script([found(9), found(8), found(7), found(6)])
+    fixed = iterate(ground, most=2)
+    assert (fixed.ending, fixed.exit_code) == (Ending.ERRORS_LEFT, 1)
+    assert ground.calls == ["check 1", "work 1 on 9", "check 2", "work 2 on 8", "check 3"]
+
+
+@pytest.mark.parametrize("after", [5, 6], ids=["as many", "more"])
+def test_an_iteration_that_leaves_no_fewer_errors_is_the_last(after: int) -> None:
+    fixed = run(found(9), found(5), found(after), found(0), most=9)
+    assert (fixed.ending, fixed.exit_code) == (Ending.NO_PROGRESS, 1)
+    assert len(fixed.iterations) == 2
+    assert fixed.last == found(after)
+
+
+def test_it_may_be_told_to_go_on_all_the_same() -> None:
+    fixed = run(found(9), found(9), found(12), found(0), most=9, keep_going=True)
+    assert fixed.ending is Ending.FIXED
+    assert len(fixed.iterations) == 3
+
+
+def test_errors_that_come_and_go_end_too() -> None:
+    to_and_fro = [found(4) if number % 2 else found(5) for number in range(20)]
+    assert len(run(*to_and_fro, most=9).iterations) == 2
+    kept = run(*to_and_fro, most=9, keep_going=True)
+    assert (kept.ending, len(kept.iterations)) == (Ending.ERRORS_LEFT, 9)
+
+
+def test_errors_that_nobody_can_be_given_are_an_end() -> None:
+    ground = Script([found(2, batches=0, set_apart=2)])
+    fixed = iterate(ground, most=3)
+    assert (fixed.ending, fixed.exit_code) == (Ending.NO_BATCHES, 1)
+    assert ground.calls == ["check 1"]
+    later = run(found(5), found(2, batches=0))
+    assert (later.ending, len(later.iterations)) == (Ending.NO_BATCHES, 1)
+
+
+def test_batches_that_fail_or_conflict_end_nothing_by_themselves() -> None:
+    bad = Worked(
+        run_id="run-1",
+        troubles=(Trouble(batch_id="iter1-batch-1", verdict="timeout"),),
+        left_out=(LeftOut(batch_id="iter1-batch-2", branch="feature/x", files=("a.py",)),),
+        merged=1,
+    )
+    fixed = iterate(Script([found(3), found(2), found(0)], [bad, Worked(run_id="run-2")]), most=3)
+    assert fixed.ending is Ending.FIXED
+    assert fixed.iterations[0].worked == bad
+
+
+def test_a_run_that_was_interrupted_is_followed_by_no_check() -> None:
+    ground = Script([found(3)], [Worked(run_id="run-1", interrupted=True, merged=1)])
+    fixed = iterate(ground, most=3)
+    assert (fixed.ending, fixed.exit_code) == (Ending.INTERRUPTED, 130)
+    assert ground.calls == ["check 1", "work 1 on 3"]
+    assert fixed.iterations[0].after is None
+    assert fixed.last == found(3)
+
+
+def test_a_run_that_the_machine_ended_is_followed_by_no_check() -> None:
+    fixed = iterate(Script([found(3)], [Worked(run_id="run-1", broken=True)]), most=3)
+    assert (fixed.ending, fixed.exit_code) == (Ending.INFRASTRUCTURE, 3)
+
+
+def test_when_all_money_is_spent_a_last_check_says_what_for() -> None:
+    spent = Worked(run_id="run-1", spent=True)
+    fixed = iterate(Script([found(3), found(1)], [spent]), most=3)
+    assert (fixed.ending, fixed.exit_code, fixed.last) == (Ending.SPENT, 1, found(1))
+    assert iterate(Script([found(3), found(0)], [spent]), most=3).ending is Ending.FIXED
+
+
+@pytest.mark.parametrize(
+    ("checks", "runs", "iterations"),
+    [
+        ([KeyboardInterrupt], [], 0),
+        ([found(3)], [KeyboardInterrupt], 0),
+        ([found(3), KeyboardInterrupt], [Worked(run_id="run-1", merged=2)], 1),
+    ],
+    ids=["first check", "run", "second check"],
+)
+def test_ctrl_c_keeps_what_is_known(checks: list[Step], runs: list[Step], iterations: int) -> None:
+    fixed = iterate(Script(checks, runs), most=3)
+    assert (fixed.ending, fixed.exit_code, len(fixed.iterations)) == (Ending.INTERRUPTED, 130, iterations)
+
+
+@pytest.mark.parametrize("error", [InputError("a batch above the budget"), InfrastructureError("no daemon")])
+def test_an_error_ends_it_with_its_own_exit_code_and_keeps_what_is_known(error: Exception) -> None:
+    fixed = iterate(Script([found(3), error]), most=3)
+    assert fixed.ending is Ending.INFRASTRUCTURE
+    assert fixed.error is error
+    assert fixed.exit_code == getattr(error, "exit_code", None)
+    assert len(fixed.iterations) == 1
+
+
+def test_each_check_and_each_run_is_told_as_it_ends() -> None:
+    told: list[Told] = []
+    run(found(3), found(0), tell=told.append)
+    assert [(each.number, each.checked, each.worked and each.worked.run_id) for each in told] == [
+        (1, found(3), None),
+        (1, None, "run-1"),
+        (2, found(0), None),
+    ]
