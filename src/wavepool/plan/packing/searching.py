@@ -1,0 +1,95 @@
+"""Several packings of the same batches, and the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wavepool.plan.packing.bounds import length_at_least, waves_at_least
+from wavepool.plan.packing.fitting import WaveLimits, Waves, first_fit, next_fit, spread
+from wavepool.plan.packing.shortening import exchange, length_of
+
+SEAMS = 6
+"""How often the place is halved at which the order turns from length to size."""
+
+
+def best_packing(sizes: Sequence[int], lengths: Sequence[float], limits: WaveLimits) -> Waves:
+    """The fewest waves that were found, among these the shortest; never more or longer than `next_fit` has it.
+
+    Deterministic, n log n. Not always the best that there is: bin packing is NP-hard.
+
+    Args:
+        sizes: memory of each batch in bytes; none is above the budget.
+        lengths: how long each is expected to last, in any unit.
+        limits: of every wave.
+    """
+    if not sizes:
+        return []
+    search = _Search(sizes, lengths, limits)
+    for way in (search.by_length, search.by_size, search.in_shares, search.in_two_parts):
+        if search.is_done():
+            break
+        way()
+    return search.best
+
+
+class _Search:
+    """The best packing so far; what is offered is taken only if it is no longer than `next_fit`'s."""
+
+    def __init__(self, sizes: Sequence[int], lengths: Sequence[float], limits: WaveLimits) -> None:
+        self._sizes, self._lengths, self._limits = sizes, lengths, limits
+        self._least = waves_at_least(sizes, limits)
+        self._least_length = length_at_least(sizes, lengths, limits)
+        self.best = next_fit(sizes, limits)
+        self._length = self._bound = length_of(self.best, lengths)
+        batches = range(len(sizes))
+        self._longest_first = sorted(batches, key=lambda batch: (-lengths[batch], -sizes[batch], batch))
+        self._largest_first = sorted(batches, key=lambda batch: (-sizes[batch], -lengths[batch], batch))
+        self._offer(self.best)
+
+    def is_done(self) -> bool:
+        """Whether both bounds are met, so that nothing can be better."""
+        return len(self.best) == self._least and self._length <= self._least_length
+
+    def by_length(self) -> None:
+        """First fit, the longest first: the shortest waves wherever memory leaves a choice."""
+        self._offer(self._fit(self._longest_first))
+
+    def by_size(self) -> None:
+        """First fit, the largest first: few waves where memory alone binds."""
+        self._offer(self._fit(self._largest_first))
+
+    def in_shares(self) -> None:
+        """Large and small ones in equal parts, in as few waves as that can be done: where both limits bind."""
+        low, high = self._least, len(self.best)
+        while low <= high:
+            middle = (low + high) // 2
+            if self._offer(spread(self._largest_first, self._sizes, self._limits, middle)):
+                high = middle - 1
+            else:
+                low = middle + 1
+
+    def in_two_parts(self) -> None:
+        """First fit, the longest first up to a seam and then the largest, with the seam as late as the waves allow."""
+        low, high = 0, len(self._sizes)
+        for _ in range(SEAMS):
+            middle = (low + high) // 2
+            head = self._longest_first[:middle]
+            taken = set(head)
+            rest = (batch for batch in self._largest_first if batch not in taken)
+            if self._offer(self._fit([*head, *rest])):
+                low = middle
+            else:
+                high = middle
+
+    def _fit(self, order: Sequence[int]) -> Waves | None:
+        return first_fit(order, self._sizes, self._limits, len(self.best))
+
+    def _offer(self, waves: Waves | None) -> bool:
+        """Take it if it is better; False where there is none."""
+        if waves is None:
+            return False
+        changed = exchange(waves, self._sizes, self._lengths)
+        length = length_of(changed, self._lengths)
+        if length <= self._bound and (len(changed), length) < (len(self.best), self._length):
+            self.best, self._length = changed, length
+        return True

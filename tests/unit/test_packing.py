@@ -1,0 +1,132 @@
+"""Batches into waves: the seed's order, the better one, and what holds for both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from wavepool.errors import PlanError
+from wavepool.plan.batching import PlannedBatch
+from wavepool.plan.packing import PackingWay, pack, pack_in_order
+from wavepool.plan.tiers import TierMap
+from wavepool.units import GIB, MIB
+
+TIERS = TierMap()
+
+
+def batch(number: int, tier: int = 1, *, memory_bytes: int | None = None, errors: int = 1) -> PlannedBatch:
+    return PlannedBatch(
+        batch_id=f"iter1-batch-{number}",
+        tier=tier,
+        memory_bytes=TIERS.memory_of(tier) if memory_bytes is None else memory_bytes,
+        files=(f"{number}.py",),
+        errors=errors,
+        prompt="Mend it.",
+    )
+
+
+def of_tiers(*counts: int) -> list[PlannedBatch]:
+    tiers = chain.from_iterable([tier] * count for tier, count in enumerate(counts, 1))
+    return [batch(number, tier, errors=tier) for number, tier in enumerate(tiers, 1)]
+
+
+def counts(batches: Sequence[PlannedBatch], budget_bytes: int) -> list[int]:
+    return [len(wave.batches) for wave in pack_in_order(batches, budget_bytes, 32)]
+
+
+def test_in_order_is_as_the_seed_packs_its_four_tiers() -> None:
+    batches = of_tiers(42, 12, 3, 1)
+    assert counts(batches, 40 * GIB) == [32, 26]
+    assert counts(batches, 8 * GIB) == [16, 16, 15, 11]
+    assert list(chain.from_iterable(wave.batches for wave in pack_in_order(batches, 8 * GIB, 32))) == batches
+
+
+def test_the_better_packing_puts_batches_of_like_length_into_one_wave() -> None:
+    batches = [batch(number, errors=errors) for number, errors in enumerate((1, 90, 2, 80, 3, 70), 1)]
+    packed = pack(batches, 8 * GIB, 2)
+    assert [[each.errors for each in wave.batches] for wave in packed.waves] == [[90, 80], [3, 70], [1, 2]]
+    compared = packed.comparison
+    assert (compared.in_order.length, compared.best.length, compared.length_at_least) == (240, 162, 162)
+    assert (compared.unit, compared.learned) == ("errors", 0)
+
+
+def test_the_better_packing_needs_fewer_waves_where_order_wastes_room() -> None:
+    sizes = (60, 60, 60, 40, 40, 40)
+    batches = [batch(number, memory_bytes=size * MIB) for number, size in enumerate(sizes, 1)]
+    compared = pack(batches, 100 * MIB, 32).comparison
+    assert (compared.in_order.waves, compared.best.waves, compared.waves_at_least) == (4, 3, 3)
+
+
+def test_large_and_small_ones_share_waves_where_memory_and_number_bind_together() -> None:
+    batches = [batch(n, memory_bytes=2 * GIB) for n in range(1, 101)]
+    batches += [batch(n, memory_bytes=GIB // 2) for n in range(101, 201)]
+    compared = pack(batches, 40 * GIB, 32).comparison
+    assert (compared.in_order.waves, compared.best.waves, compared.waves_at_least) == (9, 7, 7)
+
+
+def test_durations_that_were_learned_count_more_than_errors() -> None:
+    batches = [batch(1, errors=20), batch(2, errors=10), batch(3, errors=2), batch(4, errors=1)]
+    packed = pack(batches, GIB, 2, learned_s={"iter1-batch-2": 5.0, "iter1-batch-4": 300.0})
+    # An error lasts 150.25 s in the median of the two that are known, so the third is taken to last 300.5 s.
+    assert [[each.batch_id[-1] for each in wave.batches] for wave in packed.waves] == [["1", "3"], ["2", "4"]]
+    assert packed.comparison.best.length == pytest.approx(20 * 150.25 + 300)
+    assert (packed.comparison.unit, packed.comparison.learned) == ("s", 2)
+
+
+def test_a_batch_above_the_budget_is_refused_with_what_to_do() -> None:
+    batches = [batch(1), batch(2, 4)]
+    for refused in (lambda: pack_in_order(batches, 600 * MIB, 32), lambda: pack(batches, 600 * MIB, 32)):
+        with pytest.raises(PlanError) as caught:
+            refused()
+        assert str(caught.value) == (
+            "memory of batch iter1-batch-2: got 1g, expected at most the budget of 600m; raise --budget, or give tier "
+            "4 less memory by --tier-config"
+        )
+
+
+def test_no_batches_need_no_wave() -> None:
+    packed = pack([], GIB, 32)
+    assert packed.waves == () == pack_in_order([], GIB, 32)
+    assert (packed.comparison.best.waves, packed.comparison.best.length, packed.comparison.waves_at_least) == (0, 0, 0)
+
+
+@st.composite
+def instances(draw: st.DrawFn) -> tuple[list[PlannedBatch], int, int]:
+    """Batches, a budget that none is above, and a parallelism."""
+    sizes = draw(st.lists(st.sampled_from((512, 600, 800, 1024)) | st.integers(6, 2000), max_size=60))
+    errors = draw(st.lists(st.integers(0, 40), min_size=len(sizes), max_size=len(sizes)))
+    batches = [
+        batch(number, memory_bytes=size * MIB, errors=count)
+        for number, (size, count) in enumerate(zip(sizes, errors, strict=True), 1)
+    ]
+    budget = draw(st.integers(max(sizes, default=6), max(sizes, default=6) + 8000))
+    return batches, budget * MIB, draw(st.integers(1, 12))
+
+
+@given(instances(), st.sampled_from(PackingWay))
+@example((of_tiers(42, 12, 3, 1), 8 * GIB, 32), PackingWay.BEST)
+def test_what_holds_for_every_packing(instance: tuple[list[PlannedBatch], int, int], way: PackingWay) -> None:
+    batches, budget_bytes, parallel = instance
+    packed = pack(batches, budget_bytes, parallel, way=way)
+    assert [wave.number for wave in packed.waves] == list(range(1, len(packed.waves) + 1))
+    for wave in packed.waves:
+        assert 1 <= len(wave.batches) <= parallel
+        assert wave.memory_bytes <= budget_bytes
+    placed = [each.batch_id for wave in packed.waves for each in wave.batches]
+    assert sorted(placed) == sorted(each.batch_id for each in batches)
+
+    compared = packed.comparison
+    assert compared.waves_at_least <= compared.best.waves <= compared.in_order.waves
+    assert compared.length_at_least <= compared.best.length * (1 + 1e-12)
+    assert compared.best.length <= compared.in_order.length
+    chosen = compared.best if way is PackingWay.BEST else compared.in_order
+    assert chosen.waves == len(packed.waves)
+    assert chosen.memory_peak_bytes == max((wave.memory_bytes for wave in packed.waves), default=0)
+    assert chosen.length == sum(max(max(1, each.errors) for each in wave.batches) for wave in packed.waves)
+    if way is PackingWay.IN_ORDER:
+        assert packed.waves == pack_in_order(batches, budget_bytes, parallel)
+    assert packed == pack(batches, budget_bytes, parallel, way=way)
