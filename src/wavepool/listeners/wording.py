@@ -65,6 +65,6 @@ WAITED_FOR = {"cpus": "CPUs", "memory": "memory", "parallelism": "its parallelis
 """By what bounds them."""
 
 
-def count(number: int, noun: str) -> str:
-    """``1 task``, ``28 tasks``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """``1 task``, ``28 tasks``; `plural` where that is not the noun with an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or f'{noun}s'}"
