@@ -14,11 +14,16 @@ class LineReader(ABC):
 
     Attributes:
         tool: the name of the tool in what is found.
-        languages: what ``--language`` may say to have it among the readers.
+        languages: what ``--language`` may say to have it among the readers; none: whatever it says.
+        signs: a regular expression that is found in each line with which this reader may take over from another; None:
+            it is offered each line, which makes noise dear. It may be found in lines that the reader does not claim.
+        last: whether it reads only what no other reader claims, even while it is the one that reads.
     """
 
     tool: ClassVar[str]
     languages: ClassVar[tuple[str, ...]]
+    signs: ClassVar[str | None] = None
+    last: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, line: str) -> Sequence[Found] | None:
@@ -32,12 +37,14 @@ class LineReader(ABC):
         """
 
     def end(self) -> Sequence[Found]:
-        """What was still under way when the output ended, or another reader took over."""
+        """What was still under way when the output ended, or another reader took over; lines may still follow."""
         return ()
 
 
 class DocumentReader(ABC):
-    """Reads a document that one tool writes for machines, piece by piece, in memory that does not grow with it.
+    """Reads a JSON document that one tool writes for machines, piece by piece, in memory that does not grow with it.
+
+    Where it ends is found by `balance`: a reader gets the document and nothing else, and one document only.
 
     Attributes:
         tool, languages: as of a `LineReader`.

@@ -1,0 +1,55 @@
+"""Where a JSON document ends, in a stream that goes on after it."""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_TOKEN = re.compile(r'"|[\[{]|[\]}]')
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+
+
+class Balance:
+    """Counts the brackets of one document outside its strings, in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+
+    def end_in(self, text: str) -> int | None:
+        """The place just after the document's last bracket in `text`, the next piece; None where it is not there."""
+        skipped = 1 if self._escaped and text else 0
+        brackets, in_string, escaped = self._outside(text[skipped:])
+        depths = list(accumulate(map(_STEP.__getitem__, brackets), initial=self._depth))
+        if 0 in depths[1:]:
+            return skipped + _place(text[skipped:], depths.index(0, 1), self._in_string)
+        self._depth = depths[-1]
+        self._in_string = in_string
+        self._escaped = escaped if text else self._escaped
+        return None
+
+    def _outside(self, text: str) -> tuple[str, bool, bool]:
+        """The brackets of `text` outside strings; whether its end is in a string; whether that ends by a backslash."""
+        escaped = False
+        if "\\" in text:
+            text = _ESCAPE.sub("", text)
+            escaped = text.endswith("\\")
+        parts = text.split('"')
+        outside = "".join(parts[1 if self._in_string else 0 :: 2])
+        return _NO_BRACKET.sub("", outside), self._in_string == (len(parts) % 2 == 1), escaped
+
+
+def _place(text: str, number: int, in_string: bool) -> int:
+    """The place just after the bracket of that number, from 1, that is not in a string."""
+    hidden = _ESCAPE.sub("  ", text)
+    for token in _TOKEN.finditer(hidden):
+        if token[0] == '"':
+            in_string = not in_string
+        elif not in_string:
+            number -= 1
+            if number == 0:
+                return token.end()
+    raise AssertionError("the brackets were counted in this very text")

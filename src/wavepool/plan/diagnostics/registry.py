@@ -1,0 +1,31 @@
+"""Which readers there are, the most specific first: of two that would take over with a line, the first does."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wavepool.plan.diagnostics.base import DocumentReader, LineReader
+from wavepool.plan.diagnostics.tsc import TscReader
+
+LINE_READERS: Final[tuple[type[LineReader], ...]] = (TscReader,)
+
+DOCUMENT_READERS: Final[tuple[type[DocumentReader], ...]] = ()
+
+_READERS: Final[tuple[type[LineReader | DocumentReader], ...]] = (*LINE_READERS, *DOCUMENT_READERS)
+
+LANGUAGES: Final = tuple(sorted({language for reader in _READERS for language in reader.languages}))
+"""What ``--language`` may say beside ``auto``."""
+
+
+def line_readers(languages: frozenset[str] | None) -> list[LineReader]:
+    """New readers of lines for these languages; None: for all."""
+    return [reader() for reader in LINE_READERS if _is_for(reader, languages)]
+
+
+def document_readers(languages: frozenset[str] | None) -> list[type[DocumentReader]]:
+    """The kinds of documents that are read for these languages; None: for all."""
+    return [reader for reader in DOCUMENT_READERS if _is_for(reader, languages)]
+
+
+def _is_for(reader: type[LineReader | DocumentReader], languages: frozenset[str] | None) -> bool:
+    return languages is None or not reader.languages or not languages.isdisjoint(reader.languages)
