@@ -11,6 +11,7 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.columns import disk_size, print_columns, say
+from wavepool.cli.dead_fixes import clear_dead_fixes
 from wavepool.cli.output import print_result, progress_line
 from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import peek_owner
@@ -77,9 +78,11 @@ def prune(
     else:
         say(summary_line(decided, done))
     problems = list(filter(None, [pruner.unknown])) if done is None else done.problems
-    for problem in problems:
-        progress_line(problem)
-    raise typer.Exit(1 if done is not None and done.problems else 0)
+    fixes = clear_dead_fixes(place, dry_run=dry_run)
+    for line in (*problems, *map(str, fixes)):
+        progress_line(line)
+    resisted = any(each.fate == "stays" for each in fixes)
+    raise typer.Exit(1 if (done is not None and done.problems) or resisted else 0)
 
 
 def _forget(store: Store, *, dry_run: bool) -> None:

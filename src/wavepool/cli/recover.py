@@ -12,6 +12,8 @@ import typer
 from rich.text import Text
 
 from wavepool.cli import options
+from wavepool.cli.columns import say
+from wavepool.cli.dead_fixes import clear_dead_fixes
 from wavepool.cli.output import print_result, progress_line
 from wavepool.cli.pipes import INTERRUPTED
 from wavepool.cli.settings import settings_of
@@ -76,11 +78,15 @@ def recover(
         open_history(StateDir(settings.state_dir), only)
     for name, why in report.recovery.away:
         progress_line(f"{'note' if name in report.unasked else 'error'}: what {name} has is not known: {why}")
+    fixes = [] if only is not None or interrupted else clear_dead_fixes(StateDir(settings.state_dir), dry_run=dry_run)
     if as_json:
-        print_result(report.result())
+        print_result({**report.result(), "fixes": [each.result() for each in fixes]})
     else:
         _print(report)
-    raise typer.Exit(INTERRUPTED if interrupted else report.exit_code)
+        for fix in fixes:
+            say(printable(str(fix)))
+    resisted = any(each.fate == "stays" for each in fixes)
+    raise typer.Exit(INTERRUPTED if interrupted else report.exit_code or int(resisted))
 
 
 def parse_grace(text: str) -> float:
