@@ -69,6 +69,8 @@ def test_its_own_total(name: str, files: int | None) -> None:
         ("..\\lib\\x.ts:1:2 - error TS1: m", "..\\lib\\x.ts"),
         ("C:/work/x.ts:1:2 - error TS1: m", "C:/work/x.ts"),
         ("a b/c - d.ts:1:2 - error TS1: m", "a b/c - d.ts"),
+        ("a.ts:1:2 - error TS1: not '\"b.ts(3,4): error TS2: c\"'", "a.ts"),
+        ("a.ts(1,2): error TS1: not '\"b.ts:3:4 - error TS2: c\"'", "a.ts"),
     ],
 )
 def test_odd_paths(line: str, path: str) -> None:

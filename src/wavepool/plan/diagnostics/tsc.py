@@ -100,7 +100,11 @@ class TscReader(LineReader):
 def _opening(line: str) -> re.Match[str] | None:
     if "TS" not in line:
         return None
-    return _WITHOUT_FILE.fullmatch(line) or _PLAIN.fullmatch(line) or _PRETTY.fullmatch(line)
+    if without_file := _WITHOUT_FILE.fullmatch(line):
+        return without_file
+    # A message may quote what looks like an opening of the other form: the line's own comes first.
+    forms = (_PLAIN.fullmatch(line), _PRETTY.fullmatch(line))
+    return min(filter(None, forms), key=lambda opening: opening.end("path"), default=None)
 
 
 def _diagnostic(opening: re.Match[str]) -> Diagnostic:

@@ -1,0 +1,5 @@
+package absent
+
+import "example.org/nowhere/at/all"
+
+var _ = all.Thing

@@ -1,0 +1,6 @@
+export const größe: number = "groß — 大";
+export const emoji: "🙂" = "🙃";
+
+export function broken(value: unknown) {
+  return value.length + value.größe;
+}
