@@ -19,6 +19,7 @@
     │   ├── NoSuchAttempt             the handle leads nowhere
     │   ├── KeepError                 what a failed attempt left cannot be kept
     │   ├── WorkspaceError            a workspace cannot be made or removed
+    │   ├── CheckError                a check came to no end that could be planned by
     │   ├── JournalError              the journal cannot be read or written
     │   └── RunLocked                 another process holds this run
     └── InvariantBroken           3   a bug of ours; please report it
@@ -197,6 +198,19 @@ class KeepError(InfrastructureError):
 
 class WorkspaceError(InfrastructureError):
     """The workspace of an attempt cannot be made, or removed. What was in it is still there."""
+
+
+class CheckError(InfrastructureError):
+    """A check came to no end from which anybody could plan: ended from outside, too much output, or none to be read.
+
+    Attributes:
+        last_words: the end of what it wrote; empty where it wrote nothing.
+    """
+
+    def __init__(self, message: str, *, advice: str = "", last_words: str = "") -> None:
+        shown = f"{message}. Its last words:\n{last_words}" if last_words else message
+        super().__init__(shown, advice=advice)
+        self.last_words = last_words
 
 
 class JournalError(InfrastructureError):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wavepool.drivers.base import LogChunk
 from wavepool.engine import streams
 from wavepool.engine.saving import save_chunks
-from wavepool.engine.streams import StreamRuns, read_streams
+from wavepool.engine.streams import StreamRuns, read_streams, stream_pieces
 
 PIECES = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=8)), max_size=30)
 
@@ -37,12 +37,17 @@ def test_what_was_written_comes_back_by_stream(tmp_path_factory: pytest.TempPath
     assert found.together == b"".join(data for _, data in pieces) == log.read_bytes()
     assert found.stdout == b"".join(data for stream, data in pieces if stream == "stdout")
     assert found.stderr == b"".join(data for stream, data in pieces if stream == "stderr")
+    told = list(stream_pieces(log, 3))
+    assert max((len(data) for _, data in told), default=0) <= 3
+    assert b"".join(data for stream, data in told if stream == "stdout") == found.stdout
+    assert b"".join(data for stream, data in told if stream == "stderr") == found.stderr
 
 
 def test_beyond_the_limit_nothing_is_counted(tmp_path: Path) -> None:
     log = tmp_path / "log"
     save(log, [("stdout", b"abc"), ("stderr", b"defgh"), ("stdout", b"ij")], limit_bytes=5)
     assert read_streams(log) == (b"abc", b"de", b"abcde")
+    assert list(stream_pieces(log, 9)) == [("stdout", b"abc"), ("stderr", b"de")]
 
 
 def test_an_output_without_stderr_has_no_index_and_none_of_an_earlier_try(tmp_path: Path) -> None:

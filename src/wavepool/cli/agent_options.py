@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated
 
 import typer
 
 from wavepool.cli import options
+from wavepool.cli.option_groups import with_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,21 +96,4 @@ _SETTINGS = [each.name for each in fields(AgentOptions) if each.name not in {*_R
 
 def with_agent_options(verb: Callable[..., None]) -> Callable[..., None]:
     """A verb for Typer that has these options beside its own parameters, and gets them in its parameter `shared`."""
-
-    def called(**given: Any) -> None:
-        shared = AgentOptions(**{name: given.pop(name) for name in names})
-        verb(**given, shared=shared)
-
-    names = [each.name for each in fields(AgentOptions)]
-    hints = get_type_hints(AgentOptions, include_extras=True)
-    own = inspect.signature(verb, eval_str=True)
-    defaults = {each.name: each.default for each in fields(AgentOptions)}
-    parameters = [each for each in own.parameters.values() if each.name != "shared"]
-    parameters += [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name])
-        for name in names
-    ]
-    called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # what Typer reads
-    called.__annotations__ = {each.name: each.annotation for each in parameters}
-    called.__name__, called.__doc__ = verb.__name__, verb.__doc__
-    return called
+    return with_options(verb, {"shared": AgentOptions})

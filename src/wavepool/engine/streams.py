@@ -7,6 +7,8 @@ another: ``out 120\nerr 14\nout 9\n``. Without it all of the log is stdout.
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +79,24 @@ def read_streams(log: Path | None) -> Streams:
         place += size
     parts[False].append(together[place:])
     return Streams(b"".join(parts[0]), b"".join(parts[1]), together)
+
+
+def stream_pieces(log: Path, piece_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """The output of an archived log in its order: (``stdout`` or ``stderr``, at most so many bytes), piece by piece.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        lines = _index(log).read_text().splitlines()
+        runs = [("stderr" if kind == "err" else "stdout", int(size)) for kind, size in (line.split() for line in lines)]
+    except (OSError, ValueError):
+        runs = []
+    with log.open("rb") as file:
+        for stream, size_bytes in [*runs, ("stdout", sys.maxsize)]:
+            while size_bytes and (data := file.read(min(piece_bytes, size_bytes))):
+                size_bytes -= len(data)
+                yield stream, data
 
 
 def _index(log: Path) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wavepool.errors import InputError, PlanError, SizeError, shorten
+from wavepool.errors import InputError, PlanError, shorten
 from wavepool.inputs.environment import string_problem, value_problem, variable_problem
 from wavepool.inputs.names import image_problem
 from wavepool.labels import task_key
@@ -17,8 +17,8 @@ from wavepool.plan.limitreading import LimitReader
 from wavepool.plan.limits import LimitPolicy
 from wavepool.plan.misspelt import meant, near_fields
 from wavepool.plan.sidecars import Services, check_writes, read_services, together
-from wavepool.plan.tiers import TierMap
-from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_duration, parse_size
+from wavepool.plan.tiers import TierMap, read_memory
+from wavepool.units import parse_duration
 
 DEFAULT_PROMPT = "Fix errors in assigned files"
 ID_MAX_CHARACTERS = 256
@@ -163,14 +163,7 @@ class BatchReader:
         known = self._sizes.get(given) if isinstance(given, str) else None
         if known is not None:
             return known
-        if isinstance(given, bool) or not isinstance(given, str | int):
-            raise PlanError("memory", given, "a size such as 512m, or a number of bytes")
-        try:
-            size_bytes = parse_size(given)
-        except SizeError as error:
-            raise PlanError("memory", given, error.expected) from None
-        if size_bytes < DOCKER_MEMORY_MIN_BYTES:
-            raise PlanError("memory", given, "at least 6m, the least that Docker accepts")
+        size_bytes = read_memory(given, "memory")
         if isinstance(given, str) and len(self._sizes) < _SHARED_MAX:
             self._sizes[given] = size_bytes
         return size_bytes

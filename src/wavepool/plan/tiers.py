@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wavepool.units import GIB, MIB
+from wavepool.errors import PlanError, SizeError
+from wavepool.units import DOCKER_MEMORY_MIN_BYTES, GIB, MIB, parse_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +68,24 @@ class TierMap:
     def _tier_for_files(self, files: int) -> int:
         fitting = (tier.number for tier in self.tiers if tier.max_files is None or files <= tier.max_files)
         return next(fitting, self.tiers[-1].number)
+
+
+def read_memory(given: object, path: str) -> int:
+    """The bytes of a memory limit in JSON.
+
+    Args:
+        given: a size as text, or a number of bytes.
+        path: where it stands, for the error.
+
+    Raises:
+        PlanError: no size, or below the least that Docker accepts.
+    """
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise PlanError(path, given, "a size such as 512m, or a number of bytes")
+    try:
+        size_bytes = parse_size(given)
+    except SizeError as error:
+        raise PlanError(path, given, error.expected) from None
+    if size_bytes < DOCKER_MEMORY_MIN_BYTES:
+        raise PlanError(path, given, "at least 6m, the least that Docker accepts")
+    return size_bytes

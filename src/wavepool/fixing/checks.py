@@ -1,0 +1,112 @@
+"""What a check is, and how one ends."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavepool.errors import SettingError
+from wavepool.units import MIB
+
+TIMEOUT_S = 600.0
+OUTPUT_LIMIT_BYTES = 256 * MIB
+PROGRESS_S = 5.0
+"""Between two lines of progress."""
+
+Tell = Callable[[str], None]
+"""Takes a sentence for a person."""
+
+_SHELL = (
+    'if command -v bash >/dev/null 2>&1; then exec bash -o pipefail -c "$1"; fi; '
+    '(set -o pipefail) 2>/dev/null && set -o pipefail; eval "$1"'
+)
+"""With pipefail wherever the shell has it: a check piped into `tee` must not pass because `tee` does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A command that fails as long as something is wrong.
+
+    Attributes:
+        argv: what is executed.
+        shown: the command as it was typed.
+        shell: a shell runs it.
+        workspace: the directory it runs in, absolute and without links.
+        timeout_s: above zero; beyond it the check is ended.
+        output_limit_bytes: of both streams together; beyond it the check is ended.
+    """
+
+    argv: tuple[str, ...]
+    shown: str
+    shell: bool
+    workspace: Path
+    timeout_s: float = TIMEOUT_S
+    output_limit_bytes: int = OUTPUT_LIMIT_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a check ended that was neither cut off nor interrupted.
+
+    Attributes:
+        exit_code: None where nobody knows: its output was handed in.
+        took_s: from its start to the last of its output being read.
+        output_bytes: of both streams.
+        last_words: the end of its output as text, bounded.
+        where: ``host``, the image that it ran in, or the file that its output was read from.
+        run_id: of the run that it was; None where it was none.
+        notices: what a person should be told of its end.
+    """
+
+    exit_code: int | None
+    took_s: float
+    output_bytes: int
+    last_words: str
+    where: str
+    run_id: str | None = None
+    notices: tuple[str, ...] = ()
+
+
+class Interrupted(Exception):
+    """Ctrl-C, or SIGTERM. Nothing of the check is left."""
+
+
+def argv_of(command: str, *, shell: bool) -> tuple[str, ...]:
+    """The command as it is executed: its words, or a shell that gets all of it.
+
+    Raises:
+        SettingError: it is empty, has a NUL, or quotes that do not close.
+    """
+    if "\0" in command:
+        raise SettingError("--command", command, "a command without NUL")
+    if shell and command.strip():
+        return ("/bin/sh", "-c", _SHELL, "wavepool-check", command)
+    try:
+        words = tuple(shlex.split(command))
+        operator = only_for_shells(command)
+    except ValueError as error:
+        advice = "Close the quote, or give --shell to have a shell read the command."
+        raise SettingError("--command", command, f"words as in a shell ({error})", advice=advice) from None
+    if not words or not words[0]:
+        raise SettingError("--command", command, 'a command that is not empty, such as "npx tsc --noEmit"')
+    if operator:
+        expected = f"a program and its arguments; {operator} is a shell's"
+        advice = "Give --shell to have a shell read the command, or put it in quotes."
+        raise SettingError("--command", command, expected, advice=advice)
+    return words
+
+
+def only_for_shells(command: str) -> str:
+    """What stands in it, outside of quotes, that only a shell would understand: an operator; empty for nothing.
+
+    Raises:
+        ValueError: its quotes do not close.
+    """
+    tokens = shlex.shlex(command, posix=False, punctuation_chars=_OPERATORS)
+    tokens.whitespace_split, tokens.commenters = True, ""
+    return next((token for token in tokens if set(token) <= set(_OPERATORS)), "")
+
+
+_OPERATORS = "|&;<>"
