@@ -11,13 +11,13 @@ from wavepool.errors import PlanError, SizeError
 from wavepool.model import Task, Wave
 from wavepool.plan.batches import NUMBER_MAX, BatchReader
 from wavepool.plan.dependencies import check_dependencies
+from wavepool.plan.documents import read_plan_document
 from wavepool.plan.limits import DEFAULT_LIMITS, LimitPolicy
 from wavepool.plan.misspelt import meant, near_fields
-from wavepool.plan.reading import read_document
 from wavepool.plan.schema import Plan, WaveSlice
 from wavepool.plan.sidecars import read_services
 from wavepool.plan.tiers import TierMap
-from wavepool.units import GIB, human_size, parse_size
+from wavepool.units import GIB, TIB, human_size, parse_size
 
 WARNINGS_MAX = 50
 """Warnings beyond this many are only counted."""
@@ -37,7 +37,8 @@ def parse_plan(
     """The plan that `raw` holds, checked as a whole. A plan without waves is a plan without tasks.
 
     Args:
-        raw: the file, as in seed 000: ``.waves[]`` or ``.waves.waves[]``, with or without text around the JSON.
+        raw: the file, as in seed 000: ``.waves[]`` or ``.waves.waves[]``, with or without text around the JSON; or
+            the same as YAML.
         source: its name, for messages.
         tiers: memory and files of the four tiers.
         memory_override_bytes: the limit of every task (``--memory``).
@@ -50,7 +51,7 @@ def parse_plan(
     # Totals in the plan were worked out without what the user says now, so then they prove nothing.
     totals_hold = memory_override_bytes is None and not tiers.overrides
     with _collector_paused():
-        document = read_document(raw, source)
+        document = read_plan_document(raw, source)
         root, waves = _waves_of(document)
         reading = _PlanReading(root, reader, totals_hold)
         reading.read_sidecars(document)
@@ -186,8 +187,9 @@ class _PlanReading:
             if total_bytes:
                 self._warn(f"{path}.memory_needed: {given!r:.60} is not a size")
             return
-        # Totals are written with one decimal, and some round each batch before they add.
-        allowed_bytes = max(total_bytes * 0.01, GIB / 20)
+        # Totals are written with one decimal of GB or TB, and some round each batch before they add; a byte is lost
+        # where the size is read back.
+        allowed_bytes = max(total_bytes * 0.01, (TIB if total_bytes >= TIB else GIB) / 20 + 1)
         if self._totals_hold and abs(said_bytes - total_bytes) > allowed_bytes:
             self._warn(f"{path}.memory_needed: says {given}, but its batches add up to {human_size(total_bytes)}")
 

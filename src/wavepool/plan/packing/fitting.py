@@ -53,7 +53,14 @@ def first_fit(order: Iterable[int], sizes: Sequence[int], limits: WaveLimits, mo
             node = last[size] = _first(room, size, leaves)
         wave = waves[node - leaves]
         wave.append(batch)
-        _set(room, node, room[node] - size if len(wave) < limits.parallel else -1)
+        room[node] = room[node] - size if len(wave) < limits.parallel else -1
+        while node > 1:  # in place, as a call for each batch takes as long as all the rest
+            node //= 2
+            left, right = room[2 * node], room[2 * node + 1]
+            most_room = left if left > right else right
+            if room[node] == most_room:
+                break
+            room[node] = most_room
     return [wave for wave in waves if wave]
 
 
@@ -95,14 +102,3 @@ def _first(room: list[int], size: int, leaves: int) -> int:
         if room[node] < size:
             node += 1
     return node
-
-
-def _set(room: list[int], node: int, left: int) -> None:
-    room[node] = left
-    node //= 2
-    while node:
-        most = max(room[2 * node], room[2 * node + 1])
-        if room[node] == most:
-            return
-        room[node] = most
-        node //= 2

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wavepool.plan.packing.bounds import length_at_least, waves_at_least
 from wavepool.plan.packing.fitting import WaveLimits, Waves, first_fit, next_fit, spread
-from wavepool.plan.packing.shortening import exchange, length_of
+from wavepool.plan.packing.shortening import Exchange, length_of
 
 SEAMS = 6
 """How often the place is halved at which the order turns from length to size."""
@@ -43,6 +43,7 @@ class _Search:
         self._length = self._bound = length_of(self.best, lengths)
         batches = range(len(sizes))
         self._longest_first = sorted(batches, key=lambda batch: (-lengths[batch], -sizes[batch], batch))
+        self._exchange = Exchange(sizes, lengths, self._longest_first)
         self._largest_first = sorted(batches, key=lambda batch: (-sizes[batch], -lengths[batch], batch))
         self._offer(self.best)
 
@@ -60,6 +61,8 @@ class _Search:
 
     def in_shares(self) -> None:
         """Large and small ones in equal parts, in as few waves as that can be done: where both limits bind."""
+        if self._limits.budget_bytes // min(self._sizes) <= self._limits.parallel:
+            return  # no wave can ever have too many
         low, high = self._least, len(self.best)
         while low <= high:
             middle = (low + high) // 2
@@ -86,9 +89,9 @@ class _Search:
 
     def _offer(self, waves: Waves | None) -> bool:
         """Take it if it is better; False where there is none."""
-        if waves is None:
+        if waves is None or len(waves) > len(self.best):
             return False
-        changed = exchange(waves, self._sizes, self._lengths)
+        changed = self._exchange.shortened(waves)
         length = length_of(changed, self._lengths)
         if length <= self._bound and (len(changed), length) < (len(self.best), self._length):
             self.best, self._length = changed, length

@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from math import fsum
 
 from wavepool.plan.packing.fitting import Waves
 
-ROUNDS_MAX = 8
+ROUNDS_MAX = 3
 
 
 def length_of(waves: Waves, lengths: Sequence[float]) -> float:
     """How long the waves take one after another: the sum of the longest length in each."""
-    return fsum(max(lengths[batch] for batch in wave) for wave in waves)
+    return fsum(max(map(lengths.__getitem__, wave)) for wave in waves)
 
 
-def exchange(waves: Waves, sizes: Sequence[int], lengths: Sequence[float]) -> Waves:
-    """The same waves, in which batches of equal size have changed places, the longest wave first; never longer.
+class Exchange:
+    """Lets batches of equal size change places.
 
-    The wave that was the longest takes the longest batches of each size that it holds, the next one takes the longest
-    of what is left, and so on. None can become longer than the one of its rank was: one of so many longest batches
-    stood in a wave of this rank or a later one. Repeated while it helps.
+    Args:
+        sizes, lengths: of each batch.
+        longest_first: all batches by falling length.
     """
-    best, length = _by_length(waves, lengths), length_of(waves, lengths)
-    for _ in range(ROUNDS_MAX):
-        new = _by_length(_dealt(best, sizes, lengths), lengths)
-        new_length = length_of(new, lengths)
-        if new_length >= length:
-            break
-        best, length = new, new_length
-    return best
 
+    def __init__(self, sizes: Sequence[int], lengths: Sequence[float], longest_first: Iterable[int]) -> None:
+        self._sizes, self._lengths = sizes, lengths
+        self._of_size: dict[int, list[int]] = {}
+        for batch in longest_first:
+            self._of_size.setdefault(sizes[batch], []).append(batch)
 
-def _by_length(waves: Waves, lengths: Sequence[float]) -> Waves:
-    return sorted(waves, key=lambda wave: (-max(lengths[batch] for batch in wave), min(wave)))
+    def shortened(self, waves: Waves) -> Waves:
+        """The same waves with other batches of the same sizes in them, the longest first; together never longer.
 
+        The wave that was the longest takes the longest batches of each size that it holds, the next one takes the
+        longest of what is left, and so on. None can become longer than the one of its rank was: one of so many longest
+        batches stood in a wave of this rank or a later one. Repeated while it helps.
+        """
+        best = self._longest_first(waves)
+        length = length_of(best, self._lengths)
+        for _ in range(ROUNDS_MAX):
+            new = self._longest_first(self._dealt(best))
+            new_length = length_of(new, self._lengths)
+            if new_length >= length:
+                break
+            best, length = new, new_length
+        return best
 
-def _dealt(waves: Waves, sizes: Sequence[int], lengths: Sequence[float]) -> Waves:
-    by_size: dict[int, list[int]] = {}
-    for batch in sorted(chain.from_iterable(waves), key=lambda batch: (lengths[batch], -batch)):
-        by_size.setdefault(sizes[batch], []).append(batch)
-    return [[by_size[sizes[batch]].pop() for batch in wave] for wave in waves]
+    def _longest_first(self, waves: Waves) -> Waves:
+        longest = self._lengths.__getitem__
+        return sorted(waves, key=lambda wave: (-max(map(longest, wave)), min(wave)))
+
+    def _dealt(self, waves: Waves) -> Waves:
+        left = {size: iter(batches) for size, batches in self._of_size.items()}
+        return [[next(left[self._sizes[batch]]) for batch in wave] for wave in waves]
