@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
+from typing import Final
+
+from wavepool.plan.diagnostics.base import BadDocument
+
+DEPTH_MAX: Final = 100
+"""How deep a document may be nested. Tools nest theirs about ten deep."""
+
+STRING_MAX: Final = 16 * 1024 * 1024
+"""How many characters of one string, such as the source of a file, a document may have."""
 
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
 _TOKEN = re.compile(r'"|[\[{]|[\]}]')
@@ -18,18 +27,32 @@ class Balance:
         self._depth = 0
         self._in_string = False
         self._escaped = False
+        self._string_length = 0
 
     def end_in(self, text: str) -> int | None:
-        """The place just after the document's last bracket in `text`, the next piece; None where it is not there."""
+        """The place just after the document's last bracket in `text`, the next piece; None where it is not there.
+
+        Raises:
+            BadDocument: it is nested too deep, or a string in it is too long, to be read in bounded memory.
+        """
         skipped = 1 if self._escaped and text else 0
         brackets, in_string, escaped = self._outside(text[skipped:])
         depths = list(accumulate(map(_STEP.__getitem__, brackets), initial=self._depth))
         if 0 in depths[1:]:
             return skipped + _place(text[skipped:], depths.index(0, 1), self._in_string)
+        if max(depths) > DEPTH_MAX:
+            raise BadDocument(f"it is nested more than {DEPTH_MAX} levels deep")
+        self._measure_string(text)
         self._depth = depths[-1]
         self._in_string = in_string
         self._escaped = escaped if text else self._escaped
         return None
+
+    def _measure_string(self, text: str) -> None:
+        """Bounds what a string that has not ended may have, counted in whole pieces."""
+        self._string_length = 0 if '"' in text else self._string_length + len(text)
+        if self._in_string and self._string_length > STRING_MAX:
+            raise BadDocument(f"a string in it is longer than {STRING_MAX // 2**20} MiB")
 
     def _outside(self, text: str) -> tuple[str, bool, bool]:
         """The brackets of `text` outside strings; whether its end is in a string; whether that ends by a backslash."""

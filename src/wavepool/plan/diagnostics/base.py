@@ -72,4 +72,12 @@ class DocumentReader(ABC):
 
 
 class BadDocument(Exception):
-    """A document that cannot be read on. `str()` says why, in one sentence."""
+    """A document that cannot be read on. `str()` says why, in one sentence.
+
+    Attributes:
+        found: what was complete before the fault, and is not told otherwise.
+    """
+
+    def __init__(self, why: str, found: Sequence[Found] = ()) -> None:
+        super().__init__(why)
+        self.found = found

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from wavepool.model.diagnostics import Diagnostic
+from wavepool.plan.diagnostics.decoding import UNPRINTABLE
 
 MESSAGE_MAX: Final = 8 * 1024
 """How many characters of a message are kept; further lines are dropped."""
@@ -44,3 +45,8 @@ class Pending:
 def cut(message: str) -> str:
     """The message, of at most `MESSAGE_MAX` characters."""
     return message if len(message) <= MESSAGE_MAX else message[: MESSAGE_MAX - 1] + "…"
+
+
+def tidy(text: str) -> str:
+    r"""What a document says, as lines would have said it: no control characters but tabs and ``\n``, and cut."""
+    return cut(UNPRINTABLE.sub("", text.replace("\r\n", "\n")))

@@ -112,6 +112,7 @@ class OutputReader:
         try:
             found.extend(document.feed(text) if not final else document.reader.end())
         except BadDocument as problem:
+            found.extend(problem.found)
             self.problems.append(f"{document.reader.tool}: {problem}")
             self._document = None
             return document.line_so_far + text, 1

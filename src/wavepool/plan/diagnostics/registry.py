@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from wavepool.plan.diagnostics.base import DocumentReader, LineReader
+from wavepool.plan.diagnostics.eslint import EslintReader
+from wavepool.plan.diagnostics.eslint_json import EslintJsonReader
 from wavepool.plan.diagnostics.tsc import TscReader
 
-LINE_READERS: Final[tuple[type[LineReader], ...]] = (TscReader,)
+LINE_READERS: Final[tuple[type[LineReader], ...]] = (TscReader, EslintReader)
 
-DOCUMENT_READERS: Final[tuple[type[DocumentReader], ...]] = ()
+DOCUMENT_READERS: Final[tuple[type[DocumentReader], ...]] = (EslintJsonReader,)
 
 _READERS: Final[tuple[type[LineReader | DocumentReader], ...]] = (*LINE_READERS, *DOCUMENT_READERS)
 

@@ -13,16 +13,16 @@ from wavepool.plan.diagnostics.messages import Pending
 
 _CATEGORY = r"(?P<category>error|warning|message|suggestion) (?P<code>TS\d+): (?P<message>.*)"
 _WITHOUT_FILE = re.compile(_CATEGORY)
-_PLAIN = re.compile(rf"(?P<path>\S.*?)\((?P<line>\d+),(?P<column>\d+)\): {_CATEGORY}")
-_PRETTY = re.compile(rf"(?P<path>\S.*?):(?P<line>\d+):(?P<column>\d+) - {_CATEGORY}")
+_PLAIN = re.compile(rf"(?P<path>\S.*?)\((?P<line>\d{{1,9}}),(?P<column>\d{{1,9}})\): {_CATEGORY}")
+_PRETTY = re.compile(rf"(?P<path>\S.*?):(?P<line>\d{{1,9}}):(?P<column>\d{{1,9}}) - {_CATEGORY}")
 
 _EXCERPT = re.compile(r"\s|$|\d+(?: |$)")
 """A line of source with its number, marks below it, where related information is, and what that says."""
 
 _WATCHING = " Watching for file changes."
 _FOUND = re.compile(
-    r"(?:\[[^\]]*\] |\d[\d:.]*(?: [AP]M)? - )?Found (?P<errors>\d+) errors?"
-    rf"(?: in (?:(?P<files>\d+) files|(?P<one>.+?)))?\.?(?:{re.escape(_WATCHING)})?"
+    r"(?:\[[^\]]*\] |\d[\d:.]*(?: [AP]M)? - )?Found (?P<errors>\d{1,9}) errors?"
+    rf"(?: in (?:(?P<files>\d{{1,9}}) files|(?P<one>.+?)))?\.?(?:{re.escape(_WATCHING)})?"
 )
 _TABLE = re.compile(r"$|Errors  Files| *\d+  \S")
 
