@@ -167,6 +167,15 @@ WRONG = {
     "workspace_kind": "branch",
     "egress": "https://docs.example.org/",
     "allow_host": "perhaps",
+    "check_timeout": "0",
+    "output_limit": "1k",
+    "check_image": "a b",
+    "check_memory": "5m",
+    "strategy": "files",
+    "packing": "tight",
+    "max_parallel": "0",
+    "max_files": "0",
+    "tier_config": "\0",
 }
 
 

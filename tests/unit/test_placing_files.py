@@ -20,8 +20,7 @@ FILES = (
     "node_modules/left-pad/index.js",
     "packages/one/node_modules/x/y.ts",
     "target/app.py",
-    "built/target/x.rs",
-    "built/target/CACHEDIR.TAG",
+    "target/debug/build/x/out/made.rs",
     "back\\slash.py",
 )
 
@@ -57,7 +56,7 @@ def root(tmp_path: Path) -> Path:
         ("{root}/../alias/src/app.ts", INSIDE, "src/app.ts"),
         ("link.ts", INSIDE, "src/app.ts"),
         ("src/only.ts", INSIDE, "packages/two/src/only.ts"),  # a tool that was started in packages/two
-        ("target/app.py", INSIDE, "target/app.py"),  # a directory of this name that no build has marked
+        ("target/app.py", INSIDE, "target/app.py"),  # a common word, and not where cargo puts anything
         ("src/index.ts", NOWHERE, "src/index.ts"),  # of one or of two?
         ("src/gone.ts", NOWHERE, "src/gone.ts"),
         ("<string>", NOWHERE, "<string>"),
@@ -67,16 +66,15 @@ def root(tmp_path: Path) -> Path:
         ("node_modules/left-pad/index.js", VENDORED, "node_modules/left-pad/index.js"),
         ("packages/one/node_modules/x/y.ts", VENDORED, "packages/one/node_modules/x/y.ts"),
         ("node_modules/gone/x.d.ts", VENDORED, "node_modules/gone/x.d.ts"),
-        ("built/target/x.rs", VENDORED, "built/target/x.rs"),
+        ("target/debug/build/x/out/made.rs", VENDORED, "target/debug/build/x/out/made.rs"),
         ("../beyond.py", OUTSIDE, "../beyond.py"),
         ("out.py", OUTSIDE, "out.py"),
         ("/usr/include/stdio.h", OUTSIDE, "/usr/include/stdio.h"),
         ("C:\\other\\x.ts", OUTSIDE, "C:\\other\\x.ts"),
-        ("/workspace/elsewhere.c", OUTSIDE, "/workspace/elsewhere.c"),
     ],
 )
 def test_where_a_path_leads(root: Path, written: str, place: Place, path: str) -> None:
-    found = WorkspaceFiles(root).place(written.replace("{root}", str(root)))
+    found = WorkspaceFiles(root, contained=True).place(written.replace("{root}", str(root)))
     assert (found.place, found.path) == (place, path)
 
 
@@ -112,4 +110,4 @@ def test_texts_are_read_of_files_of_the_workspace_alone(root: Path) -> None:
 def test_sources_are_all_files_but_vendored_ones(root: Path) -> None:
     found = WorkspaceFiles(root).sources()
     assert "src/app.ts" in found.files
-    assert not [each for each in found.files if "node_modules" in each or each.startswith("built/target")]
+    assert not [each for each in found.files if "node_modules" in each or "target/debug" in each]

@@ -19,6 +19,7 @@ from wavepool.errors import InvariantBroken, WavepoolError, first_of_ours
 
 MODULES = (
     "run",
+    "plan",
     "task",
     "tasks",
     "resume",

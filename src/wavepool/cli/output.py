@@ -19,7 +19,7 @@ from wavepool.listeners.wording import printable
 
 def print_result(value: Mapping[str, object]) -> None:
     """One JSON object on stdout, for a person and for jq."""
-    sys.stdout.write(_json(value))
+    sys.stdout.write(json_text(value))
     sys.stdout.flush()
 
 
@@ -74,7 +74,11 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    text = _json(value)
+    write_text(path, json_text(value))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text to `path` as `write_json` does. Raises InputError: it cannot be written."""
     try:
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             path.write_text(text, encoding="utf-8")
@@ -102,7 +106,8 @@ def _replace(path: Path, text: str) -> None:
         raise
 
 
-def _json(value: Mapping[str, object]) -> str:
+def json_text(value: Mapping[str, object]) -> str:
+    """One JSON object as a text that ends with a newline."""
     # Escaped to ASCII: batch ids may hold anything, and a terminal or a pipe of any locale must take it.
     # Indented by msgspec, as json itself does that in Python alone: 8 s for the 60 MB of 100,000 tasks, not 1 s.
     try:

@@ -285,6 +285,23 @@ class Settings(BaseModel):
     ] = ()
     allow_host: Annotated[bool, Source(expected=_SWITCH)] = False
 
+    # Checks, and what is planned by them.
+    check_timeout: Annotated[_Seconds, Source(expected=_SECONDS)] = 600.0
+    output_limit: Annotated[
+        int, BeforeValidator(_size), Field(ge=LOG_LIMIT_MIN_BYTES), Source(expected="a size of at least 64k")
+    ] = 256 * MIB
+    check_image: Annotated[
+        str | None, _maybe(image_problem), Source(expected="an image reference such as name:tag")
+    ] = None
+    check_memory: Annotated[_Limit, Source(expected=_LIMIT_EXPECTED)] = 2 * GIB
+    strategy: Annotated[Literal["file", "directory", "imports"], Source(expected="file, directory or imports")] = (
+        "imports"
+    )
+    packing: Annotated[Literal["best", "in-order"], Source(expected="best or in-order")] = "best"
+    max_parallel: Annotated[_Whole, Field(ge=1, le=10_000), Source(expected="a whole number from 1 to 10000")] = 32
+    max_files: Annotated[_Whole, Field(ge=1, le=10_000), Source(expected="a whole number from 1 to 10000")] = 20
+    tier_config: Annotated[Path | None, Source(expected="a file")] = None
+
     # What is only shown, what is kept, and where.
     spawn_dry_run: Annotated[bool, Source(expected=_SWITCH, seed="CFN_SPAWN_DRY_RUN", option="--dry-run")] = False
     cleanup_dry_run: Annotated[bool, Source(expected=_SWITCH, seed="CFN_CLEANUP_DRY_RUN", option="--dry-run")] = False
@@ -346,5 +363,5 @@ def source_of(name: str) -> Source:
     return next(item for item in Settings.model_fields[name].metadata if isinstance(item, Source))
 
 
-PATHS = frozenset({"workspace", "repo", "cache", "log_dir", "state_dir"})
+PATHS = frozenset({"workspace", "repo", "cache", "log_dir", "state_dir", "tier_config"})
 """Settings that are paths: relative ones count from the working directory, or from their wavepool.toml."""

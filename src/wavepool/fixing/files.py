@@ -4,53 +4,21 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from wavepool.plan.findings import Place, Placed
 from wavepool.plan.grouping import Sources
+from wavepool.plan.placing import is_vendored, place
 from wavepool.units import MIB
 
 INSIDE_CONTAINERS = "/workspace"
 """Where a check in an image sees the workspace."""
-VENDORED_DIRECTORIES = frozenset(
-    {
-        "node_modules",
-        "bower_components",
-        "site-packages",
-        "dist-packages",
-        "vendor",
-        ".venv",
-        "venv",
-        ".tox",
-        ".nox",
-        ".git",
-        ".hg",
-        ".svn",
-        "__pycache__",
-        ".mypy_cache",
-        ".ruff_cache",
-        ".pytest_cache",
-        ".next",
-        ".nuxt",
-        ".yarn",
-        ".pnpm-store",
-        ".cargo",
-        ".rustup",
-    }
-)
-"""The work of others, or made by tools: nothing in them is mended, wherever they are in the workspace."""
-BUILD_MARKS = {"target": ("CACHEDIR.TAG", ".rustc_info.json")}
-"""Directories that are made by a build only where one of these files is in them: the name alone is a common word."""
 TEXT_MAX_BYTES = MIB
 """Of a file that is read for what it imports."""
 FILES_MAX = 200_000
 """That are listed of a workspace."""
-
-_DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
-_URL = re.compile(r"^file://(?:localhost)?(?=/)", re.IGNORECASE)
 
 
 class WorkspaceFiles:
@@ -59,11 +27,15 @@ class WorkspaceFiles:
     Args:
         workspace: absolute, without links.
         named: the same as the user named it, which tools may take over.
+        contained: its paths are those of a container.
     """
 
-    def __init__(self, workspace: Path, named: Path | None = None) -> None:
+    def __init__(self, workspace: Path, named: Path | None = None, *, contained: bool = False) -> None:
         self._root = os.path.realpath(workspace)
-        self._roots = tuple({self._root, os.path.abspath(named or workspace), _current_name(self._root)})
+        names = {self._root, os.path.abspath(named or workspace), _current_name(self._root)}
+        if contained or not os.path.isdir(INSIDE_CONTAINERS):
+            names.add(INSIDE_CONTAINERS)
+        self._roots = tuple(names)
         self._names: dict[str, dict[str, str]] = {}
         self._files: frozenset[str] | None = None
         self._by_name: dict[str, list[str]] = {}
@@ -74,21 +46,21 @@ class WorkspaceFiles:
         What is not there is looked for in another case, and below the directories of the workspace: tools that were
         started in one of these name paths from there. `NOWHERE`: no such file, or several of which it could be one.
         """
-        nowhere, outside = Placed(place=Place.NOWHERE, path=path), Placed(place=Place.OUTSIDE, path=path)
-        text = path if os.path.lexists(os.path.join(self._root, path.strip("\0"))) else _plain(path)
-        if not text or "\0" in text:
-            return nowhere
-        inner = self._inner(text)
-        if inner is None:
-            return outside
-        found = self._found(inner)
-        real = self._real(inner if found is None else found)
+        placed = place(path, self._roots)
+        if placed.place is Place.OUTSIDE and path.startswith("/"):  # by yet another link to the same place?
+            placed = place(os.path.realpath(path), self._roots)
+        if placed.place is Place.NOWHERE:
+            return placed
+        if placed.place is Place.OUTSIDE:
+            return Placed(place=Place.OUTSIDE, path=path)
+        found = self._found(path if self._is_there(path) else placed.path)
+        real = self._real(placed.path if found is None else found)
         if real is None:
-            return outside
-        if self._is_vendored(inner) or self._is_vendored(real):
+            return Placed(place=Place.OUTSIDE, path=path)
+        if placed.place is Place.VENDORED or is_vendored(real):
             return Placed(place=Place.VENDORED, path=real)
         if found is None or not os.path.isfile(self._full(real)):
-            return nowhere
+            return Placed(place=Place.NOWHERE, path=path)
         return Placed(place=Place.INSIDE, path=real)
 
     def sources(self) -> Sources:
@@ -114,25 +86,17 @@ class WorkspaceFiles:
     def _full(self, inner: str) -> str:
         return os.path.join(self._root, inner)
 
-    def _inner(self, text: str) -> str | None:
-        """The path below the workspace; None for one that leads out of it."""
-        normal = posixpath.normpath(text)
-        if not normal.startswith("/"):
-            return None if normal == ".." or normal.startswith("../") else normal
-        normal = re.sub("^//+", "/", normal)
-        for root in self._roots:
-            if normal.startswith(f"{root}/"):
-                return normal[len(root) + 1 :]
-        real = os.path.realpath(normal)  # by yet another link to the same place
-        if real.startswith(f"{self._root}/"):
-            return real[len(self._root) + 1 :]
-        inside = normal.removeprefix(f"{INSIDE_CONTAINERS}/")
-        return inside if inside != normal and os.path.lexists(self._full(inside)) else None
+    def _is_there(self, path: str) -> bool:
+        """Whether it is a path below the workspace just as it was written: a backslash may be a letter of a name."""
+        plain = not path.startswith("/") and posixpath.normpath(path) == path and not path.startswith("../")
+        return plain and os.path.lexists(self._full(path))
 
     def _found(self, inner: str) -> str | None:
         """The file that is meant; None where there is none, or more than one."""
         if os.path.lexists(self._full(inner)):
             return inner
+        if is_vendored(inner):
+            return None
         spelled = self._as_spelled(inner)
         if spelled is not None:
             return spelled
@@ -167,17 +131,6 @@ class WorkspaceFiles:
             self._names[directory] = {folded: each[0] for folded, each in names.items() if len(each) == 1}
         return self._names[directory]
 
-    def _is_vendored(self, inner: str) -> bool:
-        parts = inner.split("/")[:-1]
-        return any(
-            part in VENDORED_DIRECTORIES or self._is_built("/".join(parts[: index + 1]), part)
-            for index, part in enumerate(parts)
-        )
-
-    def _is_built(self, directory: str, name: str) -> bool:
-        marks = BUILD_MARKS.get(name, ())
-        return any(os.path.exists(os.path.join(self._full(directory), mark)) for mark in marks)
-
     def _listed(self) -> frozenset[str]:
         if self._files is None:
             self._files = frozenset(self._walk())
@@ -190,21 +143,12 @@ class WorkspaceFiles:
         for directory, below, names in os.walk(self._root):
             inner = os.path.relpath(directory, self._root)
             prefix = "" if inner == "." else f"{inner}/"
-            below[:] = sorted(name for name in below if not self._is_vendored(f"{prefix}{name}/."))
+            below[:] = sorted(name for name in below if not is_vendored(f"{prefix}{name}/_"))
             for name in sorted(names):
                 count += 1
                 if count > FILES_MAX:
                     return
                 yield f"{prefix}{name}"
-
-
-def _plain(path: str) -> str:
-    """With slashes, and without what stands before the path."""
-    text = _URL.sub("", path.strip())
-    if _DRIVE.match(text) or text.startswith("\\\\"):
-        text = text.replace("\\", "/")
-        return re.sub(r"^[A-Za-z]:", "", text)
-    return text.replace("\\", "/") if "\\" in text else text
 
 
 def _current_name(root: str) -> str:

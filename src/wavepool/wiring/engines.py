@@ -177,6 +177,22 @@ def room_of(found: DriverFacts) -> tuple[Node, ...]:
     return budget_nodes("auto", found.nodes, _available_bytes(found))
 
 
+async def room_here(driver: str, state_dir: StateDir) -> tuple[Node, ...]:
+    """What ``--budget auto`` would come to now on this driver; for ``auto`` on Docker, else on this host.
+
+    Raises:
+        DriverUnavailable: a driver that was named is not there.
+    """
+    try:
+        async with driver_named("docker" if driver == "auto" else driver, state_dir) as opened:
+            return room_of(await opened.probe())
+    except DriverUnavailable:
+        if driver != "auto":
+            raise
+    async with process_driver(state_dir.processes()) as opened:
+        return room_of(await opened.probe())
+
+
 def _without_cpus(nodes: Sequence[Node]) -> tuple[Node, ...]:
     return tuple(replace(node, capacity=node.capacity._replace(milli_cpus=0)) for node in nodes)
 

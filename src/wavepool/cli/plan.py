@@ -1,0 +1,130 @@
+"""`wavepool plan --command CHECK`: from a command that fails to the wave plan that `wavepool run` takes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wavepool.agents import adapter
+from wavepool.cli import options
+from wavepool.cli.agent_words import AgentCommand, agent_words
+from wavepool.cli.check_options import CheckOptions, plan_order
+from wavepool.cli.option_groups import with_options
+from wavepool.cli.output import check_output, json_text, progress_line, write_text
+from wavepool.cli.plan_words import check_words, plan_text, result_words
+from wavepool.cli.settings import settings_of
+from wavepool.config import Settings
+from wavepool.errors import SettingError
+from wavepool.fixing.given import check_input
+from wavepool.fixing.planning import Planned, PlanOrder, plan_check
+from wavepool.inputs import check_workspace
+from wavepool.inputs.yamltext import dump_yaml
+from wavepool.model import AgentOrder
+from wavepool.plan import filewords
+
+FORMATS = ("text", "json", "yaml")
+_BY_NAME = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".txt": "text"}
+NO_BATCH = 1
+"""Exit code where there are errors, and none that a batch could be made of."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    verb = with_options(plan, {"checked": CheckOptions}, without=("check_timeout",))
+    app.command(name="plan", cls=AgentCommand, short_help="Make a plan of what a failing command tells.")(verb)
+
+
+def plan(
+    context: typer.Context,
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", metavar="FILE", help="Read this output, and run no command; - for stdin."),
+    ] = None,
+    workspace: Annotated[str | None, typer.Option(help="Where the check runs and its paths begin; here.")] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", "--check-timeout", help="The check is ended when it lasts longer (10m)."),
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Memory that a wave may hold: a size, or auto.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Who works on the batches: claude, codex or command.")] = None,
+    driver: Annotated[str | None, typer.Option(help="Whose memory --budget auto is: auto, docker or process.")] = None,
+    user: options.User = None,
+    pull: options.Pull = None,
+    state_dir: options.StateDirectory = None,
+    output: options.Output = None,
+    format_: Annotated[str | None, typer.Option("--format", help="text (on a terminal), json (else), or yaml.")] = None,
+    verbose: options.Verbose = False,
+    *,
+    checked: CheckOptions,
+) -> None:
+    """Run a command that fails, read its errors, and write a plan whose batches can mend them.
+
+    The plan is on stdout: `wavepool plan --command "npx tsc --noEmit" | wavepool run -`. What stands after -- is the
+    command of each batch, where the word {files} stands for its files.
+
+    Exit code: 0 a plan, or nothing to do; 1 there are errors, and none that a batch could be made of; 2 bad input,
+    3 the check came to no end that can be planned by, 130 Ctrl-C.
+    """
+    settings = settings_of(
+        **{**checked.settings(), "check_timeout": timeout},
+        workspace=workspace,
+        budget=budget,
+        driver=driver,
+        user=user,
+        pull=pull,
+        state_dir=state_dir,
+    )
+    words = tuple(agent_words(context))
+    filewords.check_words(words)
+    _check_format(format_)
+    check_output(output)
+    order = _order(checked, settings, input_)
+    order = replace(order, agent=_agent(agent), words=words)
+    planned = plan_check(order, progress_line)
+    for line in (*check_words(planned, order, verbose=verbose), *planned.notices):
+        progress_line(line)
+    for line in result_words(planned, order):
+        progress_line(line)
+    if not planned.passed and not planned.waves:
+        raise typer.Exit(NO_BATCH)
+    _deliver(planned, output, format_)
+
+
+def _order(checked: CheckOptions, settings: Settings, given: str | None) -> PlanOrder:
+    """What was asked for. Raises InputError."""
+    if given is not None and settings.check_image is not None:
+        raise SettingError("--check-image", settings.check_image, "nothing beside --input: no check is run")
+    if given is not None:
+        check_input(given)
+    chosen = settings.workspace if "workspace" in settings.model_fields_set else Path.cwd()
+    order = plan_order(checked, settings, check_workspace(chosen), given=given)
+    return replace(order, named=chosen)
+
+
+def _agent(name: str | None) -> AgentOrder | None:
+    """Raises InputError: there is none of that name."""
+    return None if name is None else AgentOrder(name=adapter(name).name)
+
+
+def _check_format(given: str | None) -> None:
+    if given is not None and given not in FORMATS:
+        raise SettingError("--format", given, "text, json or yaml")
+
+
+def _deliver(planned: Planned, output: Path | None, given: str | None) -> None:
+    """The plan, everywhere it was asked for. Raises InputError: a file cannot be written."""
+    if output is not None:
+        named = _BY_NAME.get(output.suffix.lower())
+        write_text(output, _rendered(planned, named or given or "json"))
+    sys.stdout.write(_rendered(planned, given or ("text" if sys.stdout.isatty() else "json")))
+    sys.stdout.flush()
+
+
+def _rendered(planned: Planned, form: str) -> str:
+    if form == "text":
+        return plan_text(planned)
+    return dump_yaml(planned.document) if form == "yaml" else json_text(planned.document)
