@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,51 @@ from wavepool.plan.diagnostics.reading import OutputReader
 PROJECTS = Path(__file__).parents[1] / "real_checks"
 PIECE_BYTES = 4093
 """So that pieces end inside of lines, characters and documents."""
+
+
+COLOURS = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "MYPY_FORCE_COLOR": "1", "TERM": "xterm-256color"}
+ESLINT = ("eslint", ".", "generated/built.js")
+MYPY = ("mypy", "--cache-dir", "../mypy-cache", "pkg", "naïve 日本/[id].py")
+RUFF = ("ruff", "check", "--no-cache", "--isolated", "--select", "ALL", ".")
+CARGO = ("cargo", "check", "--offline", "--keep-going")
+CLIPPY = ("cargo", "clippy", "--offline")
+RUSTC = ("rustc", "--crate-type", "bin", "--emit", "metadata", "-o", "../single", "single.rs")
+GO = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+GROUP = ("-Wall", "-Iinclude", "-c", "(group)/[id] größe.c", "-o", "/dev/null")
+WARNED = ("-Wall", "-Wextra", "-Werror", "-c", "warned.c", "-o", "/dev/null")
+TEMPLATES = ("-c", "templates.cpp", "-o", "/dev/null")
+SHELLCHECK = ("shellcheck", "broken.sh", "posix.sh", "with space/[id] größe.sh")
+
+RUNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "tsc-plain": ("typescript", ("tsc", "-p", ".")),
+    "tsc-pretty": ("typescript", ("tsc", "-p", ".", "--pretty")),
+    "eslint-stylish": ("javascript", ESLINT),
+    "eslint-json": ("javascript", (*ESLINT, "--format", "json")),
+    "mypy-plain": ("python", MYPY),
+    "mypy-pretty": ("python", (*MYPY, "--pretty")),
+    "mypy-json": ("python", (*MYPY, "--output", "json")),
+    "pyright-plain": ("python", ("pyright", ".")),
+    "pyright-json": ("python", ("pyright", "--outputjson", ".")),
+    "ruff-concise": ("python", (*RUFF, "--output-format", "concise")),
+    "ruff-full": ("python", (*RUFF, "--output-format", "full")),
+    "ruff-grouped": ("python", (*RUFF, "--output-format", "grouped")),
+    "ruff-json": ("python", (*RUFF, "--output-format", "json")),
+    "ruff-json-lines": ("python", (*RUFF, "--output-format", "json-lines")),
+    "ruff-sarif": ("python", (*RUFF, "--output-format", "sarif")),
+    "pytest": ("pytest", ("pytest",)),
+    "pytest-collection": ("pytest-collection", ("pytest",)),
+    "cargo": ("rust", CARGO),
+    "cargo-json": ("rust", (*CARGO, "--message-format=json")),
+    "go-build": ("go", ("go", "build", "./built", "./many")),
+    "go-vet": ("go", ("go", "vet", "./vetted")),
+    "gcc": ("c", ("gcc", *GROUP)),
+    "gcc-json": ("c", ("gcc", *GROUP, "-fdiagnostics-format=json")),
+    "clang": ("c", ("clang", *GROUP)),
+    "shellcheck-tty": ("shell", SHELLCHECK),
+    "shellcheck-gcc": ("shell", (*SHELLCHECK, "-f", "gcc")),
+    "shellcheck-json": ("shell", (*SHELLCHECK, "-f", "json1")),
+}
+"""Each tool in its most usual forms: the project, the command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +127,7 @@ class RealChecks:
     def run(self, project: str, *argv: str, env: dict[str, str] | None = None) -> Printed:
         key = (project, *argv, str(env))
         if key not in self._printed:
-            own = {"CARGO_TARGET_DIR": str(self.root / "target"), "GOCACHE": str(self.root / "go-build")}
+            own = {**GO, "CARGO_TARGET_DIR": str(self.root / "target"), "GOCACHE": str(self.root / "go-build")}
             self._printed[key] = self.checkers.run(argv, self.root / project, {**own, **(env or {})})
         return self._printed[key]
 
@@ -109,6 +154,11 @@ class RealChecks:
             problems=problems,
         )
 
+    def every_output(self) -> list[tuple[str, bytes]]:
+        """Of each of the `RUNS`, the project and a stream that is not empty."""
+        printed = [(project, self.run(project, *argv)) for project, argv in RUNS.values()]
+        return [(project, stream) for project, one in printed for stream in (one.stdout, one.stderr) if stream]
+
     def _fault(self, project: str, one: Diagnostic) -> Fault:
         return Fault(
             path=self.seen_from(project, one.path),
@@ -129,3 +179,11 @@ def without_columns(faults: Iterable[Fault]) -> Counter[Fault]:
     for fault, count in counted:
         bare[Fault(path=fault.path, line=fault.line, column=None, code=fault.code, severity=fault.severity)] += count
     return bare
+
+
+def places(faults: Counter[Fault]) -> Counter[tuple[object, ...]]:
+    """Without codes: rustc tells those of its warnings (lints) in notes only."""
+    counted: Counter[tuple[object, ...]] = Counter()
+    for fault, count in faults.items():
+        counted[fault.path, fault.line, fault.column, fault.severity] += count
+    return counted

@@ -118,3 +118,15 @@ def test_a_message_without_end_is_cut() -> None:
 
 def test_a_total_of_nothing_is_not_tscs() -> None:
     assert read(b"Found 2 errors.\n") == []
+
+
+def test_numbers_that_are_none_of_a_place() -> None:
+    endless = "9" * 5000
+    found = read(
+        f"a.ts(0,{endless}): error TS1: m\nb.ts:{endless}:1 - error TS1: m\n\n\nFound {endless} errors.\n".encode()
+    )
+    assert [(one.path, one.line, one.column) for one in found if isinstance(one, Diagnostic)] == [
+        ("a.ts", None, None),
+        ("b.ts", None, 1),
+    ]
+    assert len(found) == 2

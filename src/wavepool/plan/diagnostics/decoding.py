@@ -70,6 +70,9 @@ def encoding_of(head: bytes) -> tuple[str, int]:
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
 """What no line has that is read: control characters but the tab, and byte order marks (of files joined to one)."""
 
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
+"""A sequence that colours, the only one that most tools write; it leaves nothing."""
+
 _SEQUENCE = re.compile(
     "(?:\x1b\\[|\x9b)(?P<numbers>[0-?]*)[ -/]*(?P<final>[@-~])"  # CSI: colours and movements
     "|(?:\x1b\\]|\x9d)[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\\\|\x9c)"  # OSC: titles, hyperlinks
@@ -89,6 +92,8 @@ def plain_lines(line: str) -> list[str]:
     """
     if UNPRINTABLE.search(line) is None:
         return [line]
+    if UNPRINTABLE.search(uncoloured := COLOUR.sub("", line)) is None:
+        return [uncoloured]
     return UNPRINTABLE.sub("", _SEQUENCE.sub(_effect, line)).split("\n")
 
 

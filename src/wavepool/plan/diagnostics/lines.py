@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wavepool.plan.diagnostics.decoding import LINE_MAX, UNPRINTABLE, plain_lines
+from wavepool.plan.diagnostics.decoding import COLOUR, LINE_MAX, UNPRINTABLE, plain_lines
 
 
 class LineCutter:
@@ -19,20 +19,14 @@ class LineCutter:
 
     def cut(self, text: str) -> list[str]:
         """The lines that are complete with this piece, plain."""
-        lines = text.split("\n")
-        rest = lines.pop()
-        if not lines:
-            self._keep(rest)
+        first, newline, further = text.partition("\n")
+        self._keep(first)
+        if not newline:
             return []
-        plain = UNPRINTABLE.search(text) is None
-        if self._parts:
-            self._keep(lines[0])
-            lines[0] = self._take()
-            plain = plain and UNPRINTABLE.search(lines[0]) is None
+        lines = plain_lines(self._take())
+        further, newline, rest = further.rpartition("\n")
         self._keep(rest)
-        if max(map(len, lines)) > LINE_MAX:
-            lines = [line[:LINE_MAX] for line in lines]
-        return lines if plain else [part for line in lines for part in plain_lines(line)]
+        return lines + _all_plain(further) if newline else lines
 
     def end(self) -> list[str]:
         """The line that the end of the text cuts off, if any."""
@@ -49,3 +43,15 @@ class LineCutter:
         self._parts.clear()
         self._length = 0
         return line
+
+
+def _all_plain(text: str) -> list[str]:
+    """As `plain_lines` of each line, but at once where that comes to the same: most output has colours at most."""
+    lines = text.split("\n")
+    if max(map(len, lines)) > LINE_MAX:
+        lines = [line[:LINE_MAX] for line in lines]
+    elif UNPRINTABLE.search(text) is None:
+        return lines
+    elif UNPRINTABLE.search(uncoloured := COLOUR.sub("", text)) is None:
+        return uncoloured.split("\n")
+    return [part for line in lines for part in plain_lines(line)]

@@ -10,11 +10,13 @@ from typing import ClassVar
 from wavepool.model.diagnostics import Diagnostic, Found, Severity, Total
 from wavepool.plan.diagnostics.base import LineReader
 from wavepool.plan.diagnostics.messages import Pending
+from wavepool.plan.diagnostics.places import number
 
-_CATEGORY = r"(?P<category>error|warning|message|suggestion) (?P<code>TS\d+): (?P<message>.*)"
-_WITHOUT_FILE = re.compile(_CATEGORY)
-_PLAIN = re.compile(rf"(?P<path>\S.*?)\((?P<line>\d{{1,9}}),(?P<column>\d{{1,9}})\): {_CATEGORY}")
-_PRETTY = re.compile(rf"(?P<path>\S.*?):(?P<line>\d{{1,9}}):(?P<column>\d{{1,9}}) - {_CATEGORY}")
+_OPENING = re.compile(
+    r"(?:|(?P<path>\S.*?)(?:\((?P<line>\d+),(?P<column>\d+)\): |:(?P<pretty_line>\d+):(?P<pretty_column>\d+) - ))"
+    r"(?P<category>error|warning|message|suggestion) (?P<code>TS\d+): (?P<message>.*)"
+)
+"""Of no file; or plain, or pretty: whichever comes first, as a message may quote what looks like the other."""
 
 _EXCERPT = re.compile(r"\s|$|\d+(?: |$)")
 """A line of source with its number, marks below it, where related information is, and what that says."""
@@ -57,7 +59,7 @@ class TscReader(LineReader):
     def read(self, line: str) -> Sequence[Found] | None:
         if self._goes_on(line):
             return ()
-        if (opening := _opening(line)) is not None:
+        if "TS" in line and (opening := _OPENING.fullmatch(line)) is not None:
             return self._open(opening)
         if (found := _FOUND.fullmatch(line)) and (self._sums_up or line.endswith(_WATCHING)):
             return self._sum_up(found)
@@ -83,8 +85,9 @@ class TscReader(LineReader):
 
     def _open(self, opening: re.Match[str]) -> Sequence[Found]:
         before = self._pending.take()
-        self._within = _Within.PLAIN if opening.re is _PLAIN else _Within.PRETTY
-        self._sums_up = self._sums_up or opening.re is not _PLAIN
+        is_plain = opening["line"] is not None
+        self._within = _Within.PLAIN if is_plain else _Within.PRETTY
+        self._sums_up = self._sums_up or not is_plain
         if opening["category"] in ("error", "warning"):
             self._pending.begin(_diagnostic(opening))
         return before
@@ -97,24 +100,14 @@ class TscReader(LineReader):
         return (*before, Total(tool=self.tool, errors=int(found["errors"]), files=files))
 
 
-def _opening(line: str) -> re.Match[str] | None:
-    if "TS" not in line:
-        return None
-    if without_file := _WITHOUT_FILE.fullmatch(line):
-        return without_file
-    # A message may quote what looks like an opening of the other form: the line's own comes first.
-    forms = (_PLAIN.fullmatch(line), _PRETTY.fullmatch(line))
-    return min(filter(None, forms), key=lambda opening: opening.end("path"), default=None)
-
-
 def _diagnostic(opening: re.Match[str]) -> Diagnostic:
-    place = opening.groupdict()
+    path, plain_line, plain_column, line, column, category, code, message = opening.groups()
     return Diagnostic(
         tool=TscReader.tool,
-        path=place.get("path"),
-        line=int(place["line"]) if "line" in place else None,
-        column=int(place["column"]) if "column" in place else None,
-        code=opening["code"],
-        message=opening["message"],
-        severity=Severity.WARNING if opening["category"] == "warning" else Severity.ERROR,
+        path=path,
+        line=number(plain_line or line),
+        column=number(plain_column or column),
+        code=code,
+        message=message,
+        severity=Severity.WARNING if category == "warning" else Severity.ERROR,
     )

@@ -1,0 +1,52 @@
+"""What must hold of the reader of checks' output whatever the bytes are: for hypothesis, and for atheris."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wavepool.model.diagnostics import Diagnostic, Found, Total
+from wavepool.plan.diagnostics.decoding import LINE_MAX
+from wavepool.plan.diagnostics.messages import MESSAGE_MAX
+from wavepool.plan.diagnostics.reading import PROBLEMS_MAX, OutputReader
+
+RECORDED = Path(__file__).parent / "transcripts" / "checks"
+
+
+def transcripts() -> list[bytes]:
+    """What the real tools wrote, in the order of their names."""
+    return [path.read_bytes() for path in sorted(RECORDED.rglob("*")) if path.is_file()]
+
+
+def read(pieces: Sequence[bytes]) -> tuple[list[Found], list[str]]:
+    """What is found in these pieces of one stream, and what could not be read."""
+    reader = OutputReader()
+    found = [one for piece in pieces for one in reader.feed(piece)]
+    return [*found, *reader.end()], reader.problems
+
+
+def assert_sound(data: bytes, cuts: Sequence[int]) -> None:
+    """Read at once and cut at these places: neither fails, both find the same, and what they find is well formed."""
+    found, problems = read([data])
+    places = sorted({min(cut, len(data)) for cut in cuts})
+    pieces = [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]
+    assert read(pieces) == (found, problems), f"cut at {places} it is read as something else"
+    assert len(problems) <= PROBLEMS_MAX
+    for one in found:
+        if isinstance(one, Total):
+            _assert_well_formed_total(one)
+        else:
+            _assert_well_formed(one)
+
+
+def _assert_well_formed(one: Diagnostic) -> None:
+    assert one.tool
+    assert len(one.message) <= MESSAGE_MAX, one
+    assert one.path is None or 0 < len(one.path) <= LINE_MAX, one
+    assert one.line is None or one.line > 0, one
+    assert one.column is None or one.column > 0, one
+    assert one.code is None or one.code.strip(), one
+
+
+def _assert_well_formed_total(one: Total) -> None:
+    assert all(number is None or number >= 0 for number in (one.errors, one.warnings, one.files)), one
