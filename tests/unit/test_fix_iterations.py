@@ -104,6 +104,14 @@ def test_errors_that_nobody_can_be_given_are_an_end() -> None:
     assert (later.ending, len(later.iterations)) == (Ending.NO_BATCHES, 1)
 
 
+def test_a_rehearsal_checks_once_and_runs_nothing() -> None:
+    for errors, ending in ((3, Ending.PLANNED), (0, Ending.FIXED)):
+        ground = Script([found(errors)])
+        fixed = iterate(ground, most=0)
+        assert (fixed.ending, fixed.exit_code, ground.calls) == (ending, 0, ["check 1"])
+    assert run(found(2, batches=0), most=0).ending is Ending.NO_BATCHES
+
+
 def test_batches_that_fail_or_conflict_end_nothing_by_themselves() -> None:
     bad = Worked(
         run_id="run-1",

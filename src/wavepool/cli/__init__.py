@@ -20,6 +20,7 @@ from wavepool.errors import InvariantBroken, WavepoolError, first_of_ours
 MODULES = (
     "run",
     "plan",
+    "fix",
     "task",
     "tasks",
     "resume",

@@ -37,16 +37,22 @@ class Screen:
     """
 
     def __init__(
-        self, console: Console, shown: LiveListener | PlainListener, json_lines: JsonLinesListener | None
+        self,
+        console: Console,
+        shown: LiveListener | PlainListener,
+        json_lines: JsonLinesListener | None,
+        also: Sequence[Listener] = (),
     ) -> None:
         self.console = console
         self._shown = shown
         self._json_lines = json_lines
+        self._also = also
 
     @property
     def listeners(self) -> Sequence[Listener]:
         """All that want the facts."""
-        return [self._shown] if self._json_lines is None else [self._shown, self._json_lines]
+        facts = [] if self._json_lines is None else [self._json_lines]
+        return [self._shown, *facts, *self._also]
 
     def tick(self) -> None:
         """Some time has passed: show how far the run is, if it is time for it."""
@@ -80,8 +86,14 @@ class Screen:
 
 
 @contextmanager
-def open_screen(settings: Settings, *, json_lines: bool, verbose: bool) -> Iterator[Screen]:
-    """The screen that fits where we run; leaving restores the terminal and writes what waits."""
+def open_screen(
+    settings: Settings, *, json_lines: bool, verbose: bool, also: Sequence[Listener] = ()
+) -> Iterator[Screen]:
+    """The screen that fits where we run; leaving restores the terminal and writes what waits.
+
+    Args:
+        also: listeners of the caller's own, which he closes.
+    """
     console = _Console(stderr=True, highlight=False)
     clock = SystemClock()
     with ExitStack() as stack:
@@ -94,4 +106,4 @@ def open_screen(settings: Settings, *, json_lines: bool, verbose: bool) -> Itera
             )
         stack.enter_context(shown)
         facts = stack.enter_context(JsonLinesListener(sys.stdout.buffer)) if json_lines else None
-        yield Screen(console, shown, facts)
+        yield Screen(console, shown, facts, also)

@@ -96,10 +96,13 @@ class FixBranch:
     def take_in(self, plan: MergePlan) -> MergeReport | None:
         """Merge the branches of a run, delete those that are in, and bring the worktree up to it; None for nothing.
 
+        What conflicts, or did not succeed, is a branch that is left out.
+
         Raises:
             WorkspaceError: git cannot write to the repository.
             InputError: the branch is checked out meanwhile, in a checkout that is not clean.
         """
+        self.left_out += plan.unsuccessful
         if not plan.branches:
             return None
         report = merge(self._repository, plan, into=self.name)
@@ -115,7 +118,7 @@ class FixBranch:
             self._repository.drop_branch(each.name, each.commit)
 
     def drop_left_out(self) -> None:
-        """Delete those that conflicted: nobody needs them any more. Their patches stay with their runs."""
+        """Delete those that are left out: nobody needs them any more. Their patches stay with their runs."""
         self.drop(self.left_out)
         self.left_out = []
 

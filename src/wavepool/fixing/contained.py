@@ -25,7 +25,7 @@ from wavepool.errors import CheckError, InfrastructureError, InputError, first_o
 from wavepool.fixing.checks import PROGRESS_S, Check, Ended, Interrupted, Tell
 from wavepool.fixing.reading import LAST_WORDS_BYTES, CheckReading, last_words, progress_words, quoted
 from wavepool.fixing.spool import PIECE_BYTES
-from wavepool.model import Isolation, Rules, Surroundings, VerdictKind, WorkspaceKind
+from wavepool.model import Isolation, Mount, Rules, Surroundings, VerdictKind, WorkspaceKind
 from wavepool.plan import Plan, TierMap, parse_plan
 from wavepool.statedir import RunDir, StateDir, new_run_id
 from wavepool.units import GIB, format_duration, format_size, human_size
@@ -45,6 +45,7 @@ class Container:
         state_dir: keeps the run.
         memory_bytes: its hard limit.
         env: variables; nothing of this host's is handed on.
+        mounts: further files and directories of the host.
         user: ``uid:gid``; None for the owner of the workspace.
         pull: missing, always or never.
         name_prefix: of the container.
@@ -54,6 +55,7 @@ class Container:
     state_dir: Path
     memory_bytes: int = MEMORY_BYTES
     env: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
     user: str | None = None
     pull: str = "missing"
     name_prefix: str = "cfn-"
@@ -136,6 +138,7 @@ def _request(check: Check, container: Container, run_id: str) -> RunRequest:
             workspace=str(check.workspace),
             network=_NETWORK,
             env=container.env,
+            mounts=container.mounts,
             user=container.user,
             pull=container.pull,
             name_prefix=container.name_prefix,

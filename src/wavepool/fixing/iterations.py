@@ -21,6 +21,8 @@ class Ending(StrEnum):
     """After as many iterations as were asked for."""
     NO_PROGRESS = "no_progress"
     """An iteration has left as many errors as it found, or more."""
+    PLANNED = "planned"
+    """A rehearsal: nothing was to be run."""
     NO_BATCHES = "no_batches"
     """There are errors, and none that could be given to anybody."""
     SPENT = "spent"
@@ -34,6 +36,7 @@ EXIT_CODES: Mapping[Ending, int] = {
     Ending.FIXED: 0,
     Ending.ERRORS_LEFT: 1,
     Ending.NO_PROGRESS: 1,
+    Ending.PLANNED: 0,
     Ending.NO_BATCHES: 1,
     Ending.SPENT: 1,
     Ending.INTERRUPTED: 130,
@@ -179,7 +182,7 @@ def iterate(
     """Go on until the check is content, `most` iterations have been, or one has not left fewer errors.
 
     Args:
-        most: at least 1.
+        most: 0 for a rehearsal: the first check alone.
         keep_going: an iteration that left no fewer errors is followed by the next one.
         tell: called after each check and each run.
     """
@@ -206,9 +209,11 @@ class _Loop:
 
     def run(self) -> Ending:
         before = self.first = self._check(1)
+        if before.passed:
+            return Ending.FIXED
+        if before.batches and not self._most:
+            return Ending.PLANNED
         for number in range(1, self._most + 1):
-            if before.passed:
-                return Ending.FIXED
             if not before.batches:
                 return Ending.NO_BATCHES
             worked = self._ground.work(number, before)
@@ -223,7 +228,7 @@ class _Loop:
             if (ending := self._ending(before, worked, after)) is not None:
                 return ending
             before = after
-        return Ending.ERRORS_LEFT
+        return Ending.ERRORS_LEFT if before.batches else Ending.NO_BATCHES
 
     def _check(self, number: int) -> Checked:
         checked = self._ground.check(number)

@@ -53,6 +53,8 @@ def headline(fixed: Fixed, setting: Setting) -> str:
     told = f"{count(first.errors, 'error')} -> {0 if last.passed else last.errors} in {rounds}"
     if fixed.ending is Ending.FIXED:
         return told
+    if fixed.ending is Ending.PLANNED:
+        return f"{count(first.errors, 'error')} planned for, and nothing was run"
     if fixed.ending is Ending.NO_BATCHES:
         return f"{told}: {_no_batches(last)}"
     if fixed.ending is Ending.ERRORS_LEFT:

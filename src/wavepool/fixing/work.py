@@ -16,7 +16,11 @@ Entry = Mapping[str, Any]
 
 
 def worked_of(result: Mapping[str, Any], *, took_s: float) -> Worked:
-    """The run, without what was merged of it."""
+    """The run, without what was merged of it.
+
+    Args:
+        result: as `RunReport.result` has it; ``interrupted`` in it says that there was a Ctrl-C, whatever it came to.
+    """
     entries = list(entries_of(result))
     agents = result.get("agents") or {}
     return Worked(
@@ -30,7 +34,7 @@ def worked_of(result: Mapping[str, Any], *, took_s: float) -> Worked:
         cost_known=not agents.get("attempts_without_cost", 0),
         took_s=took_s,
         stopped_because=result.get("stopped_because"),
-        interrupted=result["status"] == "interrupted",
+        interrupted=result["status"] == "interrupted" or bool(result.get("interrupted")),
         broken=result["status"] in ("infrastructure", "unfinished", "empty"),
     )
 

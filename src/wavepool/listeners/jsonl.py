@@ -62,6 +62,10 @@ class JsonLinesListener(Listener):
     def on_agent(self, attempt: AttemptId, event: AgentEvent) -> None:
         self._writer.put((attempt, event))
 
+    def say(self, value: Mapping[str, object]) -> None:
+        """One more line, which is no fact and has no number."""
+        self._writer.put(_line(value))
+
     def finish(self, result: Mapping[str, object], *, flush_s: float = FLUSH_S) -> int:
         """Write `result` as the last line; blocks until it is written, or its reader is gone.
 

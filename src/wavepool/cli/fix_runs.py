@@ -1,0 +1,115 @@
+"""The runs of a fix: each the batches of one plan, with what agents need, on the screen and in the state directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from wavepool.cli.agent_options import AgentOptions
+from wavepool.cli.agent_request import as_run_settings, furnish
+from wavepool.cli.delivery import on_screen
+from wavepool.cli.fix_setting import Labour
+from wavepool.cli.fix_signals import run_to_its_end
+from wavepool.cli.output import write_json
+from wavepool.cli.request import RawOptions, build_request
+from wavepool.cli.screen import open_screen
+from wavepool.config import Settings
+from wavepool.core.facts import RunInterrupted, Stamped
+from wavepool.engine.listener import Listener
+from wavepool.fixing.ground import Purse
+from wavepool.fixing.iterations import Checked
+from wavepool.model import Schedule, Task, WorkspaceKind
+from wavepool.plan import Plan, TierMap, parse_plan
+from wavepool.statedir import StateDir, new_run_id
+from wavepool.wiring import RunRequest, run_plan
+
+
+class _Ears(Listener):
+    """Hears of a Ctrl-C, which a run whose last batches were waited for does not tell in its result."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+
+    def on_facts(self, facts: Sequence[Stamped]) -> None:
+        self.interrupted |= any(isinstance(each.fact, RunInterrupted) for each in facts)
+
+
+_ANY = b'{"waves": [{"wave_number": 1, "batches": [{"batch_id": "any", "files": ["any"]}]}]}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRuns:
+    """Runs the batches of one plan after the other.
+
+    Attributes:
+        settings: of the fix.
+        shared: its options.
+        labour: who works.
+        kind: of workspaces.
+        intends: told the id of each run before it begins.
+        listeners: get the facts of all runs.
+    """
+
+    settings: Settings
+    shared: AgentOptions
+    labour: Labour
+    kind: WorkspaceKind
+    intends: Callable[[str], None]
+    listeners: Sequence[Listener] = ()
+
+    def __call__(self, number: int, checked: Checked, directory: Path, purse: Purse) -> Mapping[str, Any]:
+        """Run them to their end. Raises WavepoolError."""
+        request, notices = self._request(checked.plan, directory, purse)
+        ears = _Ears()
+        also = (*self.listeners, ears)
+        with open_screen(self.settings, json_lines=False, verbose=self.shared.verbose, also=also) as screen:
+            for line in notices if number == 1 else ():
+                screen.notice(line)
+            self.intends(request.run_id or "")
+            report = run_to_its_end(partial(on_screen, partial(run_plan, request), screen))
+        result = report.result()
+        if "run_id" in result:
+            write_json(StateDir(self.settings.state_dir).run(result["run_id"]).results, result)
+        return {**result, "interrupted": ears.interrupted}
+
+    def check(self, directory: Path, plan: Plan | None = None) -> None:
+        """See that such a plan could be run, or any at all, before anything is. Raises InputError."""
+        self._request(plan or parse_plan(_ANY, source="any plan", tiers=TierMap()), directory, Purse())
+
+    def _request(self, plan: Plan, directory: Path, purse: Purse) -> tuple[RunRequest, Sequence[str]]:
+        settings = as_run_settings(self.settings.model_copy(update={"repo": directory}))
+        given = {
+            "schedule": self.settings.schedule if _says(self.settings, "schedule") else Schedule.BARRIER,
+            "workspace_kind": self.kind,
+            "base_image": self.labour.image,
+            "run_max_cost": purse.cost_usd,
+            "run_max_tokens": purse.tokens,
+        }
+        settings = settings.model_copy(update=given)
+        raw = RawOptions(
+            environment=self.shared.environment or (),
+            env_files=self.shared.env_file or (),
+            mounts=self.shared.mount or (),
+            secrets=self.shared.secret or (),
+            run_id=new_run_id(datetime.now(UTC)),
+        )
+        tasks = tuple(_with_labour(task, self.labour, settings.agent_timeout) for task in plan.tasks)
+        ready = furnish(replace(plan, tasks=tasks), settings, raw, no_key=self.shared.no_key)
+        request = build_request(settings, ready.plan, ready.raw)
+        # What bounds a batch is its own timeout: the batches of a wave may wait for each other as long as they need.
+        return replace(request, rules=replace(request.rules, wave_timeout_s=None)), ready.notices
+
+
+def _says(settings: Settings, name: str) -> bool:
+    return name in settings.model_fields_set
+
+
+def _with_labour(task: Task, labour: Labour, timeout_s: float) -> Task:
+    timeout_s = timeout_s if task.timeout_s is None else task.timeout_s
+    if labour.order is None:  # its command stands in the plan
+        return replace(task, timeout_s=timeout_s)
+    return replace(task, agent=labour.order, image=labour.image, timeout_s=timeout_s)

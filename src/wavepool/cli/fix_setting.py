@@ -1,0 +1,99 @@
+"""Where a fix works, and with what: decided from its options before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavepool.agents import adapter
+from wavepool.config import Settings
+from wavepool.errors import InputError, SettingError
+from wavepool.inputs import check_workspace
+from wavepool.model import AgentOrder, WorkspaceKind
+from wavepool.plan.filewords import check_words
+from wavepool.workspace.repository import Repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labour:
+    """Who works on a batch: an agent, or a plain command. One of the two is None.
+
+    Attributes:
+        words: of the command, where ``{files}`` stands for the batch's files.
+        order: of the agent.
+        image: that they work in, and the check runs in.
+    """
+
+    words: tuple[str, ...] | None
+    order: AgentOrder | None
+    image: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """Where it works.
+
+    Attributes:
+        workspace: the user's directory.
+        repository: that it is the top of; None where batches work in the directory itself.
+    """
+
+    workspace: Path
+    repository: Repository | None
+
+    @property
+    def kind(self) -> WorkspaceKind:
+        """Of the batches."""
+        return WorkspaceKind.SHARED if self.repository is None else WorkspaceKind.CLONE
+
+
+def labour_of(settings: Settings, order: AgentOrder, words: tuple[str, ...], *, agent_named: bool) -> Labour:
+    """A plain command where there are words after ``--`` and no agent was named for them; else the agent.
+
+    Raises:
+        InputError: there is no such agent.
+        SettingError: ``{files}`` is only a part of a word.
+    """
+    if words and not agent_named:
+        check_words(words)
+        return Labour(words=words, order=None, image=settings.agent_image or settings.base_image)
+    return Labour(words=None, order=order, image=settings.agent_image or adapter(order.name).image)
+
+
+def whereabouts_of(settings: Settings) -> Whereabouts:
+    """The directory, and whether batches get clones of it: unless told otherwise where it is a repository's.
+
+    Raises:
+        InputError: it is no directory, or no such kind can be had there; or processes of this host were asked for,
+            and the host was not allowed.
+    """
+    given = settings.workspace if "workspace" in settings.model_fields_set else Path.cwd()
+    workspace = check_workspace(given)
+    if settings.driver == "process" and not settings.allow_host:
+        raise InputError(
+            "--driver process: what agents write would be executed by the check on this host",
+            advice="--allow-host allows that. Or leave --driver out: batches and checks then run in containers.",
+        )
+    repository = _repository(workspace, settings.workspace_kind)
+    return Whereabouts(workspace=workspace, repository=repository)
+
+
+def _repository(workspace: Path, kind: WorkspaceKind | None) -> Repository | None:
+    if kind is WorkspaceKind.SHARED:
+        return None
+    if kind is WorkspaceKind.WORKTREE:
+        raise SettingError("--workspace-kind", kind.value, "clone (the default in a git repository) or shared")
+    try:
+        repository = Repository.at(workspace)
+        repository.head()
+    except InputError:
+        if kind is None:
+            return None
+        raise
+    if repository.top != workspace:
+        raise InputError(
+            f"{workspace} is not the top of its git repository, which is {repository.top}",
+            advice=f"Clones are of the whole repository: give --workspace {repository.top}, and a --command that works "
+            "from there. Or --workspace-kind shared: batches then work in the directory itself.",
+        )
+    return repository
