@@ -65,12 +65,14 @@ class Group:
         findings: what is to be mended in each, in the same order.
         owns: files without errors that these import, and this group alone may edit where its errors ask for it.
         foreign: what these import and others own, by path.
+        crossing: how many imports of these files lead to files with errors of other groups.
     """
 
     files: tuple[str, ...]
     findings: tuple[FileFindings, ...]
     owns: tuple[str, ...] = ()
     foreign: tuple[Foreign, ...] = ()
+    crossing: int = 0
 
     @property
     def errors(self) -> int:

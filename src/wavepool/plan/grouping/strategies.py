@@ -10,6 +10,10 @@ from math import ceil
 
 from wavepool.plan.findings import FileFindings, Findings
 from wavepool.plan.grouping.group import Bounds, Group, Sources
+from wavepool.plan.grouping.hypergraph import hypergraph
+from wavepool.plan.grouping.imports import ImportGraph, read_imports
+from wavepool.plan.grouping.ownership import groups_of
+from wavepool.plan.grouping.partition import divide
 
 Part = list[FileFindings]
 
@@ -39,10 +43,15 @@ def group(
         bounds: how large a group may be; None for the usual.
         sources: what imports what is read there; None: nothing is known to import anything.
     """
-    parts = (
-        by_directory(findings.files, bounds or Bounds()) if strategy is not Strategy.FILE else by_file(findings.files)
-    )
-    return tuple(Group(files=tuple(each.path for each in part), findings=tuple(part)) for part in parts)
+    files, bounds = findings.files, bounds or Bounds()
+    graph = ImportGraph() if sources is None else read_imports([each.path for each in files], sources)
+    if strategy is Strategy.FILE:
+        parts = by_file(files)
+    elif strategy is Strategy.DIRECTORY:
+        parts = by_directory(files, bounds)
+    else:
+        parts = by_imports(files, graph, bounds)
+    return groups_of(parts, graph)
 
 
 def by_file(files: Iterable[FileFindings]) -> list[Part]:
@@ -55,6 +64,14 @@ def by_directory(files: Iterable[FileFindings], bounds: Bounds) -> list[Part]:
     ordered = sorted(files, key=lambda each: (posixpath.dirname(each.path), each.path))
     directories = groupby(ordered, key=lambda each: posixpath.dirname(each.path))
     return [part for _, directory in directories for part in _balanced(list(directory), bounds)]
+
+
+def by_imports(files: Sequence[FileFindings], graph: ImportGraph, bounds: Bounds) -> list[Part]:
+    """Files that import one another, or the same file without errors, together; cut where they are too many."""
+    node_of = {each.path: node for node, each in enumerate(files)}
+    directories = [[node_of[each.path] for each in part] for part in by_directory(files, bounds)]
+    parts = divide(hypergraph(files, graph, bounds), bounds, directories)
+    return [[files[node] for node in part] for part in parts]
 
 
 def _balanced(files: Part, bounds: Bounds) -> list[Part]:
