@@ -11,3 +11,8 @@ def number(digits: str | None) -> int | None:
     Args: `digits`: what ``\\d*`` has matched.
     """
     return int(digits) or None if digits and len(digits) <= _DIGITS_MAX else None
+
+
+def from_one(value: object) -> int | None:
+    """The value of a document if it can be a line or column that counts from 1; else None."""
+    return value if isinstance(value, int) and 0 < value < 10**_DIGITS_MAX else None

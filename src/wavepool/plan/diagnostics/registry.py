@@ -7,11 +7,34 @@ from typing import Final
 from wavepool.plan.diagnostics.base import DocumentReader, LineReader
 from wavepool.plan.diagnostics.eslint import EslintReader
 from wavepool.plan.diagnostics.eslint_json import EslintJsonReader
+from wavepool.plan.diagnostics.gcc import GccReader
+from wavepool.plan.diagnostics.gcc_json import GccJsonReader
+from wavepool.plan.diagnostics.go import GoReader
+from wavepool.plan.diagnostics.plain import PlainReader
+from wavepool.plan.diagnostics.rust_tests import RustTestReader
+from wavepool.plan.diagnostics.rustc import RustcReader
+from wavepool.plan.diagnostics.sarif import SarifReader
+from wavepool.plan.diagnostics.shellcheck import ShellcheckReader
+from wavepool.plan.diagnostics.shellcheck_json import ShellcheckJsonReader
 from wavepool.plan.diagnostics.tsc import TscReader
 
-LINE_READERS: Final[tuple[type[LineReader], ...]] = (TscReader, EslintReader)
+LINE_READERS: Final[tuple[type[LineReader], ...]] = (
+    TscReader,
+    EslintReader,
+    ShellcheckReader,
+    GoReader,
+    RustTestReader,
+    RustcReader,
+    GccReader,
+    PlainReader,
+)
 
-DOCUMENT_READERS: Final[tuple[type[DocumentReader], ...]] = (EslintJsonReader,)
+DOCUMENT_READERS: Final[tuple[type[DocumentReader], ...]] = (
+    EslintJsonReader,
+    SarifReader,
+    ShellcheckJsonReader,
+    GccJsonReader,
+)
 
 _READERS: Final[tuple[type[LineReader | DocumentReader], ...]] = (*LINE_READERS, *DOCUMENT_READERS)
 
