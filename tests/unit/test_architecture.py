@@ -18,10 +18,11 @@ ONLY_IN = {
     "typer": ["cli"],
     "rich": ["cli", "listeners"],
     "psutil": ["host", "drivers/process"],
-    "pydantic": ["config"],
-    "ijson": ["plan/diagnostics/documents.py"],
+    "pydantic": ["config", "plan/diagnostics/sarif"],
+    "sarif_pydantic": ["plan/diagnostics/sarif"],
+    "ijson": ["plan/diagnostics/documents.py", "plan/diagnostics/sarif_walk.py"],
     "yaml": ["inputs/yamltext.py"],
-    "msgspec": ["journal", "listeners", "cli/output.py"],
+    "msgspec": ["journal", "listeners", "cli/output.py", "plan/diagnostics/go.py", "plan/diagnostics/rustc_json.py"],
 }
 
 
