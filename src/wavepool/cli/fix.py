@@ -22,7 +22,7 @@ from wavepool.cli.fix_setting import Labour, Whereabouts, labour_of, whereabouts
 from wavepool.cli.fix_signals import sigterm_as_ctrl_c
 from wavepool.cli.option_groups import with_options
 from wavepool.cli.output import check_output, print_result, progress_line, write_json
-from wavepool.cli.plan_words import plan_text
+from wavepool.cli.plan_text import plan_text
 from wavepool.cli.prompts import usual_of
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
@@ -158,7 +158,7 @@ class _Stage:
         elif not sys.stdout.isatty():
             print_result(result)
         elif plan is not None:
-            sys.stdout.write(plan_text(plan))
+            sys.stdout.write(plan_text(plan.document))
         if asked.shared.output is not None:
             write_json(asked.shared.output, result)
 

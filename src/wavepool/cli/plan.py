@@ -15,7 +15,8 @@ from wavepool.cli.agent_words import AgentCommand, agent_words
 from wavepool.cli.check_options import CheckOptions, plan_order
 from wavepool.cli.option_groups import with_options
 from wavepool.cli.output import check_output, json_text, progress_line, write_text
-from wavepool.cli.plan_words import check_words, plan_text, result_words
+from wavepool.cli.plan_text import plan_text
+from wavepool.cli.plan_words import check_words, result_words
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
 from wavepool.errors import SettingError
@@ -126,5 +127,5 @@ def _deliver(planned: Planned, output: Path | None, given: str | None) -> None:
 
 def _rendered(planned: Planned, form: str) -> str:
     if form == "text":
-        return plan_text(planned)
+        return "nothing to do\n" if planned.passed else plan_text(planned.document)
     return dump_yaml(planned.document) if form == "yaml" else json_text(planned.document)

@@ -173,7 +173,7 @@ def _exit_code(check: Check, container: Container, entry: Mapping[str, Any], wor
         lasted = format_duration(check.timeout_s)
         raise CheckError(
             f"{what} did not end within {lasted} and was ended: what it has told so far proves nothing",
-            advice="Give it more time with --timeout.",
+            advice="Give it more time with --check-timeout.",
             last_words=words,
         )
     if verdict == VerdictKind.OOM or evidence.get("child_oom"):

@@ -6,6 +6,7 @@ import os
 import select
 import stat
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -15,12 +16,13 @@ from wavepool.engine.signals import forward_interrupts
 from wavepool.errors import CheckError, UnreadableFile, first_of_ours
 from wavepool.fixing.checks import OUTPUT_LIMIT_BYTES, PROGRESS_S, Ended, Interrupted, Tell
 from wavepool.fixing.reading import LAST_WORDS_BYTES, CheckReading, last_words, progress_words
-from wavepool.fixing.spool import PIECE_BYTES
+from wavepool.fixing.spool import Spool, open_spool
 from wavepool.units import human_size
 
 STDIN = "-"
 LOOK_S = 0.2
 """How long a thread waits for more before it looks whether anybody still wants it."""
+TAKEN_BYTES = 1 << 20
 
 
 async def read_given(
@@ -64,7 +66,7 @@ class _Given:
         self._limit_bytes = limit_bytes
         self._began_s = time.monotonic()
         self._size_bytes = 0
-        self._end = b""
+        self._words = ""
         self.interrupted = False
 
     def interrupt(self, _force: bool) -> None:
@@ -73,14 +75,19 @@ class _Given:
 
     def read(self) -> None:
         """To the end. Raises UnreadableFile, CheckError."""
-        self._refuse_larger(os.fstat(self._descriptor))
-        while not self.interrupted and (piece := self._piece()):
-            self._size_bytes += len(piece)
-            self._end = (self._end + piece)[-LAST_WORDS_BYTES:]
-            if self._size_bytes > self._limit_bytes:
-                raise self._too_large()
-            self._reading.feed("stdout", piece)
-        self._reading.end()
+        with ExitStack() as stack:
+            seen = os.fstat(self._descriptor)
+            flows = not stat.S_ISREG(seen.st_mode)
+            spool = stack.enter_context(open_spool()) if flows else Spool(self._descriptor, seen.st_size)
+            self._check_size(spool)
+            while not self.interrupted:
+                flows = flows and self._take(spool, wait=not spool.unread_bytes)
+                piece = spool.read()
+                self._reading.feed("stdout", piece)
+                if not piece and not flows:
+                    break
+            self._reading.end()
+            self._words = last_words(spool.end(LAST_WORDS_BYTES))
 
     def ended(self) -> Ended:
         """What there is to be said of it."""
@@ -88,7 +95,7 @@ class _Given:
             exit_code=None,
             took_s=time.monotonic() - self._began_s,
             output_bytes=self._size_bytes,
-            last_words=last_words(self._end),
+            last_words=self._words,
             where=self._where,
         )
 
@@ -99,26 +106,28 @@ class _Given:
             words = progress_words(self._where, self._began_s, self._size_bytes, self._reading.errors)
             tell(words.replace("running", "reading", 1))
 
-    def _piece(self) -> bytes:
-        """More of it, or nothing at its end, or where nobody wants it any more."""
-        while not select.select([self._descriptor], [], [], LOOK_S)[0]:
-            if self.interrupted:
-                return b""
-        try:
-            return os.read(self._descriptor, PIECE_BYTES)
-        except OSError as error:
-            raise UnreadableFile("--input", self._where, error) from None
+    def _take(self, spool: Spool, *, wait: bool) -> bool:
+        """Take what there is, so that a flood is at the limit long before it could be read; False at its end."""
+        while select.select([self._descriptor], [], [], LOOK_S if wait else 0)[0]:
+            try:
+                data = os.read(self._descriptor, TAKEN_BYTES)
+            except OSError as error:
+                raise UnreadableFile("--input", self._where, error) from None
+            if not data:
+                return False
+            spool.append(data)
+            self._check_size(spool)
+            wait = False
+        return True
 
-    def _refuse_larger(self, seen: os.stat_result) -> None:
-        if stat.S_ISREG(seen.st_mode) and seen.st_size > self._limit_bytes:
-            raise self._too_large()
-
-    def _too_large(self) -> CheckError:
-        return CheckError(
-            f"there is more than {human_size(self._limit_bytes)} in {self._where}",
-            advice="Hand in less, or allow more with --output-limit.",
-            last_words=last_words(self._end),
-        )
+    def _check_size(self, spool: Spool) -> None:
+        self._size_bytes = spool.size_bytes
+        if spool.size_bytes > self._limit_bytes:
+            raise CheckError(
+                f"there is more than {human_size(self._limit_bytes)} in {self._where}",
+                advice="Hand in less, or allow more with --output-limit.",
+                last_words=last_words(spool.end(LAST_WORDS_BYTES)),
+            )
 
 
 def check_input(path: str) -> None:

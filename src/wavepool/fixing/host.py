@@ -136,7 +136,8 @@ class _HostRun:
                 await _has_ended(pid)
             await self._end_rest(pid, reads)
             raise self._cut_off(
-                f"did not end within {format_duration(self._check.timeout_s)}", "Give it more time with --timeout."
+                f"did not end within {format_duration(self._check.timeout_s)}",
+                "Give it more time with --check-timeout.",
             )
         if not await self._drained():
             held_by = await self._end_rest(pid, reads)

@@ -53,7 +53,7 @@ def judge(check: Check, ended: Ended, reading: CheckReading, *, warnings: bool) 
         warnings: they are planned as errors are, whatever the exit code says.
 
     Raises:
-        InputError: its shell found no such command.
+        InputError: its shell, or its image, has no such command.
         CheckError: it was ended from outside, or failed with no error that could be read.
     """
     _refuse_killed(check, ended)
@@ -126,10 +126,11 @@ def _name(number: int) -> str:
 
 def _unreadable(check: Check, ended: Ended, reading: CheckReading) -> InputError | CheckError:
     code, shown = ended.exit_code, quoted(check.shown)
-    if check.shell and code in (NOT_FOUND, NOT_EXECUTABLE):
+    if (check.shell or ended.run_id is not None) and code in (NOT_FOUND, NOT_EXECUTABLE):
+        who = "the shell that ran" if check.shell else f"{ended.where}, asked to run"
         why = "found no such command" if code == NOT_FOUND else "may not execute it"
         return InputError(
-            f"--command: the shell that ran `{shown}` {why} (exit code {code})\n{ended.last_words}".rstrip(),
+            f"--command: {who} `{shown}`, {why} (exit code {code})\n{ended.last_words}".rstrip(),
             advice="Install it, correct its name, or give its path.",
         )
     if reading.findings.warnings:

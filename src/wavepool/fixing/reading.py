@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from itertools import groupby
 from types import TracebackType
 from typing import Self
 
@@ -109,9 +110,13 @@ def last_words(*ends: bytes) -> str:
     for end in ends:
         cutter = LineCutter()
         text = [*cutter.cut(Decoder().decode(end, final=True)), *cutter.end()]
-        kept = [line.rstrip() for line in text if line.strip()][-LAST_WORDS_LINES:]
-        lines += [line if len(line) <= LAST_WORDS_CHARACTERS else line[:LAST_WORDS_CHARACTERS] + "…" for line in kept]
+        runs = [(line, sum(1 for _ in same)) for line, same in groupby(line.rstrip() for line in text if line.strip())]
+        lines += [_shortened(line) + (f"  ({number} times)" if number > 1 else "") for line, number in runs]
     return "\n".join(f"  {line}" for line in lines[-LAST_WORDS_LINES:])
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= LAST_WORDS_CHARACTERS else line[:LAST_WORDS_CHARACTERS] + "…"
 
 
 def quoted(command: str) -> str:

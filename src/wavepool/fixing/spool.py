@@ -18,12 +18,18 @@ class Spool:
 
     Args:
         descriptor: of a file; closed by its owner.
+        size_bytes: how much there is in it already.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, size_bytes: int = 0) -> None:
         self._descriptor = descriptor
         self._read_bytes = 0
-        self.size_bytes = 0
+        self.size_bytes = size_bytes
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much was written and not read yet."""
+        return self.size_bytes - self._read_bytes
 
     def append(self, data: bytes) -> None:
         """Write more. Raises InfrastructureError: the disk is full, or broken."""
@@ -41,7 +47,7 @@ class Spool:
 
     def read(self) -> bytes:
         """The next piece that was not read yet; empty where there is none now."""
-        piece = os.pread(self._descriptor, min(PIECE_BYTES, self.size_bytes - self._read_bytes), self._read_bytes)
+        piece = os.pread(self._descriptor, min(PIECE_BYTES, self.unread_bytes), self._read_bytes)
         self._read_bytes += len(piece)
         return piece
 
