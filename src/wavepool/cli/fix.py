@@ -199,14 +199,14 @@ def _on_its_ground(
             f"{repository.top} has {count} uncommitted {'change' if count == 1 else 'changes'}: it begins at the "
             f"commit {repository.head()[:12]}, without {'it' if count == 1 else 'them'}"
         )
-    with FixBranch.begun(repository, state_dir.fix(asked.fix_id)) as branch:
+    with FixBranch.begun(repository, state_dir.fix(asked.fix_id), contained=asked.image is not None) as branch:
         runs = _runs(asked, branch.intends, events)
         on_branch = BranchGround(branch, check=checks, run=runs, purse=asked.purse, told=progress_line)
         fixed = _iterate(asked, on_branch, stage, runs, branch.tree)
         if fixed.ending is Ending.FIXED:
             branch.drop_left_out()
         kept = tuple(each.name for each in branch.left_out)
-        return fixed, replace(setting, branch=branch.name, base=branch.base, commit=branch.commit, kept=kept)
+        return fixed, replace(setting, branch=branch.name, base=branch.base, commit=branch.tip(), kept=kept)
 
 
 def _runs(asked: _Asked, intends: Callable[[str], None], events: JsonLinesListener | None) -> BatchRuns:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wavepool.agents import adapter
 from wavepool.config import Settings
+from wavepool.engine.merging import check_git
 from wavepool.errors import InputError, SettingError
 from wavepool.inputs import check_workspace
 from wavepool.model import AgentOrder, WorkspaceKind
@@ -90,6 +91,7 @@ def _repository(workspace: Path, kind: WorkspaceKind | None) -> Repository | Non
         if kind is None:
             return None
         raise
+    check_git(repository.git)
     if repository.top != workspace:
         raise InputError(
             f"{workspace} is not the top of its git repository, which is {repository.top}",

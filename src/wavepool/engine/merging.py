@@ -175,7 +175,7 @@ def merge(repository: Repository, plan: MergePlan, *, into: str | None = None, d
     """
     if not plan.branches:
         raise _nothing_to_merge(plan)
-    _check_git(repository.git)
+    check_git(repository.git)
     if dry_run:
         return _merge(repository, plan, into, dry_run=True)
     with repository.turn():
@@ -305,7 +305,8 @@ def _move(repository: Repository, target: str, old: str | None, new: str, checko
     return checkout
 
 
-def _check_git(git: Git) -> None:
+def check_git(git: Git) -> None:
+    """See that this git can merge without a checkout. Raises InputError."""
     words = git.line("version").split()
     numbers = tuple(int(each) for each in words[2].split(".")[:2]) if len(words) > 2 else (0, 0)
     if numbers < GIT_WANTED:

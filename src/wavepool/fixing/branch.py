@@ -39,6 +39,9 @@ def branch_name(fix_id: str) -> str:
 class FixBranch:
     """One branch with its worktree, while the fix goes on.
 
+    Args:
+        contained: the checks run in containers, and so as the user that agents are, who then owns the worktree.
+
     Attributes:
         name: of the branch.
         base: the commit that it began at, and `commit` the one that it stands at, both in hex.
@@ -46,7 +49,7 @@ class FixBranch:
         left_out: branches of batches that are not in it.
     """
 
-    def __init__(self, repository: Repository, place: FixPlace) -> None:
+    def __init__(self, repository: Repository, place: FixPlace, *, contained: bool) -> None:
         self.base = self.commit = repository.head()
         self.name = branch_name(place.id)
         self.tree = place.tree
@@ -54,19 +57,20 @@ class FixBranch:
         self._repository = repository
         self._place = place
         self._runs: list[str] = []
+        self._owner = agent_owner(repository) if contained else None
         self._admin = Path()
         self._dot_git = b""
 
     @classmethod
     @contextmanager
-    def begun(cls, repository: Repository, place: FixPlace) -> Iterator[FixBranch]:
+    def begun(cls, repository: Repository, place: FixPlace, *, contained: bool = True) -> Iterator[FixBranch]:
         """Make both; when the block ends, the worktree goes, and the branch where it has nothing new.
 
         Raises:
             InputError: the repository has no commit.
             WorkspaceError, InfrastructureError: they cannot be made, or removed.
         """
-        branch = cls(repository, place)
+        branch = cls(repository, place, contained=contained)
         with place.held() as held:
             if not held:
                 raise InfrastructureError(f"another process has {place.path}", advice="Try again.")
@@ -91,7 +95,11 @@ class FixBranch:
         git.call("update-ref", "--no-deref", "HEAD", self.commit)
         self._repository.check_out(git, self.commit)
         git.call("clean", "-f", "-d", "-q", codes=None, timeout_s=LONG_S)
-        give_to(self.tree, agent_owner(self._repository), spare=".git")
+        give_to(self.tree, self._owner, spare=".git")
+
+    def tip(self) -> str:
+        """The commit that it stands at, also where a merge was interrupted."""
+        return self._repository.tip(self.name) or self.commit
 
     def take_in(self, plan: MergePlan) -> MergeReport | None:
         """Merge the branches of a run, delete those that are in, and bring the worktree up to it; None for nothing.
