@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from random import Random
+from statistics import fmean
 
 import pytest
 from hypothesis import example, given
@@ -12,6 +14,10 @@ from hypothesis import strategies as st
 from wavepool.errors import PlanError
 from wavepool.plan.batching import PlannedBatch
 from wavepool.plan.packing import PackingWay, pack, pack_in_order
+from wavepool.plan.packing.bounds import length_at_least, waves_at_least
+from wavepool.plan.packing.fitting import WaveLimits, next_fit
+from wavepool.plan.packing.searching import best_packing
+from wavepool.plan.packing.shortening import length_of
 from wavepool.plan.tiers import TierMap
 from wavepool.units import GIB, MIB
 
@@ -130,3 +136,61 @@ def test_what_holds_for_every_packing(instance: tuple[list[PlannedBatch], int, i
     if way is PackingWay.IN_ORDER:
         assert packed.waves == pack_in_order(batches, budget_bytes, parallel)
     assert packed == pack(batches, budget_bytes, parallel, way=way)
+
+
+def _optimum(sizes: Sequence[int], lengths: Sequence[float], limits: WaveLimits) -> dict[int, float]:
+    """By number of waves the least length of all packings, found by trying every set of batches as the next wave."""
+    every = (1 << len(sizes)) - 1
+    found: list[dict[int, float]] = [{0: 0.0}, *({} for _ in range(every))]
+    for left in range(1, every + 1):
+        first = left & -left
+        others = left ^ first
+        beside = others
+        while True:
+            wave = [number for number in range(len(sizes)) if (first | beside) >> number & 1]
+            if len(wave) <= limits.parallel and sum(sizes[each] for each in wave) <= limits.budget_bytes:
+                longest = max(lengths[each] for each in wave)
+                for waves, length in found[left ^ first ^ beside].items():
+                    least = found[left].get(waves + 1, float("inf"))
+                    found[left][waves + 1] = min(least, length + longest)
+            if not beside:
+                break
+            beside = (beside - 1) & others
+    return found[every]
+
+
+def test_small_instances_are_packed_nearly_as_well_as_can_be() -> None:
+    rng = Random(6)
+    more_waves, ratios = 0, []
+    for _ in range(60):
+        tiers = sorted(rng.choices((512, 600, 800, 1024), k=rng.randint(5, 8)))
+        lengths = [float(max(1, round(rng.lognormvariate(tier / 300, 0.8)))) for tier in tiers]
+        limits = WaveLimits(budget_bytes=rng.choice((1100, 1600, 2048, 2500, 3000)), parallel=rng.choice((2, 3, 4, 32)))
+        in_order = length_of(next_fit(tiers, limits), lengths)
+        optimum = _optimum(tiers, lengths, limits)
+        assert waves_at_least(tiers, limits) <= min(optimum)
+        assert length_at_least(tiers, lengths, limits) <= min(optimum.values())
+        waves = best_packing(tiers, lengths, limits)
+        fewest = min(number for number, length in optimum.items() if length <= in_order)
+        more_waves += len(waves) > fewest
+        if len(waves) == fewest:
+            ratios.append(length_of(waves, lengths) / optimum[fewest])
+    assert (more_waves, min(ratios)) == (0, 1.0)
+    assert fmean(ratios) < 1.005
+
+
+def test_waves_are_filled_to_the_bound_where_memory_alone_binds() -> None:
+    rng = Random(7)
+    sizes = sorted(rng.choices((512, 600, 800, 1024), k=300))
+    lengths = [float(size) for size in sizes]
+    limits = WaveLimits(budget_bytes=8192, parallel=32)
+    found = len(best_packing(sizes, lengths, limits)), waves_at_least(sizes, limits), len(next_fit(sizes, limits))
+    assert found == (27, 27, 28)
+
+
+def test_two_of_more_than_half_the_budget_never_share_a_wave_and_the_bound_knows() -> None:
+    limits = WaveLimits(budget_bytes=100, parallel=32)
+    assert waves_at_least([60, 60, 60], limits) == 3
+    assert waves_at_least([70, 70, 40, 40, 40], limits) == 4
+    assert waves_at_least([], limits) == 0
+    assert length_at_least([60, 60, 10], [3.0, 2.0, 1.0], limits) == 5.0

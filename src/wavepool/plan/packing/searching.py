@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from wavepool.plan.packing.bounds import length_at_least, waves_at_least
+from wavepool.plan.packing.filling import Filling
 from wavepool.plan.packing.fitting import WaveLimits, Waves, first_fit, next_fit, spread
 from wavepool.plan.packing.shortening import Exchange, length_of
 
 SEAMS = 6
-"""How often the place is halved at which the order turns from length to size."""
+"""How often the places are halved at which an order may turn from length to size."""
 
 
 def best_packing(sizes: Sequence[int], lengths: Sequence[float], limits: WaveLimits) -> Waves:
@@ -25,7 +27,7 @@ def best_packing(sizes: Sequence[int], lengths: Sequence[float], limits: WaveLim
     if not sizes:
         return []
     search = _Search(sizes, lengths, limits)
-    for way in (search.by_length, search.by_size, search.in_shares, search.in_two_parts):
+    for way in (search.by_length, search.by_size, search.full, search.in_shares, search.in_two_parts):
         if search.is_done():
             break
         way()
@@ -59,6 +61,16 @@ class _Search:
         """First fit, the largest first: few waves where memory alone binds."""
         self._offer(self._fit(self._largest_first))
 
+    def full(self) -> None:
+        """Each wave as full as it can be, but for as many by length alone as the number of waves allows."""
+        filling = Filling(self._longest_first, self._sizes, self._lengths, self._limits)
+        if not filling.possible:
+            return
+        for around in (False, True):
+            self._offer(filling.fill(0, around_longest=around))
+        for around in (False, True):
+            self._latest(len(self.best), partial(filling.fill, around_longest=around))
+
     def in_shares(self) -> None:
         """Large and small ones in equal parts, in as few waves as that can be done: where both limits bind."""
         if self._limits.budget_bytes // min(self._sizes) <= self._limits.parallel:
@@ -73,16 +85,25 @@ class _Search:
 
     def in_two_parts(self) -> None:
         """First fit, the longest first up to a seam and then the largest, with the seam as late as the waves allow."""
-        low, high = 0, len(self._sizes)
-        for _ in range(SEAMS):
-            middle = (low + high) // 2
-            head = self._longest_first[:middle]
+
+        def fit(seam: int) -> Waves | None:
+            head = self._longest_first[:seam]
             taken = set(head)
-            rest = (batch for batch in self._largest_first if batch not in taken)
-            if self._offer(self._fit([*head, *rest])):
+            return self._fit([*head, *(batch for batch in self._largest_first if batch not in taken)])
+
+        self._latest(len(self._sizes), fit)
+
+    def _latest(self, most: int, packed: Callable[[int], Waves | None]) -> None:
+        """Offer packings whose seam, from 1 to `most`, is as late as their number of waves allows."""
+        low, high = 0, most
+        for _ in range(SEAMS):
+            if low >= high:
+                break
+            middle = (low + high + 1) // 2
+            if self._offer(packed(middle)):
                 low = middle
             else:
-                high = middle
+                high = middle - 1
 
     def _fit(self, order: Sequence[int]) -> Waves | None:
         return first_fit(order, self._sizes, self._limits, len(self.best))
