@@ -23,6 +23,7 @@ from bench import (
     exits,
     makespan,
     million,
+    packing,
     resume,
     reuse,
     sizing,
@@ -38,6 +39,7 @@ Family = Callable[[Options], Awaitable[list[Figure]]]
 FAMILIES: dict[str, Family] = {
     "decisions": decisions.measure,
     "makespan": makespan.measure,
+    "packing": packing.measure,
     "sizing": sizing.measure,
     "million": million.measure,
     "resume": resume.measure,
