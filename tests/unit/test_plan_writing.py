@@ -78,6 +78,7 @@ def test_a_plan_has_the_fields_of_the_seed_and_what_it_was_made_of() -> None:
         "beyond": 0,
         "disagreements": [{"tool": "tool", "what": "errors", "told": 7, "counted": 5}],
         "strategy": "file",
+        "contested": None,
         "budget": "8g",
         "max_parallel": 32,
     }

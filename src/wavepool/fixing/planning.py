@@ -23,7 +23,7 @@ from wavepool.plan import TierMap
 from wavepool.plan.assigning import batches_of
 from wavepool.plan.batching import PlannedBatch
 from wavepool.plan.findings import Findings
-from wavepool.plan.grouping import Bounds, Group, Strategy, group
+from wavepool.plan.grouping import Bounds, Group, Strategy, contested, group
 from wavepool.plan.packing import Packed, PackingWay, pack
 from wavepool.plan.writing import Origin, plan_document
 from wavepool.statedir import StateDir
@@ -150,8 +150,7 @@ async def _ended(order: PlanOrder, reading: CheckReading, tell: Tell) -> Ended:
 def _groups(order: PlanOrder, findings: Findings, files: WorkspaceFiles) -> tuple[Group, ...]:
     if not findings.files:
         return ()
-    sources = files.sources() if order.strategy is Strategy.IMPORTS else None
-    return group(findings, order.strategy, bounds=Bounds(max_files=order.max_files), sources=sources)
+    return group(findings, order.strategy, bounds=Bounds(max_files=order.max_files), sources=files.sources())
 
 
 async def _plan(
@@ -168,6 +167,7 @@ async def _plan(
         strategy=order.strategy,
         budget_bytes=budget_bytes,
         parallel=order.max_parallel,
+        contested=contested(groups) if groups else None,
     )
     document = plan_document(packed, origin, agent=order.agent, words=order.words)
     return (packed if batches else None), document

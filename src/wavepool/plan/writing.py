@@ -11,7 +11,7 @@ from wavepool.model.diagnostics import Diagnostic
 from wavepool.plan.batching import PlannedBatch
 from wavepool.plan.filewords import command_for
 from wavepool.plan.findings import FileFindings, Findings
-from wavepool.plan.grouping import Strategy
+from wavepool.plan.grouping import Contested, Strategy
 from wavepool.plan.packing import Comparison, Packed, PackedWave, PackingFigures
 from wavepool.units import format_size, human_size
 
@@ -29,6 +29,7 @@ class Origin:
         findings: what it told.
         strategy: by which files were grouped.
         budget_bytes, parallel: what a wave may hold.
+        contested: what two batches could fight over; None where nobody knows.
     """
 
     command: str | None
@@ -36,6 +37,7 @@ class Origin:
     strategy: Strategy
     budget_bytes: int
     parallel: int
+    contested: Contested | None = None
 
 
 def plan_document(
@@ -59,6 +61,7 @@ def plan_document(
         **_not_planned(origin.findings),
         "disagreements": [asdict(each) for each in origin.findings.disagreements()],
         "strategy": origin.strategy.value,
+        "contested": None if origin.contested is None else _contested(origin.contested),
         "budget": format_size(origin.budget_bytes),
         "max_parallel": origin.parallel,
         "packing": _comparison(packed.comparison),
@@ -98,6 +101,15 @@ def _error(diagnostic: Diagnostic) -> dict[str, object]:
         "code": None if diagnostic.code is None else _text(diagnostic.code),
         "message": _text(diagnostic.message),
         "severity": diagnostic.severity.value,
+    }
+
+
+def _contested(contested: Contested) -> dict[str, object]:
+    modules = contested.modules
+    return {
+        "modules": len(modules),
+        "imports": contested.imports,
+        "examples": [_text(path) for path in modules[:EXAMPLES_MAX]],
     }
 
 
