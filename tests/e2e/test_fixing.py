@@ -32,43 +32,46 @@ def host_shop(process_world: World) -> Iterator[Workshop]:
 
 
 def test_dozens_of_errors_go_to_zero_in_several_waves_and_iterations(shop: Workshop) -> None:
-    errors = shop.errors(directories=4, files=3)
-    shop.write("mend.sh", MEND_ONE_KIND)
+    assert shop.errors(directories=3, files=4) == 24
+    shop.write(".gitignore", "node_modules/\n")
     head = shop.commit()
+    # What is not in git has to be mounted: into the check and into every clone.
+    shop.write("node_modules/check.sh", "exec ruff check --no-cache .\n")
+    shop.write("node_modules/mend.sh", MEND_ONE_KIND)
     shop.write("part_0/draft.py", "import sys\n")
     done = shop.fix(
         *("-n", "9", "--strategy", "directory", "--max-parallel", "2", "--verbose", "--json"),
-        then=("sh", "mend.sh", "{files}"),
+        *("--mount", f"{shop.repo}/node_modules:/workspace/node_modules"),
+        command="sh node_modules/check.sh",
+        then=("sh", "node_modules/mend.sh", "{files}"),
     )
     assert done.exit_code == 0, done.stderr
-    *facts, result = done.lines
-    assert (result["status"], result["errors_before"], result["errors_after"]) == ("fixed", errors, 0)
-    assert errors == 48
+    began, *facts, result = done.lines
+    assert (began["kind"], began["fix_id"]) == ("FixBegan", result["fix_id"])
+    assert (result["status"], result["errors_before"], result["errors_after"]) == ("fixed", 24, 0)
     # one kind an iteration, in waves of two
-    counts = [(each["before"]["errors"], each["after"]["errors"]) for each in result["iterations"]]
-    assert counts == [(48, 36), (36, 24), (24, 12), (12, 0)]
+    assert [(each["before"]["errors"], each["after"]["errors"]) for each in result["iterations"]] == [(24, 12), (12, 0)]
     assert {each["before"]["waves"] for each in result["iterations"]} == {2}
-    assert result["iterations"][0]["before"]["codes"] == {"E703": 12, "F401": 12, "F541": 12, "W291": 12}
-    assert result["iterations"][1]["before"]["codes"].keys() == {"E703", "F541", "W291"}
+    assert [each["before"]["codes"] for each in result["iterations"]] == [{"F401": 12, "W291": 12}, {"W291": 12}]
     # events and facts of all runs, in their order
     kinds = [each["kind"] for each in facts if each["kind"] in ("CheckEnded", "IterationWorked", "RunFinished")]
-    assert kinds == ["CheckEnded", *["RunFinished", "IterationWorked", "CheckEnded"] * 4]
+    assert kinds == ["CheckEnded", *["RunFinished", "IterationWorked", "CheckEnded"] * 2]
     # all of it is on one branch, and nowhere else
     branch = result["branch"]
     assert branch == f"wavepool/fix-{result['fix_id']}"
     assert shop.branches() == ["main", branch]
-    assert shop.faults_of(branch) == 0
-    assert shop.faults_of("main") == 48
+    assert (shop.faults_of(branch), shop.faults_of("main")) == (0, 24)
     assert git(shop.repo, "rev-parse", "HEAD", "main").split() == [head, head]
     assert git(shop.repo, "status", "--porcelain") == "?? part_0/draft.py"
-    assert git(shop.repo, "diff", "--stat", "main", branch, "--", "mend.sh", "ruff.toml") == ""
+    changed = git(shop.repo, "diff", "--name-only", "main", branch).split()
+    assert changed == sorted(f"part_{number % 3}/mod_{number}.py" for number in range(12))
     # and all of it is said
     for told in (
         "1 uncommitted change: it begins at the commit",
-        "check 1: 48 errors in 12 files; 4 batches in 2 waves",
-        "E703 12, F401 12, F541 12, W291 12",
-        "iteration 1: 4 of 4 batches succeeded, 4 merged",
-        "48 errors -> 0 in 4 iterations",
+        "check 1: 24 errors in 12 files; 3 batches in 2 waves",
+        "F401 12, W291 12",
+        "iteration 1: 3 of 3 batches succeeded, 3 merged",
+        "24 errors -> 0 in 2 iterations",
         f"next: git merge {branch}",
     ):
         assert told in done.stderr, told
@@ -83,7 +86,7 @@ def test_in_a_shared_workspace_they_work_in_the_directory_itself(shop: Workshop)
     assert done.exit_code == 0, done.stderr
     assert done.result["errors_before"] == errors
     assert done.result["branch"] is None
-    assert "16 errors -> 0 in 1 iteration" in done.stderr
+    assert f"{errors} errors -> 0 in 1 iteration" in done.stderr
     assert "the changes are in the workspace" in done.stderr
     assert git(shop.repo, "rev-parse", "HEAD") == head
     assert len(git(shop.repo, "diff", "--name-only").split()) == 4
@@ -116,11 +119,12 @@ def test_where_no_iteration_helps_it_stops_and_leaves_no_branch(shop: Workshop) 
     assert done.exit_code == 1
     assert done.result["status"] == "no_progress"
     assert len(done.result["iterations"]) == 1
-    assert "4 errors -> 4 in 1 iteration: the last one left no fewer errors" in done.stderr
+    assert "2 errors -> 2 in 1 iteration: the last one left no fewer errors" in done.stderr
     assert "nothing was merged" in done.stderr
     assert shop.branches() == ["main"]
 
 
+@pytest.mark.slow
 def test_two_batches_that_conflict_are_put_right_by_the_next_iteration(shop: Workshop) -> None:
     shop.errors(directories=2, files=1)
     shop.write("shared.txt", "nobody's\n")
@@ -133,13 +137,12 @@ def test_two_batches_that_conflict_are_put_right_by_the_next_iteration(shop: Wor
     (conflict,) = first["left_out"]
     assert conflict["files"] == ["shared.txt"]
     assert "is left out: conflicts in shared.txt" in done.stderr
-    assert (first["after"]["errors"], second["after"]["errors"]) == (4, 0)
+    assert (first["after"]["errors"], second["after"]["errors"]) == (2, 0)
     assert shop.branches() == ["main", done.result["branch"]]
 
 
+@pytest.mark.slow
 def test_what_a_tool_could_not_mend_is_left_and_what_it_could_is_merged(shop: Workshop) -> None:
-    shop.errors(directories=1, files=1)
-    shop.write("broken.py", "import os\n")
     shop.write("ruff.toml", RULES.replace('"W291"', '"W291", "F821"'))
     shop.write("part_0/unknown.py", "import os\n\nprint(nobody_knows)\n")
     shop.commit()
@@ -184,6 +187,11 @@ def test_processes_of_this_host_are_no_place_for_it_unless_that_is_allowed(proce
     assert done.exit_code == 2
     assert "--allow-host allows that" in done.stderr
     assert process_world.run_dirs() == []
+    away = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    done = process_world.command("fix", "--command", "ruff check .", *where[:4], "--", *RUFF_FIX, env=away).finish()
+    assert done.exit_code == 3
+    assert "--allow-host" in done.stderr
+    assert shop.left() == []
     assert shop.branches() == ["main"]
 
 
@@ -193,7 +201,7 @@ SLOW = (
 )
 
 
-@pytest.mark.parametrize("presses", [1, 2])
+@pytest.mark.parametrize("presses", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_ctrl_c_keeps_what_was_done(shop: Workshop, presses: int) -> None:
     shop.errors(directories=2, files=1)
     shop.commit()
@@ -209,7 +217,7 @@ def test_ctrl_c_keeps_what_was_done(shop: Workshop, presses: int) -> None:
     assert done.exit_code == 130, done.stderr
     result = done.lines[-1]
     assert result["status"] == "interrupted"
-    assert shop.faults_of(result["branch"]) == (0 if presses == 1 else 4)
+    assert shop.faults_of(result["branch"]) == (0 if presses == 1 else 2)
     assert "interrupted" in done.stderr
     assert f"next: git merge {result['branch']}" in done.stderr
     # what a batch left that was stopped is kept, and named
@@ -229,6 +237,7 @@ def test_ctrl_c_in_the_check_leaves_nothing(shop: Workshop) -> None:
     assert shop.branches() == ["main"]
 
 
+@pytest.mark.slow
 def test_of_a_killed_one_nothing_stays_once_recover_was_there(shop: Workshop) -> None:
     shop.errors(directories=2, files=1)
     shop.commit()
@@ -260,4 +269,4 @@ def test_a_rehearsal_says_what_would_be_run(shop: Workshop) -> None:
     (only,) = done.result["plan"]["waves"]
     assert [each["command"][-1] for each in only["batches"]] == ["part_0/mod_0.py", "part_1/mod_1.py"]
     assert shop.branches() == ["main"]
-    assert shop.faults_of("main") == 8
+    assert shop.faults_of("main") == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +32,16 @@ from wavepool.fixing.branch import FixBranch
 from wavepool.fixing.ground import BranchGround, Purse, SharedGround
 from wavepool.fixing.iterations import Ending, Fixed, Ground, Told, iterate
 from wavepool.fixing.planning import Planned
-from wavepool.fixing.report import Setting, check_line, codes_line, result_of, summary_lines, told_json, work_lines
+from wavepool.fixing.report import (
+    Setting,
+    began_json,
+    check_line,
+    codes_line,
+    result_of,
+    summary_lines,
+    told_json,
+    work_lines,
+)
 from wavepool.listeners import JsonLinesListener
 from wavepool.statedir import StateDir, new_run_id
 
@@ -139,7 +148,7 @@ class _Stage:
     def begin(self, setting: Setting) -> None:
         """What is about to be done."""
         if self._events is not None:
-            self._events.say({"kind": "FixBegan", **asdict(setting)})
+            self._events.say(began_json(setting))
 
     def finish(self, fixed: Fixed, setting: Setting, asked: _Asked, plan: Planned | None) -> None:
         """The end: a summary on stderr, and the result on stdout; not where that is a terminal, as the summary says it.

@@ -9,7 +9,6 @@ from itertools import groupby
 from types import TracebackType
 from typing import Self
 
-from wavepool.errors import in_one_line
 from wavepool.fixing.spool import Spool, open_spool
 from wavepool.model.diagnostics import Found, Severity, Total
 from wavepool.plan.diagnostics.decoding import Decoder
@@ -121,7 +120,7 @@ def _shortened(line: str) -> str:
 
 def quoted(command: str) -> str:
     """A command in a sentence: on one line, not too long."""
-    line = in_one_line(command)
+    line = " ".join(command.split())
     return line if len(line) <= 100 else line[:99] + "…"
 
 

@@ -190,10 +190,7 @@ def result_of(fixed: Fixed, setting: Setting) -> dict[str, Any]:
         "exit_code": fixed.exit_code,
         "summary": headline(fixed, setting),
         "problem": None if fixed.error is None else str(fixed.error),
-        "command": setting.command,
-        "checked_in": setting.where,
-        "workspace_kind": setting.kind,
-        "iterations_at_most": setting.most,
+        **_asked_json(setting),
         "errors_before": None if fixed.first is None else fixed.first.errors,
         "errors_after": None if last is None else last.errors,
         "iterations": [iteration_json(each) for each in fixed.iterations],
@@ -256,6 +253,20 @@ def used_json(worked: Worked) -> dict[str, Any] | None:
         "cost_usd": round(worked.cost_usd, 6),
         "cost_complete": worked.cost_known,
     }
+
+
+def _asked_json(setting: Setting) -> dict[str, Any]:
+    return {
+        "command": setting.command,
+        "checked_in": setting.where,
+        "workspace_kind": setting.kind,
+        "iterations_at_most": setting.most,
+    }
+
+
+def began_json(setting: Setting) -> dict[str, Any]:
+    """The first line of the stream of JSON lines."""
+    return {"kind": "FixBegan", "fix_id": setting.fix_id, **_asked_json(setting)}
 
 
 def told_json(told: Told) -> dict[str, Any]:
