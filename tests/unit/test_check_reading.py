@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,10 +13,15 @@ from hypothesis import strategies as st
 
 from wavepool.model.diagnostics import Diagnostic, Found, Total
 from wavepool.plan.diagnostics.balance import DEPTH_MAX, Balance
+from wavepool.plan.diagnostics.choosing import IDLE_MAX, LineReading
+from wavepool.plan.diagnostics.decoding import Decoder
+from wavepool.plan.diagnostics.lines import LineCutter
 from wavepool.plan.diagnostics.reading import HEAD_MAX, PROBLEMS_MAX, OutputReader
-from wavepool.plan.diagnostics.registry import DOCUMENT_READERS, LANGUAGES, LINE_READERS
+from wavepool.plan.diagnostics.registry import DOCUMENT_READERS, LANGUAGES, LINE_READERS, line_readers
+from wavepool.plan.diagnostics.signs import Signs, alternatives
 
 RECORDED = Path(__file__).parents[1] / "transcripts" / "checks"
+RECORDINGS = sorted(path for path in RECORDED.rglob("*") if path.is_file() and path.stat().st_size < 100_000)
 TSC = b"src/a.ts(1,2): error TS2322: Type 'x'.\n  It goes on.\n"
 STYLISH = b"\n/w/b.js\n  3:4  error  Missing semicolon  semi\n\n\xe2\x9c\x96 1 problem (1 error, 0 warnings)\n\n"
 MESSAGE = b'{"ruleId":"semi","severity":2,"message":"m","line":5,"column":6}'
@@ -77,6 +83,47 @@ def test_only_the_languages_asked_for() -> None:
     assert len(read(TSC + STYLISH, languages=frozenset({"typescript", "go"}))[0]) == 3
 
 
+class SignlessReading(LineReading):
+    """Offers each line to all readers."""
+
+    def __init__(self) -> None:
+        super().__init__(line_readers(None))
+        self._signs = Signs([None] * len(LINE_READERS))
+
+
+@pytest.mark.parametrize("recorded", RECORDINGS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_signs_hide_no_line_that_a_reader_would_take_over_with(recorded: Path) -> None:
+    decoder, cutter = Decoder(), LineCutter()
+    lines = [*cutter.cut(decoder.decode(recorded.read_bytes(), final=True)), *cutter.end()]
+    with_signs, without = LineReading(line_readers(None)), SignlessReading()
+    assert [*with_signs.read(lines), *with_signs.end()] == [*without.read(lines), *without.end()]
+
+
+def test_a_reader_that_was_idle_for_long_is_ended_and_needs_a_sign() -> None:
+    noise = b"compiled\n" * IDLE_MAX
+    reader = OutputReader()
+    assert [one.tool for one in reader.feed(TSC + noise)] == ["tsc"]
+    assert reader.feed(b"  an indented line\n") == []
+    assert [one.path for one in [*reader.feed(TSC), *reader.end()] if isinstance(one, Diagnostic)] == ["src/a.ts"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "parts"),
+    [
+        ("a|b", ["a", "b"]),
+        (r"^(?:a|b)|c[|(]d|\||e", [r"^(?:a|b)", "c[|(]d", r"\|", "e"]),
+        ("[]|]x|[^]|(]", ["[]|]x", "[^]|(]"]),
+    ],
+)
+def test_the_alternatives_of_a_sign(expression: str, parts: list[str]) -> None:
+    assert alternatives(expression) == parts
+
+
+def test_no_sign_reaches_over_the_end_of_its_line() -> None:
+    crossing = re.compile(r"(?<!\\)\\[sWDn]|\[\^(?![^\]]*\\n)")
+    assert [(reader.__name__, reader.signs) for reader in LINE_READERS if crossing.search(reader.signs or "")] == []
+
+
 def test_each_reader_has_signs_languages_that_can_be_asked_for_and_a_name() -> None:
     assert [reader.__name__ for reader in LINE_READERS if reader.signs is None] == []
     assert {"typescript", "javascript"} <= set(LANGUAGES)
@@ -123,7 +170,7 @@ def test_what_would_take_memory_without_bound_is_a_broken_document(inside: bytes
 def test_a_head_is_waited_for_no_longer_than_it_takes() -> None:
     reader = OutputReader()
     assert reader.feed(b'{"a"\n' + TSC + TSC) == []
-    assert [one.tool for one in reader.feed(b"\n" * HEAD_MAX)] == ["tsc"]
+    assert [one.tool for one in reader.feed(b" " * HEAD_MAX)] == ["tsc"]
 
 
 STREAMS = [path.read_bytes() for path in sorted(RECORDED.glob("[et]*/*.txt"))]

@@ -2,58 +2,70 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from wavepool.model.diagnostics import Found
 from wavepool.plan.diagnostics.base import LineReader
+from wavepool.plan.diagnostics.signs import Signs
+
+IDLE_MAX: Final = 1000
+"""After so many lines in a row that are not of the reader that reads, it has to take over again by a sign."""
 
 
 class LineReading:
     """Gives each line to the reader that reads, and what that does not claim to the others: whoever claims takes over.
 
-    The one before is ended, and keeps what it needs to take over again. A line with none of the readers' signs is
-    offered to no one else, so that noise costs little.
+    The one before is ended, and keeps what it needs to take over again. A line is offered to those only whose signs it
+    has, so that noise costs little.
     """
 
     def __init__(self, readers: Sequence[LineReader]) -> None:
         """Args: `readers`: the most specific first. Those that are `last` come after the others."""
         self._readers = sorted(readers, key=lambda reader: reader.last)
-        self._signs = _any_of([reader.signs for reader in readers])
+        self._signs = Signs([reader.signs for reader in self._readers])
         self._reads: LineReader | None = None
+        self._idle = 0
+        """How many lines in a row were not claimed by it."""
 
-    def read(self, lines: Iterable[str]) -> list[Found]:
+    def read(self, lines: Sequence[str]) -> list[Found]:
         """What is complete with these lines."""
         found: list[Found] = []
-        has_sign = self._signs.search
-        for line in lines:
+        signed: dict[int, set[int]] | None = None
+        for place, line in enumerate(lines):
             reads = self._reads
-            if reads is not None and not (reads.last and has_sign(line)):
-                claimed = reads.read(line)
-                if claimed is not None:
-                    found.extend(claimed)
-                    continue
-            if has_sign(line) is not None:
-                found.extend(self._offer(line))
+            if reads is not None and not reads.last and (claimed := reads.read(line)) is not None:
+                self._idle = 0
+                found.extend(claimed)
+                continue
+            if signed is None:
+                signed = self._signs.of(lines)
+            if reads is None and not signed:
+                break
+            found.extend(self._offer(line, signed.get(place, ())))
         return found
 
     def end(self) -> Sequence[Found]:
         """What was still under way."""
         return () if self._reads is None else self._reads.end()
 
-    def _offer(self, line: str) -> Sequence[Found]:
+    def _offer(self, line: str, numbers: Collection[int]) -> Sequence[Found]:
+        """Offers a line to those with these numbers, and to a `last` one that reads, in their order."""
         before = self._reads
-        for reader in self._readers:
-            if reader is before and not reader.last:
-                continue
-            claimed = reader.read(line)
+        for reader in self._in_order(numbers):
+            claimed = None if reader is before and not reader.last else reader.read(line)
             if claimed is not None:
-                self._reads = reader
+                self._reads, self._idle = reader, 0
                 return claimed if before is None or before is reader else (*before.end(), *claimed)
-        return ()
+        self._idle += 1
+        return () if before is None or self._idle < IDLE_MAX else self._stop(before)
 
+    def _in_order(self, numbers: Collection[int]) -> list[LineReader]:
+        readers = [self._readers[number] for number in sorted(numbers)]
+        if self._reads is not None and self._reads.last and self._reads not in readers:
+            readers.append(self._reads)
+        return readers
 
-def _any_of(signs: Sequence[str | None]) -> re.Pattern[str]:
-    """Is found wherever one of the signs is; everywhere, if some reader has none."""
-    known = [sign for sign in signs if sign is not None]
-    return re.compile("|".join(f"(?:{sign})" for sign in known) if len(known) == len(signs) else "")
+    def _stop(self, reader: LineReader) -> Sequence[Found]:
+        self._reads, self._idle = None, 0
+        return reader.end()

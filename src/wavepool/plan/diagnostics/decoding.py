@@ -70,8 +70,8 @@ def encoding_of(head: bytes) -> tuple[str, int]:
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
 """What no line has that is read: control characters but the tab, and byte order marks (of files joined to one)."""
 
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
-"""A sequence that colours, the only one that most tools write; it leaves nothing."""
+COLOUR = re.compile("\x1b\\[[0-9;:]*[mK]")
+"""A sequence that colours, or clears the rest of a line as gcc does with each colour; it leaves nothing."""
 
 _SEQUENCE = re.compile(
     "(?:\x1b\\[|\x9b)(?P<numbers>[0-?]*)[ -/]*(?P<final>[@-~])"  # CSI: colours and movements
