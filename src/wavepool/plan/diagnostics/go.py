@@ -58,7 +58,7 @@ class GoReader(LineReader):
     tool: ClassVar[str] = "go"
     languages: ClassVar[tuple[str, ...]] = ("go",)
     signs: ClassVar[str | None] = (
-        r"\.go:\d|\bgo\.(?:mod|work):\d|^(?:go: |package |malformed import|found packages|no Go files"
+        r"\.go:\d|go\.(?:mod|work):\d|^(?:go: |package |malformed import|found packages|no Go files"
         r"|no required module|stat |pattern |--- FAIL: |\{\"(?:Time|ImportPath|Action)\":)|function main is undeclared"
     )
 

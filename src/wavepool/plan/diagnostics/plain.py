@@ -51,7 +51,7 @@ class PlainReader(LineReader):
 
     tool: ClassVar[str] = "plain"
     languages: ClassVar[tuple[str, ...]] = ()
-    signs: ClassVar[str | None] = r":\d+[: ]|: line \d"
+    signs: ClassVar[str | None] = r":\d+[: ]|: (?:line )?\d+: "
     last: ClassVar[bool] = True
 
     def read(self, line: str) -> Sequence[Found] | None:
