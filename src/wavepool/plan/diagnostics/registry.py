@@ -10,7 +10,14 @@ from wavepool.plan.diagnostics.eslint_json import EslintJsonReader
 from wavepool.plan.diagnostics.gcc import GccReader
 from wavepool.plan.diagnostics.gcc_json import GccJsonReader
 from wavepool.plan.diagnostics.go import GoReader
+from wavepool.plan.diagnostics.mypy import MypyReader
+from wavepool.plan.diagnostics.mypy_json import MypyJsonReader
 from wavepool.plan.diagnostics.plain import PlainReader
+from wavepool.plan.diagnostics.pyright import PyrightReader
+from wavepool.plan.diagnostics.pyright_json import PyrightJsonReader
+from wavepool.plan.diagnostics.pytest import PytestReader
+from wavepool.plan.diagnostics.ruff import RuffReader
+from wavepool.plan.diagnostics.ruff_json import RuffJsonLinesReader, RuffJsonReader
 from wavepool.plan.diagnostics.rust_tests import RustTestReader
 from wavepool.plan.diagnostics.rustc import RustcReader
 from wavepool.plan.diagnostics.sarif import SarifReader
@@ -21,6 +28,12 @@ from wavepool.plan.diagnostics.tsc import TscReader
 LINE_READERS: Final[tuple[type[LineReader], ...]] = (
     TscReader,
     EslintReader,
+    PyrightReader,
+    MypyJsonReader,
+    MypyReader,
+    RuffJsonLinesReader,
+    RuffReader,
+    PytestReader,
     ShellcheckReader,
     GoReader,
     RustTestReader,
@@ -31,6 +44,8 @@ LINE_READERS: Final[tuple[type[LineReader], ...]] = (
 
 DOCUMENT_READERS: Final[tuple[type[DocumentReader], ...]] = (
     EslintJsonReader,
+    PyrightJsonReader,
+    RuffJsonReader,
     SarifReader,
     ShellcheckJsonReader,
     GccJsonReader,
