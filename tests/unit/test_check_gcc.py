@@ -158,7 +158,7 @@ def test_no_errors(text: str) -> None:
 
 def test_errors_of_other_languages_in_the_same_form_are_left_to_others() -> None:
     found = read("a.c:1:2: error: x\nb.py:3: error: y\n")
-    assert [(one.tool, one.path) for one in found if isinstance(one, Diagnostic)] == [("gcc", "a.c"), ("plain", "b.py")]
+    assert [(one.tool, one.path) for one in found if isinstance(one, Diagnostic)] == [("gcc", "a.c"), ("mypy", "b.py")]
 
 
 def test_its_document_tells_what_its_text_tells() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from wavepool.plan.diagnostics.messages import tidy
 
-NUMBER_MAX: Final = 2**31
+NUMBER_MAX: Final = 10**9
 """No file has more lines, and no line more columns."""
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 from wavepool.model.diagnostics import Diagnostic, Found, Severity, Total
 from wavepool.plan.diagnostics.base import LineReader
 from wavepool.plan.diagnostics.messages import MESSAGE_MAX, cut
+from wavepool.plan.diagnostics.places import number
 
 WIDTH_LEAST: Final = 80
 """``--pretty`` wraps messages at the width of the terminal, and at this where there is none."""
@@ -25,7 +26,8 @@ _PYTHON = (".py", ".pyi", ".ipynb", ".ini", ".cfg", ".toml")
 """What a path ends with in mypy's output; one with another end needs a code in mypy's form to be believed."""
 
 _FOUND = re.compile(
-    r"Found (?P<errors>\d+) errors? in (?P<files>\d+) files? \((?:checked .+|(?P<blocked>errors prevented .+))\)"
+    r"Found (?P<errors>\d{1,9}) errors? in (?P<files>\d{1,9}) files?"
+    r" \((?:checked .+|(?P<blocked>errors prevented .+))\)"
 )
 _SUCCESS = re.compile(r"Success: no issues found(?: in \d+ source files?)?")
 _NOTHING_TO_CHECK = re.compile(r"There are no \.py\[i\] files in directory .*")
@@ -167,8 +169,8 @@ def _diagnostic(fault: _Fault) -> Diagnostic:
     return Diagnostic(
         tool=MypyReader.tool,
         path=None if is_mypy_itself else place["path"],
-        line=int(place["line"]) if place["line"] else None,
-        column=int(place["column"]) if place["column"] else None,
+        line=number(place["line"]),
+        column=number(place["column"]),
         code=code,
         message=cut("\n".join((text, *fault.notes))),
         severity=Severity.WARNING if place["level"] == "warning" else Severity.ERROR,

@@ -10,13 +10,14 @@ from typing import ClassVar
 from wavepool.model.diagnostics import Diagnostic, Found, Severity, Total
 from wavepool.plan.diagnostics.base import LineReader
 from wavepool.plan.diagnostics.messages import Pending, cut
+from wavepool.plan.diagnostics.places import number
 
 _OPENING = re.compile(
     r"  (?P<path>\S.*?):(?:(?P<line>\d+):(?P<column>\d+) -)? (?P<level>error|warning|information): (?P<message>.*)"
 )
 _RULE = re.compile(r"(?P<message>.*) \((?P<rule>report[A-Z]\w*)\)", re.DOTALL)
 _FURTHER = ("  ", "\u00a0")
-_TOTAL = re.compile(r"(?P<errors>\d+) errors?, (?P<warnings>\d+) warnings?, \d+ (?:informations?|notes?) ?")
+_TOTAL = re.compile(r"(?P<errors>\d{1,9}) errors?, (?P<warnings>\d{1,9}) warnings?, \d+ (?:informations?|notes?) ?")
 _NOT_THERE = re.compile(r'File or directory "(?P<path>.+)" does not exist\.?')
 
 
@@ -67,8 +68,8 @@ def _diagnostic(opening: re.Match[str]) -> Diagnostic:
     return Diagnostic(
         tool=PyrightReader.tool,
         path=opening["path"],
-        line=int(opening["line"]) if opening["line"] else None,
-        column=int(opening["column"]) if opening["column"] else None,
+        line=number(opening["line"]),
+        column=number(opening["column"]),
         message=opening["message"],
         severity=Severity.WARNING if opening["level"] == "warning" else Severity.ERROR,
     )

@@ -19,7 +19,7 @@ _TOTAL = re.compile(
     rf"(?:=+ )?(?P<counts>{_COUNT}(?:, {_COUNT})*|no tests (?:ran|collected)(?: \(.*\))?)"
     r" in \d+(?:\.\d+)?(?:s| seconds)(?: \([\d:]+\))?(?: =+)?"
 )
-_FAULTS = re.compile(r"(\d+) (?:failed|errors?)\b")
+_FAULTS = re.compile(r"\b(\d{1,9}) (?:failed|errors?)\b")
 
 _REFUSED = re.compile(r"ERROR: (?:(?:file or directory )?not found: |path cannot contain |Missing required plugins).*")
 _USAGE = "ERROR: usage: "

@@ -26,8 +26,8 @@ TEXT_MAX: Final = 400
 _STAGED = re.compile(r"ERROR at (?P<stage>[a-z]+) of (?P<test>.+)")
 _COLLECTING = "ERROR collecting "
 _DOCTEST = "[doctest] "
-_SPOT = re.compile(r"(?P<path>\S.*?):(?P<line>\d+)(?::(?: (?P<rest>.*))?)?")
-_NATIVE = re.compile(r'(?:E  )?[ |+-]*File "(?P<path>.+)", line (?P<line>\d+)(?:, in .*)?')
+_SPOT = re.compile(r"(?P<path>\S.*?):(?P<line>\d{1,9})(?::(?: (?P<rest>.*))?)?")
+_NATIVE = re.compile(r'(?:E  )?[ |+-]*File "(?P<path>.+)", line (?P<line>\d{1,9})(?:, in .*)?')
 _NAME = re.compile(r"(?P<name>[A-Za-z_]\w*(?:\.\w+)*)(?::.*|)", re.DOTALL)
 _CAUSES = (
     "The above exception was the direct cause of the following exception:",

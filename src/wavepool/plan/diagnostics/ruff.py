@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from wavepool.model.diagnostics import Diagnostic, Found, Total
 from wavepool.plan.diagnostics.base import LineReader
 from wavepool.plan.diagnostics.messages import Pending, cut
+from wavepool.plan.diagnostics.places import number
 
 FORMAT: Final = "ruff format"
 """The tool that unformatted files are of, and the total of these."""
@@ -38,9 +39,9 @@ _NO_RULES = frozenset({"error:", "warning:", "note:", "help:", "info:", "informa
 _RULES_OF_ANY_FILE = frozenset({SYNTAX, UNFORMATTED})
 _PYTHON = (".py", ".pyi", ".ipynb")
 
-_FOUND = re.compile(r"Found (?P<all>\d+) errors?(?: \(\d+ fixed, (?P<left>\d+) remaining\))?\.")
+_FOUND = re.compile(r"Found (?P<all>\d{1,9}) errors?(?: \(\d+ fixed, (?P<left>\d{1,9}) remaining\))?\.")
 _FORMATTED = re.compile(
-    r"(?P<would>\d+) files? would be reformatted(?:, \d+ files? (?:already formatted|left unchanged))?"
+    r"(?P<would>\d{1,9}) files? would be reformatted(?:, \d+ files? (?:already formatted|left unchanged))?"
     r"|\d+ files? already formatted"
 )
 _WOULD = "Would reformat: "
@@ -174,8 +175,8 @@ def _diagnostic(path: str, spot: re.Match[str], rule: re.Match[str]) -> Diagnost
     return Diagnostic(
         tool=RuffReader.tool,
         path=path,
-        line=int(spot["line"]) if spot["line"] else None,
-        column=int(spot["column"]) if spot["column"] else None,
+        line=number(spot["line"]),
+        column=number(spot["column"]),
         code=_code(rule) if "code" in rule.re.groupindex else None,
         message=cut(rule["message"] + cell),
     )
