@@ -51,6 +51,7 @@ _CONTEXT = re.compile(
     r"|\w+: (?:all|some) warnings being treated as errors$"
     r"|.+: Assembler messages:$"
 )
+_CONTEXT_ENDS = (":", ",", ".", "treated as errors")
 _GUTTER = re.compile(r" *\d* [|+~-](?: |$)")
 _OF_OTHERS = (".py", ".pyi", ".rs", ".go", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".vue", ".toml", ".sh")
 """Whose errors look the same, and are read by others."""
@@ -66,8 +67,10 @@ class GccReader(LineReader):
     tool: ClassVar[str] = "gcc"
     languages: ClassVar[tuple[str, ...]] = ("c", "c++", "cpp")
     signs: ClassVar[str | None] = (
-        r"rror: |rror:$|arning: |note: |: (?:fatal )?(?:error|warning) [A-Z]|undefined reference to"
-        r"|multiple definition of|ld(?:\.\w+)?: | generated\.$"
+        r": error:|: fatal error: |: warning: |: Error: |: Warning: |: Fatal error: |: internal compiler error: "
+        r"|: sorry, unimplemented: |\): error [A-Z]|\): warning [A-Z]|\): fatal error [A-Z]|\) : error |\) : warning "
+        r"| : error LNK| : fatal error LNK|undefined reference to|multiple definition of|/ld: |-ld: |^ld: |ld\.lld: "
+        r"|ld\.gold: |ld\.bfd: |mold: | generated\.$"
     )
 
     def __init__(self) -> None:
@@ -79,7 +82,7 @@ class GccReader(LineReader):
     def read(self, line: str) -> Sequence[Found] | None:
         if self._excerpt and _GUTTER.match(line):
             return ()
-        found = self._read_told(line) if ": " in line or line.endswith(":") or line.startswith(">>> ") else None
+        found = self._read_told(line)
         if found is None:
             found = self._read_alone(line)
         if found is None and self._excerpt:
@@ -92,13 +95,11 @@ class GccReader(LineReader):
         return (*self._linker.end(), *self._totals.end(self.tool))
 
     def _read_told(self, line: str) -> Sequence[Found] | None:
-        match = _PLACED.match(line)
-        if match is not None:
-            path, row, column, kind, message = match.groups()
-            return self._told(path, row, column, kind, message or "", None)
-        if "error" in line or "warning" in line or "note" in line:
-            match = _MSVC.match(line)
-            if match is not None:
+        if "rror" in line or "arning" in line or "note:" in line or "remark:" in line or "sorry, " in line:
+            if match := _PLACED.match(line):
+                path, row, column, kind, message = match.groups()
+                return self._told(path, row, column, kind, message or "", None)
+            if ")" in line and (match := _MSVC.match(line)):
                 path, row, column, kind, code, message = match.groups()
                 return self._told(path, row, column, kind, message, code)
         return self._linker.read(line)
@@ -141,7 +142,7 @@ class GccReader(LineReader):
             treated = number(match[1]) or 0
             self._totals.correct(treated, -treated)
             return ()
-        if _CONTEXT.match(line) is None:
+        if not (line.endswith(_CONTEXT_ENDS) or ":  " in line) or _CONTEXT.match(line) is None:
             return None
         if any(sign in line for sign in _GCC_SIGNS):
             self._totals.mixed = True

@@ -29,9 +29,9 @@ _TWO_PACKAGES = re.compile(r"(?:package \S+: )?found packages .+ \(.+\) and .+ \
 _OF_A_PACKAGE = re.compile(
     r"package \S.*(?::|\bis not\b).*|package [^\s:]+|malformed import path .+|no Go files in .+|no required module .+"
     r"|stat .+: directory not found|pattern .+: .+|cannot find (?:package|module|main module).+|(?:build|import) .+: .+"
-    r"|build constraints exclude all Go files in .+|.+: function main is undeclared in the main package"
-    r"|.+: relocation target .+ not defined|directory .+ outside .+|named files must .+|flag provided but .+"
+    r"|build constraints exclude all Go files in .+|directory .+ outside .+|named files must .+|flag provided but .+"
 )
+_OF_THE_LINKER = (": function main is undeclared in the main package", ": relocation target ")
 _GO_SAYS = re.compile(
     r"go: (?!(?:downloading|finding|found|added|upgraded|downgraded|extracting|creating|removed|warning:|errors) )(.+)"
 )
@@ -58,8 +58,9 @@ class GoReader(LineReader):
     tool: ClassVar[str] = "go"
     languages: ClassVar[tuple[str, ...]] = ("go",)
     signs: ClassVar[str | None] = (
-        r"\.go:\d|go\.(?:mod|work):\d|^(?:go: |package |malformed import|found packages|no Go files"
-        r"|no required module|stat |pattern |--- FAIL: |\{\"(?:Time|ImportPath|Action)\":)|function main is undeclared"
+        r"\.go:\d|go\.mod:\d|go\.work:\d|^go: |^package |^malformed import|^found packages|^no Go files"
+        r"|^no required module|^stat |^pattern |^build |^cannot find |^ *--- FAIL: |^\{\"(?:Time|ImportPath|Action)\":"
+        r"|: function main is undeclared|: relocation target "
     )
 
     def __init__(self) -> None:
@@ -91,15 +92,15 @@ class GoReader(LineReader):
         return self.read(event.Output.rstrip("\n")) or ()
 
     def _read_opening(self, line: str) -> Sequence[Found] | None:
-        if match := _PLACED.fullmatch(line):
+        if "go" in line and (match := _PLACED.fullmatch(line)):
             if match[4] == "too many errors":
                 return self.end()
             return self._open(_placed(match), _TABBED)
-        if match := _FAILED_TEST.match(line.lstrip(" ")):
+        if "--- FAIL: " in line and (match := _FAILED_TEST.match(line.lstrip(" "))):
             return self._open(Diagnostic(tool=self.tool, code="test", message=f"{match[1]} failed"), _LOGGED)
-        if match := _TWO_PACKAGES.fullmatch(line):
+        if "found packages " in line and (match := _TWO_PACKAGES.fullmatch(line)):
             return self._open(Diagnostic(tool=self.tool, path=f"{match[2]}/{match[1]}", message=line), _TABBED)
-        if _OF_A_PACKAGE.fullmatch(line):
+        if _OF_A_PACKAGE.fullmatch(line) or any(word in line for word in _OF_THE_LINKER):
             return self._open(Diagnostic(tool=self.tool, message=line), _TABBED)
         if match := _GO_SAYS.fullmatch(line):
             return self._open(Diagnostic(tool=self.tool, message=match[1]), _TABBED)

@@ -36,17 +36,16 @@ class LinkerLines:
         """As of a `LineReader`."""
         if line.startswith(">>> ") and self._open is not None:
             return self._place(line)
-        match = _LINKER.match(line)
-        if match is not None:
+        if "ld" in line and (match := _LINKER.match(line)):
             return self._linker(match[1], match[2])
-        match = _DRIVER.match(line)
-        if match is not None:
-            return self._driver(*match.groups())
-        if "undefined" in line or "multiple definition" in line or "relocation" in line:
-            match = _REFERENCE.match(line)
-            if match is not None:
-                return self._reference(match)
-        match = _MSVC.match(line) if " : " in line else None
+        tells = "error" in line or "warning" in line
+        if tells and (match := _DRIVER.match(line)):
+            return self._driver(match[1], match[2], match[3])
+        if ("undefined" in line or "multiple definition" in line or "relocation" in line) and (
+            match := _REFERENCE.match(line)
+        ):
+            return self._reference(match)
+        match = _MSVC.match(line) if tells and " : " in line else None
         if match is None:
             return None
         severity = Severity.WARNING if match[2] == "warning" else Severity.ERROR

@@ -51,7 +51,7 @@ class PlainReader(LineReader):
 
     tool: ClassVar[str] = "plain"
     languages: ClassVar[tuple[str, ...]] = ()
-    signs: ClassVar[str | None] = r":\d+[: ]|: (?:line )?\d+: "
+    signs: ClassVar[str | None] = r":(?:(?<=[A-Za-z_+-]:)|(?<=[A-Za-z]\d:)|(?<=[A-Za-z]\d\d:))\d+[: ]|: line \d|: \d+: "
     last: ClassVar[bool] = True
 
     def read(self, line: str) -> Sequence[Found] | None:
@@ -85,7 +85,7 @@ def _found(match: re.Match[str]) -> Sequence[Found]:
     if (level := _LEVEL.fullmatch(message)) is not None:
         severity = Severity.WARNING if level[1] else Severity.ERROR
         message = level[2]
-    if code is None and (named := _NAMED.fullmatch(message)) is not None:
+    if code is None and message.endswith((")", "]")) and (named := _NAMED.fullmatch(message)) is not None:
         message, code = named.groups()
         if code.startswith(("Error/", "Warning/")):  # eslint -f unix
             severity = Severity.WARNING if code.startswith("Warning/") else Severity.ERROR

@@ -54,7 +54,10 @@ class RustcReader(LineReader):
 
     tool: ClassVar[str] = "rustc"
     languages: ClassVar[tuple[str, ...]] = ("rust",)
-    signs: ClassVar[str | None] = r"^(?:error|warning)[:\[]|\.rs:\d+:\d+: |^\{\"(?:reason|\$message_type|message)\":"
+    signs: ClassVar[str | None] = (
+        r"^(?:error|warning)[:\[]|\.rs:\d+:\d+: |\.toml:\d+:\d+: |: error\[E\d"
+        r"|^\{\"(?:reason|\$message_type|message)\":"
+    )
 
     def __init__(self) -> None:
         self._open: Diagnostic | None = None

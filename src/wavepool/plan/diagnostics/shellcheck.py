@@ -54,7 +54,7 @@ class ShellcheckReader(LineReader):
         if line.endswith("]") and (match := _GCC.fullmatch(line)):
             path, row, column, message, code = match.groups()
             return (_diagnostic(path, number(row), number(column), code, message),)
-        if match := _UNREADABLE.fullmatch(line):
+        if ": openBinaryFile: " in line and (match := _UNREADABLE.fullmatch(line)):
             return (_diagnostic(match[1], None, None, None, match[2]),)
         if _ADVICE.match(line):
             self._advice, self._path = True, None
