@@ -16,7 +16,7 @@ from wavepool.plan.batching import PlannedBatch
 from wavepool.plan.packing import PackingWay, pack, pack_in_order
 from wavepool.plan.packing.bounds import length_at_least, waves_at_least
 from wavepool.plan.packing.fitting import WaveLimits, next_fit
-from wavepool.plan.packing.searching import best_packing
+from wavepool.plan.packing.searching import find_packings
 from wavepool.plan.packing.shortening import length_of
 from wavepool.plan.tiers import TierMap
 from wavepool.units import GIB, MIB
@@ -56,7 +56,8 @@ def test_the_better_packing_puts_batches_of_like_length_into_one_wave() -> None:
     packed = pack(batches, 8 * GIB, 2)
     assert [[each.errors for each in wave.batches] for wave in packed.waves] == [[90, 80], [3, 70], [1, 2]]
     compared = packed.comparison
-    assert (compared.in_order.length, compared.best.length, compared.length_at_least) == (240, 162, 162)
+    assert [compared.figures[way].length for way in PackingWay] == [162, 162, 240]
+    assert compared.length_at_least == 162
     assert (compared.unit, compared.learned) == ("errors", 0)
 
 
@@ -64,14 +65,16 @@ def test_the_better_packing_needs_fewer_waves_where_order_wastes_room() -> None:
     sizes = (60, 60, 60, 40, 40, 40)
     batches = [batch(number, memory_bytes=size * MIB) for number, size in enumerate(sizes, 1)]
     compared = pack(batches, 100 * MIB, 32).comparison
-    assert (compared.in_order.waves, compared.best.waves, compared.waves_at_least) == (4, 3, 3)
+    assert [compared.figures[way].waves for way in PackingWay] == [3, 3, 4]
+    assert compared.waves_at_least == 3
 
 
 def test_large_and_small_ones_share_waves_where_memory_and_number_bind_together() -> None:
     batches = [batch(n, memory_bytes=2 * GIB) for n in range(1, 101)]
     batches += [batch(n, memory_bytes=GIB // 2) for n in range(101, 201)]
     compared = pack(batches, 40 * GIB, 32).comparison
-    assert (compared.in_order.waves, compared.best.waves, compared.waves_at_least) == (9, 7, 7)
+    assert [compared.figures[way].waves for way in PackingWay] == [7, 7, 9]
+    assert compared.waves_at_least == 7
 
 
 def test_durations_that_were_learned_count_more_than_errors() -> None:
@@ -79,7 +82,7 @@ def test_durations_that_were_learned_count_more_than_errors() -> None:
     packed = pack(batches, GIB, 2, learned_s={"iter1-batch-2": 5.0, "iter1-batch-4": 300.0})
     # An error lasts 150.25 s in the median of the two that are known, so the third is taken to last 300.5 s.
     assert [[each.batch_id[-1] for each in wave.batches] for wave in packed.waves] == [["1", "3"], ["2", "4"]]
-    assert packed.comparison.best.length == pytest.approx(20 * 150.25 + 300)
+    assert packed.comparison.figures[PackingWay.BEST].length == pytest.approx(20 * 150.25 + 300)
     assert (packed.comparison.unit, packed.comparison.learned) == ("s", 2)
 
 
@@ -97,7 +100,8 @@ def test_a_batch_above_the_budget_is_refused_with_what_to_do() -> None:
 def test_no_batches_need_no_wave() -> None:
     packed = pack([], GIB, 32)
     assert packed.waves == () == pack_in_order([], GIB, 32)
-    assert (packed.comparison.best.waves, packed.comparison.best.length, packed.comparison.waves_at_least) == (0, 0, 0)
+    assert {(each.waves, each.length) for each in packed.comparison.figures.values()} == {(0, 0)}
+    assert (packed.comparison.waves_at_least, packed.comparison.length_at_least) == (0, 0)
 
 
 @st.composite
@@ -126,10 +130,11 @@ def test_what_holds_for_every_packing(instance: tuple[list[PlannedBatch], int, i
     assert sorted(placed) == sorted(each.batch_id for each in batches)
 
     compared = packed.comparison
-    assert compared.waves_at_least <= compared.best.waves <= compared.in_order.waves
-    assert compared.length_at_least <= compared.best.length * (1 + 1e-12)
-    assert compared.best.length <= compared.in_order.length
-    chosen = compared.best if way is PackingWay.BEST else compared.in_order
+    best, shortest, in_order = (compared.figures[each] for each in PackingWay)
+    assert compared.waves_at_least <= best.waves <= shortest.waves <= in_order.waves
+    assert compared.length_at_least <= shortest.length * (1 + 1e-12)
+    assert shortest.length <= best.length <= in_order.length
+    chosen = compared.figures[way]
     assert chosen.waves == len(packed.waves)
     assert chosen.memory_peak_bytes == max((wave.memory_bytes for wave in packed.waves), default=0)
     assert chosen.length == sum(max(max(1, each.errors) for each in wave.batches) for wave in packed.waves)
@@ -170,7 +175,7 @@ def test_small_instances_are_packed_nearly_as_well_as_can_be() -> None:
         optimum = _optimum(tiers, lengths, limits)
         assert waves_at_least(tiers, limits) <= min(optimum)
         assert length_at_least(tiers, lengths, limits) <= min(optimum.values())
-        waves = best_packing(tiers, lengths, limits)
+        waves = find_packings(tiers, lengths, limits).fewest
         fewest = min(number for number, length in optimum.items() if length <= in_order)
         more_waves += len(waves) > fewest
         if len(waves) == fewest:
@@ -184,8 +189,19 @@ def test_waves_are_filled_to_the_bound_where_memory_alone_binds() -> None:
     sizes = sorted(rng.choices((512, 600, 800, 1024), k=300))
     lengths = [float(size) for size in sizes]
     limits = WaveLimits(budget_bytes=8192, parallel=32)
-    found = len(best_packing(sizes, lengths, limits)), waves_at_least(sizes, limits), len(next_fit(sizes, limits))
-    assert found == (27, 27, 28)
+    found = find_packings(sizes, lengths, limits)
+    assert (len(found.fewest), waves_at_least(sizes, limits), len(found.in_order)) == (27, 27, 28)
+
+
+def test_one_wave_fewer_may_make_all_of_them_longer_so_the_shortest_is_found_too() -> None:
+    rng = Random(38)
+    weights = [rng.random() for _ in range(4)]
+    tiers = sorted(rng.choices((1, 2, 3, 4), weights, k=250))
+    batches = [batch(n, tier, errors=max(1, round(rng.lognormvariate(tier, 0.8)))) for n, tier in enumerate(tiers, 1)]
+    figures = pack(batches, 4 * GIB, 32).comparison.figures
+    assert [(figures[way].waves, figures[way].length) for way in PackingWay] == [(41, 1788), (42, 1054), (42, 2068)]
+    packed = pack(batches, 4 * GIB, 32, way=PackingWay.SHORTEST)
+    assert len(packed.waves) == figures[PackingWay.SHORTEST].waves
 
 
 def test_two_of_more_than_half_the_budget_never_share_a_wave_and_the_bound_knows() -> None:

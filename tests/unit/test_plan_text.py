@@ -56,6 +56,7 @@ def test_waves_and_batches_are_tables_and_what_no_batch_gets_is_told() -> None:
         "grouped by directory; a wave holds 1g and 32 batches at most\n"
         "packing           waves  length  most memory  mean memory\n"
         "best (this plan)      3      10        1.0GB          76%\n"
+        "shortest              3      10        1.0GB          76%\n"
         "in-order              3      10        1.0GB          76%\n"
         "at least              3      10\n"
         "length: each wave as long as its longest batch, one wave after another; no durations are known, so a batch "

@@ -89,6 +89,7 @@ def test_a_plan_has_the_fields_of_the_seed_and_what_it_was_made_of() -> None:
         "batches": 2,
         "in_order": {"waves": 1, "length": 2.0, "memory_peak": "1.0GB", "memory_held_percent": 12.5},
         "best": {"waves": 1, "length": 2.0, "memory_peak": "1.0GB", "memory_held_percent": 12.5},
+        "shortest": {"waves": 1, "length": 2.0, "memory_peak": "1.0GB", "memory_held_percent": 12.5},
         "waves_at_least": 1,
         "length_at_least": 2.0,
     }

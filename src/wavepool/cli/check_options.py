@@ -36,7 +36,7 @@ class CheckOptions:
     strategy: Annotated[
         str | None, typer.Option(help="What a batch gets: imports (files that belong together), directory, or file.")
     ] = None
-    packing: Annotated[str | None, typer.Option(help="best (few, short waves), or in-order.")] = None
+    packing: Annotated[str | None, typer.Option(help="best (few waves), shortest, or in-order.")] = None
     max_parallel: Annotated[str | None, typer.Option(help="Batches of a wave at most (32).")] = None
     max_files: Annotated[str | None, typer.Option(help="Files of a batch at most (20).")] = None
     tier_config: Annotated[str | None, typer.Option(help="Files and memory of the tiers: a JSON file.")] = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from wavepool.cli.columns import aligned
 from wavepool.listeners.wording import count, printable
+from wavepool.plan.packing import PackingWay
 from wavepool.units import format_duration
 
 BATCHES_SHOWN = 200
@@ -88,8 +89,7 @@ def _packing(document: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     bounds = f"{document['budget']} and {document['max_parallel']} batches at most"
     yield f"grouped by {document['strategy']}; a wave holds {bounds}"
-    ways = [("best", packing["best"]), ("in-order", packing["in_order"])]
-    rows = [_way(name, figures, packing) for name, figures in ways]
+    rows = [_way(way.value, packing[way.value.replace("-", "_")], packing) for way in PackingWay]
     rows.append(("at least", str(packing["waves_at_least"]), _length(packing["length_at_least"], packing), "", ""))
     headings = ("packing", "waves", "length", "most memory", "mean memory")
     yield from aligned(headings, rows, right=headings[1:])

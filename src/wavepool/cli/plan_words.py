@@ -53,8 +53,8 @@ def result_words(planned: Planned, order: PlanOrder) -> Iterator[str]:
             f"{order.check.workspace} that may be mended. Is --workspace right?"
         )
     else:
-        other = PackingWay.IN_ORDER if packed.comparison.chosen is PackingWay.BEST else PackingWay.BEST
-        figures = {PackingWay.IN_ORDER: packed.comparison.in_order, PackingWay.BEST: packed.comparison.best}
+        figures = packed.comparison.figures
+        other = PackingWay.BEST if packed.comparison.chosen is PackingWay.IN_ORDER else PackingWay.IN_ORDER
         peak = human_size(figures[packed.comparison.chosen].memory_peak_bytes)
         yield (
             f"planned {count(len(planned.batches), 'batch')} in {count(planned.waves, 'wave')} by {order.strategy}, at "

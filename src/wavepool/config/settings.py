@@ -297,7 +297,7 @@ class Settings(BaseModel):
     strategy: Annotated[Literal["file", "directory", "imports"], Source(expected="file, directory or imports")] = (
         "imports"
     )
-    packing: Annotated[Literal["best", "in-order"], Source(expected="best or in-order")] = "best"
+    packing: Annotated[Literal["best", "shortest", "in-order"], Source(expected="best, shortest or in-order")] = "best"
     max_parallel: Annotated[_Whole, Field(ge=1, le=10_000), Source(expected="a whole number from 1 to 10000")] = 32
     max_files: Annotated[_Whole, Field(ge=1, le=10_000), Source(expected="a whole number from 1 to 10000")] = 20
     tier_config: Annotated[Path | None, Source(expected="a file")] = None

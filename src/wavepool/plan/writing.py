@@ -119,8 +119,7 @@ def _comparison(compared: Comparison) -> dict[str, object]:
         "length_unit": compared.unit,
         "learned": compared.learned,
         "batches": compared.batches,
-        "in_order": _figures(compared.in_order),
-        "best": _figures(compared.best),
+        **{way.value.replace("-", "_"): _figures(figures) for way, figures in compared.figures.items()},
         "waves_at_least": compared.waves_at_least,
         "length_at_least": round(compared.length_at_least, 3),
     }

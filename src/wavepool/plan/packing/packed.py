@@ -11,15 +11,20 @@ from wavepool.plan.batching import PlannedBatch
 from wavepool.plan.packing.bounds import length_at_least, waves_at_least
 from wavepool.plan.packing.estimates import Estimates, estimate
 from wavepool.plan.packing.fitting import WaveLimits, Waves, next_fit
-from wavepool.plan.packing.searching import best_packing
+from wavepool.plan.packing.searching import find_packings
 from wavepool.plan.packing.shortening import length_of
 from wavepool.units import format_size
 
 
 class PackingWay(StrEnum):
-    """`BEST`: few waves, then short ones. `IN_ORDER`: as the batches come, which is by tier."""
+    """How batches are put into waves.
+
+    `BEST`: the fewest waves, and of these packings the shortest. `SHORTEST`: the other way round, with no more waves
+    than in order. `IN_ORDER`: as the batches come, which is by tier.
+    """
 
     BEST = "best"
+    SHORTEST = "shortest"
     IN_ORDER = "in-order"
 
 
@@ -55,11 +60,11 @@ class PackingFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Both ways, and what neither can go below.
+    """All ways, and what none can go below.
 
     Attributes:
         chosen: the way of the plan.
-        in_order, best: the figures of each.
+        figures: of each.
         waves_at_least, length_at_least: proven for every packing of these batches.
         unit: of all lengths: ``s``, or ``errors`` where they are only in proportion to these.
         learned: how many batches have a learned duration.
@@ -67,8 +72,7 @@ class Comparison:
     """
 
     chosen: PackingWay
-    in_order: PackingFigures
-    best: PackingFigures
+    figures: Mapping[PackingWay, PackingFigures]
     waves_at_least: int
     length_at_least: float
     unit: str
@@ -78,7 +82,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """The waves of a plan, as they were chosen, beside the other way."""
+    """The waves of a plan, as they were chosen, beside the other ways."""
 
     waves: tuple[PackedWave, ...]
     comparison: Comparison
@@ -107,7 +111,7 @@ def pack(
     way: PackingWay = PackingWay.BEST,
     learned_s: Mapping[str, float] | None = None,
 ) -> Packed:
-    """The batches in waves, packed both ways, so that they can be compared.
+    """The batches in waves, packed all ways, so that they can be compared.
 
     Args:
         batches: by tier, as `pack_in_order` takes them.
@@ -122,9 +126,11 @@ def pack(
     _refuse_too_large(batches, budget_bytes)
     sizes = [batch.memory_bytes for batch in batches]
     estimates = estimate(batches, learned_s or {})
+    packings = find_packings(sizes, estimates.lengths, limits)
     found = {
-        PackingWay.IN_ORDER: next_fit(sizes, limits),
-        PackingWay.BEST: best_packing(sizes, estimates.lengths, limits),
+        PackingWay.BEST: packings.fewest,
+        PackingWay.SHORTEST: packings.shortest,
+        PackingWay.IN_ORDER: packings.in_order,
     }
     return Packed(
         waves=_waves(batches, found[way]),
@@ -137,8 +143,7 @@ def _compared(
 ) -> Comparison:
     return Comparison(
         chosen=way,
-        in_order=_figures(found[PackingWay.IN_ORDER], sizes, estimates, limits),
-        best=_figures(found[PackingWay.BEST], sizes, estimates, limits),
+        figures={each: _figures(waves, sizes, estimates, limits) for each, waves in found.items()},
         waves_at_least=waves_at_least(sizes, limits),
         length_at_least=length_at_least(sizes, estimates.lengths, limits),
         unit=estimates.unit,

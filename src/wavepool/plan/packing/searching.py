@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from wavepool.plan.packing.bounds import length_at_least, waves_at_least
@@ -10,14 +11,27 @@ from wavepool.plan.packing.filling import Filling
 from wavepool.plan.packing.fitting import WaveLimits, Waves, first_fit, next_fit, spread
 from wavepool.plan.packing.shortening import Exchange, length_of
 
-SEAMS = 6
-"""How often the places are halved at which an order may turn from length to size."""
+SEAMS, SEAMS_OF_MANY, MANY = 6, 3, 20_000
+"""How often the places are halved at which an order may turn from length to size; less often of so many batches."""
 
 
-def best_packing(sizes: Sequence[int], lengths: Sequence[float], limits: WaveLimits) -> Waves:
-    """The fewest waves that were found, among these the shortest; never more or longer than `next_fit` has it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPackings:
+    """What a search came to. None has more waves than `in_order`, or lasts longer.
 
-    Deterministic, n log n. Not always the best that there is: bin packing is NP-hard.
+    Attributes:
+        in_order: by `next_fit`.
+        fewest: as few waves as were found, and of these packings the shortest.
+        shortest: as short as was found, and of these packings that with the fewest waves.
+    """
+
+    in_order: Waves
+    fewest: Waves
+    shortest: Waves
+
+
+def find_packings(sizes: Sequence[int], lengths: Sequence[float], limits: WaveLimits) -> FoundPackings:
+    """Try several ways. Deterministic, n log n; not always the best that there is, as bin packing is NP-hard.
 
     Args:
         sizes: memory of each batch in bytes; none is above the budget.
@@ -25,33 +39,35 @@ def best_packing(sizes: Sequence[int], lengths: Sequence[float], limits: WaveLim
         limits: of every wave.
     """
     if not sizes:
-        return []
+        return FoundPackings(in_order=[], fewest=[], shortest=[])
     search = _Search(sizes, lengths, limits)
-    for way in (search.by_length, search.by_size, search.full, search.in_shares, search.in_two_parts):
+    parts = search.full if search.filling.possible else search.in_two_parts
+    for way in (search.by_length, search.by_size, parts, search.in_shares):
         if search.is_done():
             break
         way()
-    return search.best
+    return FoundPackings(in_order=search.in_order, fewest=search.fewest, shortest=search.shortest)
 
 
 class _Search:
-    """The best packing so far; what is offered is taken only if it is no longer than `next_fit`'s."""
+    """The best packings so far. One that has more waves than `next_fit`, or is longer, does not count."""
 
     def __init__(self, sizes: Sequence[int], lengths: Sequence[float], limits: WaveLimits) -> None:
         self._sizes, self._lengths, self._limits = sizes, lengths, limits
         self._least = waves_at_least(sizes, limits)
         self._least_length = length_at_least(sizes, lengths, limits)
-        self.best = next_fit(sizes, limits)
-        self._length = self._bound = length_of(self.best, lengths)
+        self.in_order = self.fewest = self.shortest = next_fit(sizes, limits)
+        self._bound = self._fewest_length = self._shortest_length = length_of(self.in_order, lengths)
         batches = range(len(sizes))
         self._longest_first = sorted(batches, key=lambda batch: (-lengths[batch], -sizes[batch], batch))
-        self._exchange = Exchange(sizes, lengths, self._longest_first)
         self._largest_first = sorted(batches, key=lambda batch: (-sizes[batch], -lengths[batch], batch))
-        self._offer(self.best)
+        self.filling = Filling(self._longest_first, sizes, lengths, limits)
+        self._exchange = Exchange(sizes, lengths, self._longest_first)
+        self._offer(self.in_order)
 
     def is_done(self) -> bool:
-        """Whether both bounds are met, so that nothing can be better."""
-        return len(self.best) == self._least and self._length <= self._least_length
+        """Whether one packing meets both bounds, so that nothing can be better."""
+        return len(self.fewest) == self._least and self._fewest_length <= self._least_length
 
     def by_length(self) -> None:
         """First fit, the longest first: the shortest waves wherever memory leaves a choice."""
@@ -63,25 +79,22 @@ class _Search:
 
     def full(self) -> None:
         """Each wave as full as it can be, but for as many by length alone as the number of waves allows."""
-        filling = Filling(self._longest_first, self._sizes, self._lengths, self._limits)
-        if not filling.possible:
-            return
         for around in (False, True):
-            self._offer(filling.fill(0, around_longest=around))
+            self._offer(self.filling.fill(0, around_longest=around))
         for around in (False, True):
-            self._latest(len(self.best), partial(filling.fill, around_longest=around))
+            self._latest(len(self.in_order), partial(self.filling.fill, around_longest=around))
 
     def in_shares(self) -> None:
         """Large and small ones in equal parts, in as few waves as that can be done: where both limits bind."""
         if self._limits.budget_bytes // min(self._sizes) <= self._limits.parallel:
             return  # no wave can ever have too many
-        low, high = self._least, len(self.best)
+        low, high = self._least, len(self.in_order)
         while low <= high:
             middle = (low + high) // 2
-            if self._offer(spread(self._largest_first, self._sizes, self._limits, middle)):
-                high = middle - 1
-            else:
+            if self._offer(spread(self._largest_first, self._sizes, self._limits, middle)) is None:
                 low = middle + 1
+            else:
+                high = middle - 1
 
     def in_two_parts(self) -> None:
         """First fit, the longest first up to a seam and then the largest, with the seam as late as the waves allow."""
@@ -94,26 +107,34 @@ class _Search:
         self._latest(len(self._sizes), fit)
 
     def _latest(self, most: int, packed: Callable[[int], Waves | None]) -> None:
-        """Offer packings whose seam, from 1 to `most`, is as late as their number of waves allows."""
-        low, high = 0, most
-        for _ in range(SEAMS):
-            if low >= high:
+        """Offer packings with a seam, from 1 to `most`, as late as the fewest waves allow, and as those in order do."""
+        self._offer(packed(most))
+        for of_fewest in (True, False):
+            low, high = 0, most
+            for _ in range(SEAMS if len(self._sizes) < MANY else SEAMS_OF_MANY):
+                if low >= high:
+                    break
+                middle = (low + high + 1) // 2
+                needed = self._offer(packed(middle))
+                if needed is None or needed > len(self.fewest if of_fewest else self.in_order):
+                    high = middle - 1
+                else:
+                    low = middle
+            if len(self.fewest) == len(self.in_order):
                 break
-            middle = (low + high + 1) // 2
-            if self._offer(packed(middle)):
-                low = middle
-            else:
-                high = middle - 1
 
     def _fit(self, order: Sequence[int]) -> Waves | None:
-        return first_fit(order, self._sizes, self._limits, len(self.best))
+        return first_fit(order, self._sizes, self._limits, len(self.in_order))
 
-    def _offer(self, waves: Waves | None) -> bool:
-        """Take it if it is better; False where there is none."""
-        if waves is None or len(waves) > len(self.best):
-            return False
+    def _offer(self, waves: Waves | None) -> int | None:
+        """Take it where it is better; the number of its waves, or None where there is none."""
+        if waves is None or len(waves) > len(self.in_order):
+            return None
         changed = self._exchange.shortened(waves)
         length = length_of(changed, self._lengths)
-        if length <= self._bound and (len(changed), length) < (len(self.best), self._length):
-            self.best, self._length = changed, length
-        return True
+        if length <= self._bound:
+            if (len(changed), length) < (len(self.fewest), self._fewest_length):
+                self.fewest, self._fewest_length = changed, length
+            if (length, len(changed)) < (self._shortest_length, len(self.shortest)):
+                self.shortest, self._shortest_length = changed, length
+        return len(waves)
