@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from wavepool.model.diagnostics import Diagnostic, Found, Severity
@@ -46,7 +45,39 @@ _CARGO = re.compile(
 _ECHO = re.compile(
     r"build failed|(?:test|doctest|bench) failed, to rerun|\d+ targets? failed|Recipe `|command failed|script \""
 )
+_ASIDE = ("Some errors have detailed explanations", "For more information about")
 _OF_RUST = (".rs", ".toml", ".lock")
+
+
+class _Block:
+    """A heading, and what stood below it so far."""
+
+    __slots__ = ("_further", "code", "column", "labelled", "line", "message", "path", "severity")
+
+    def __init__(self, severity: Severity, code: str | None, message: str) -> None:
+        self.severity = severity
+        self.code = code
+        self.message = message
+        self.path: str | None = None
+        self.line: int | None = None
+        self.column: int | None = None
+        self.labelled = False
+        self._further: list[str] = []
+
+    def add(self, text: str) -> None:
+        if len(self._further) < FURTHER_MAX and worth_telling(text):
+            self._further.append(text)
+
+    def diagnostic(self, tool: str) -> Diagnostic:
+        return Diagnostic(
+            tool=tool,
+            path=self.path,
+            line=self.line,
+            column=self.column,
+            code=self.code,
+            message=cut("\n".join((self.message, *self._further)) if self._further else self.message),
+            severity=self.severity,
+        )
 
 
 class RustcReader(LineReader):
@@ -60,9 +91,7 @@ class RustcReader(LineReader):
     )
 
     def __init__(self) -> None:
-        self._open: Diagnostic | None = None
-        self._further: list[str] = []
-        self._labelled = False
+        self._open: _Block | None = None
         self._block: re.Pattern[str] | None = None
         """What the lines look like that go on with what is open."""
         self._rust = False
@@ -77,6 +106,8 @@ class RustcReader(LineReader):
                 self._go_on(line)
                 return ()
             self._block = None
+        if not line:
+            return () if self._rust else None
         if line.startswith("{"):
             return self._read_json(line)
         if line.startswith(("error", "warning")) and (heading := _HEADING.fullmatch(line)):
@@ -84,14 +115,17 @@ class RustcReader(LineReader):
         if ".rs:" in line or "[E" in line or ".toml:" in line:
             short = _SHORT.fullmatch(line)
             return None if short is None else self._short([group for group in short.groups() if group is not None])
-        if line.startswith("Caused by:") and self._open is not None:
-            self._block = _BLOCK
-            return ()
-        return None
+        return self._read_aside(line)
 
     def end(self) -> Sequence[Found]:
         self._block = None
         return (*self._take(), *self._totals.end(self.tool))
+
+    def _read_aside(self, line: str) -> Sequence[Found] | None:
+        if line.startswith("Caused by:") and self._open is not None:
+            self._block = _BLOCK
+            return ()
+        return () if self._rust and (_is_status(line) or line.startswith(_ASIDE)) else None
 
     def _head(self, word: str, code: str | None, message: str) -> Sequence[Found]:
         before = self._take()
@@ -100,10 +134,8 @@ class RustcReader(LineReader):
             return before
         if code is None and _ECHO.match(message):
             return before
-        severity = Severity.ERROR if word == "error" else Severity.WARNING
         self._rust = self._rust or _CARGO.match(message) is not None
-        self._open = Diagnostic(tool=self.tool, message=message, code=code, severity=severity)
-        self._further, self._labelled = [], False
+        self._open = _Block(Severity.ERROR if word == "error" else Severity.WARNING, code, message)
         self._block = _BLOCK if self._rust or code is not None else _UNSURE_BLOCK
         return before
 
@@ -113,21 +145,16 @@ class RustcReader(LineReader):
         if told is None:
             return
         if told.path is None and (place := _PLACE.fullmatch(line)):
-            path, row, column = place.groups()
-            self._rust = self._rust or path.endswith(_OF_RUST)
+            told.path, told.line, told.column = place[1], number(place[2]), number(place[3])
+            self._rust = self._rust or told.path.endswith(_OF_RUST)
             self._block = _BLOCK
-            self._open = replace(told, path=path, line=number(row), column=number(column))
-        elif not self._labelled and (label := _LABEL.match(line)):
-            self._labelled = True
-            self._open = replace(told, message=f"{told.message}: {label[1]}")
+        elif not told.labelled and "^ " in line and (label := _LABEL.match(line)):
+            told.labelled = True
+            told.message = f"{told.message}: {label[1]}"
         elif advice := _ADVICE.match(line):
-            self._add(advice[1])
+            told.add(advice[1])
         elif told.path is None and "|" not in line[:8]:
-            self._add(line.strip())  # of the heading itself, or of what caused it
-
-    def _add(self, text: str) -> None:
-        if len(self._further) < FURTHER_MAX and worth_telling(text):
-            self._further.append(text)
+            told.add(line.strip())  # of the heading itself, or of what caused it
 
     def _blank(self) -> Sequence[Found]:
         """Ends a block; but the causes of what has no place stand below."""
@@ -138,15 +165,15 @@ class RustcReader(LineReader):
         told, self._open = self._open, None
         if told is None:
             return ()
-        if not self._rust and told.path is None and told.code is None:
-            if told.severity is Severity.WARNING:
-                return ()  # the word of any program
-            told = replace(told, tool="plain")
-        elif told.path is not None and not (self._rust or told.path.endswith(_OF_RUST)):
-            told = replace(told, tool="plain")
+        if not self._rust and told.path is None and told.code is None and told.severity is Severity.WARNING:
+            return ()  # the word of any program
+        if told.path is None:
+            certain = self._rust or told.code is not None
         else:
+            certain = self._rust or told.path.endswith(_OF_RUST)
+        if certain:
             self._totals.count(told.severity, placed=told.path is not None)
-        return (replace(told, message=cut("\n".join((told.message, *self._further)))),)
+        return (told.diagnostic(self.tool if certain else "plain"),)
 
     def _short(self, groups: list[str]) -> Sequence[Found]:
         path, row, column, word = groups[:4]

@@ -54,6 +54,9 @@ _KEPT: Mapping[str, tuple[Part, frozenset[str] | None]] = {
 """The values that are built, and of an object the fields that are; None: all of them."""
 
 
+_DEEPER = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
+
+
 class SarifWalk:
     """Feeds the text to ijson, and builds the values that are kept."""
 
@@ -93,10 +96,7 @@ class SarifWalk:
         """One event of ijson's."""
         event, value = given
         if self._skipped:
-            if event.startswith("start"):
-                self._skipped += 1
-            elif event.startswith("end"):
-                self._skipped -= 1
+            self._skipped += _DEEPER.get(event, 0)
         elif self._building is not None:
             self._skipped = self._building.event(event, value)
             if self._building.whole:
@@ -157,23 +157,24 @@ class _Building:
         """Takes one in; returns 1 where what comes next is to be skipped."""
         if event == "map_key":
             self._key = str(value)
-        elif event.startswith("end"):
+            return 0
+        step = _DEEPER.get(event, 0)
+        if step < 0:
             self._open.pop()
             self.whole = not self._open
-        elif event == "start_map" or event == "start_array":
-            if self._is_left_out():
-                return 1
-            if len(self._open) >= DEPTH_MAX:
-                raise BadDocument("it is nested too deep.")
-            opened: dict[str, object] | list[object] = {} if event == "start_map" else []
-            self._put(opened)
-            self._open.append(opened)
-        elif not self._is_left_out():
+        elif len(self._open) == 1 and self._fields is not None and self._key not in self._fields:
+            return step
+        elif step:
+            self._begin({} if event == "start_map" else [])
+        else:
             self._put(value)
         return 0
 
-    def _is_left_out(self) -> bool:
-        return self._fields is not None and len(self._open) == 1 and self._key not in self._fields
+    def _begin(self, opened: dict[str, object] | list[object]) -> None:
+        if len(self._open) >= DEPTH_MAX:
+            raise BadDocument("it is nested too deep.")
+        self._put(opened)
+        self._open.append(opened)
 
     def _put(self, value: object) -> None:
         if not self._open:
