@@ -164,6 +164,7 @@ def test_an_odd_tsconfig_says_nothing(config: str) -> None:
             "use super::Store; fn f() { crate::a::inner::g() }",
             ["src/a/inner.rs", "src/store/mod.rs"],
         ),
+        ("src/a.rs", "const Q: char = '\"';\nuse crate::store::disk;", ["src/store/disk.rs"]),
         ("src/store/mod.rs", "use self::disk::Disk;", ["src/store/disk.rs"]),
         ("src/a.rs", "use std::io; use other_crate::deep::X;", ["crates/other/src/deep.rs"]),
         ("src/a.rs", "use other_crate::X;", ["crates/other/src/lib.rs"]),
@@ -277,6 +278,12 @@ def test_no_text_breaks_an_extractor_and_what_it_finds_is_in_the_workspace(text:
         " ",
         "import (",
         "'a",
+        "use ",
+        "use a",
+        "from a import (\n",
+        "source ",
+        "\n",
+        "# shellcheck ",
     ],
 )
 def test_long_odd_texts_are_read_in_one_pass(piece: str) -> None:

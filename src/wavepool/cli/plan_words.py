@@ -56,8 +56,9 @@ def result_words(planned: Planned, order: PlanOrder) -> Iterator[str]:
         figures = packed.comparison.figures
         other = PackingWay.BEST if packed.comparison.chosen is PackingWay.IN_ORDER else PackingWay.IN_ORDER
         peak = human_size(figures[packed.comparison.chosen].memory_peak_bytes)
+        batches = count(len(planned.batches), "batch", "batches")
         yield (
-            f"planned {count(len(planned.batches), 'batch')} in {count(planned.waves, 'wave')} by {order.strategy}, at "
+            f"planned {batches} in {count(planned.waves, 'wave')} by {order.strategy}, at "
             f"most {peak} at once; packed {packed.comparison.chosen} ({other}: {count(figures[other].waves, 'wave')})"
         )
 

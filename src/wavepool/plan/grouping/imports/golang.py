@@ -14,9 +14,9 @@ PACKAGE_MAX = 100
 """How many files of a package are its importers' matter; more of them say nothing."""
 
 _COMMENT = re.compile(r"//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?", re.S)
-_IMPORT = re.compile(r'^\s*+import\s++(?:\(([^)]*+)|((?:[\w.]++\s++)?(?:"[^"\n]*+"|`[^`\n]*+`)))', re.M)
+_IMPORT = re.compile(r'^[ \t]*+import\s++(?:\(([^)]*+)|((?:[\w.]++\s++)?(?:"[^"\n]*+"|`[^`\n]*+`)))', re.M)
 _PATH = re.compile(r'"([^"\n]++)"|`([^`\n]++)`')
-_MODULE = re.compile(r'^\s*+module\s++"?([^\s"]++)', re.M)
+_MODULE = re.compile(r'^[ \t]*+module\s++"?([^\s"]++)', re.M)
 
 
 def packages_of(text: str) -> Iterator[str]:

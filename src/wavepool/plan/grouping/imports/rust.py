@@ -10,14 +10,17 @@ from typing import ClassVar
 
 from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined
 
-_SKIPPED = re.compile(r'//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?|"(?:\\.|[^"\\])*+"?', re.S)
+_SKIPPED = re.compile(
+    r"""//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?|'(?:\\.|[^'\\\n])'|"(?:\\.|[^"\\])*+"?""",
+    re.S,
+)
 _MOD = re.compile(r"\bmod\s++(?:r#)?(\w++)\s*+;")
 _MOD_AT = re.compile(r'#\[path\s*+=\s*+"([^"\n]++)"\]\s*+(?:pub\s*+(?:\([^)\n]*+\))?\s*+)?mod\s++\w++\s*+;')
-_USE = re.compile(r"\buse\s++([^;]{1,20000}+);")
+_USE = re.compile(r"\buse\s++([^;]{1,4000}+);")
 _PATH = re.compile(r"\b(?:crate|self|super)(?:\s*+::\s*+(?:r#)?\w++)++")
 _WORD = re.compile(r"::|[{},*]|\bas\s+\w+|(?:r#)?\w+")
 _PACKAGE = re.compile(r"^[ \t]*+\[(package|lib)\][ \t\r]*+$((?:\n(?![ \t]*+\[).*+)*+)", re.M)
-_NAME = re.compile(r'^\s*+name\s*+=\s*+"([^"\n]++)"', re.M)
+_NAME = re.compile(r'^[ \t]*+name\s*+=\s*+"([^"\n]++)"', re.M)
 NESTED_MAX = 64
 
 
