@@ -121,6 +121,7 @@ def test_where_no_iteration_helps_it_stops_and_leaves_no_branch(shop: Workshop) 
     assert len(done.result["iterations"]) == 1
     assert "2 errors -> 2 in 1 iteration: the last one left no fewer errors" in done.stderr
     assert "nothing was merged" in done.stderr
+    assert "left: part_0/mod_0.py:1: F401 `os` imported but unused" in done.stderr
     assert shop.branches() == ["main"]
 
 

@@ -97,6 +97,16 @@ def test_the_end_tells_where_the_work_is_and_how_to_go_on() -> None:
     assert list(summary_lines(fixed, SETTING))[-1] == f"next: git merge {BRANCH}"
 
 
+def test_the_first_errors_that_are_left_are_told_one_by_one() -> None:
+    last = checked(3, examples=("a.py:1: E711 Comparison\x1b", "b.py: odd"))
+    iterations = (replace(rounds(9, 3)[0], after=last),)
+    left = Fixed(ending=Ending.ERRORS_LEFT, first=checked(9), iterations=iterations)
+    lines = list(summary_lines(left, SETTING))
+    assert lines[2:5] == ["  left: a.py:1: E711 Comparison\\x1b", "  left: b.py: odd", "  and 1 more"]
+    planned = Fixed(ending=Ending.PLANNED, first=last)
+    assert not any("left:" in line for line in summary_lines(planned, SETTING))
+
+
 def test_where_nothing_was_merged_nobody_is_sent_to_a_branch() -> None:
     fixed = Fixed(ending=Ending.NO_PROGRESS, first=checked(2), iterations=rounds(2, 2))
     nothing = replace(SETTING, commit=SETTING.base)

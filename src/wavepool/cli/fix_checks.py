@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
 from wavepool.cli.agent_options import AgentOptions
@@ -19,8 +20,11 @@ from wavepool.fixing.iterations import Checked
 from wavepool.fixing.planning import Planned, PlanOrder, plan_check
 from wavepool.inputs import parse_mounts
 from wavepool.plan import Plan, parse_plan
+from wavepool.plan.findings import Findings
 
 CODELESS = ""
+EXAMPLES = 5
+"""Errors of a check that are told one by one."""
 
 
 class FixChecks:
@@ -69,6 +73,7 @@ class FixChecks:
             batches=len(plan.tasks),
             waves=planned.waves,
             set_apart=sum(each.errors for each in found.set_apart) + found.beyond + found.unplaced.errors,
+            examples=() if planned.passed else tuple(islice(_errors(found), EXAMPLES)),
             took_s=time.monotonic() - began_s,
             plan=plan,
         )
@@ -90,6 +95,14 @@ class FixChecks:
             memory_override_bytes=settings.memory,
             policy=limit_policy_of(settings),
         )
+
+
+def _errors(found: Findings) -> Iterator[str]:
+    """Each as ``file:line: code message``, without a file last."""
+    for each in chain.from_iterable(file.diagnostics for file in (*found.files, found.unplaced)):
+        line = "" if each.line is None else f":{each.line}"
+        where = f"{each.path}{line}: " if each.path else ""
+        yield f"{where}{f'{each.code} ' if each.code else ''}{' '.join(each.message.split())}"
 
 
 def _codes(planned: Planned) -> dict[str, int]:

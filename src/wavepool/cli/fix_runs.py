@@ -110,6 +110,13 @@ def _says(settings: Settings, name: str) -> bool:
 
 def _with_labour(task: Task, labour: Labour, timeout_s: float) -> Task:
     timeout_s = timeout_s if task.timeout_s is None else task.timeout_s
+    task = replace(task, extra={"name": _title(task.files), **task.extra})
     if labour.order is None:  # its command stands in the plan
         return replace(task, timeout_s=timeout_s)
     return replace(task, agent=labour.order, image=labour.image, timeout_s=timeout_s)
+
+
+def _title(files: Sequence[str]) -> str:
+    """Of the host's commit of what a batch left."""
+    more = f" and {len(files) - 1} more" if files[1:] else ""
+    return f"Mend {files[0]}{more}" if files else ""

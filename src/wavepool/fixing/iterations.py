@@ -54,6 +54,7 @@ class Checked:
         codes: of the errors, how many of which kind, the most frequent first.
         batches, waves: that a plan was made of; 0 where none could be.
         set_apart: errors that nobody is given.
+        examples: the first few errors, a line each.
         plan: for `Ground.work`; nobody else looks at it.
     """
 
@@ -65,6 +66,7 @@ class Checked:
     batches: int = 0
     waves: int = 0
     set_apart: int = 0
+    examples: tuple[str, ...] = ()
     took_s: float = 0.0
     plan: Any = field(default=None, repr=False)
 

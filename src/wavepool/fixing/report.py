@@ -13,6 +13,7 @@ from wavepool.units import format_duration
 
 CODES_SHOWN = 20
 """Kinds of errors that are told with --verbose, the most frequent."""
+LINE_MAX = 200
 TROUBLES_SHOWN = 20
 """Batches that did not end well, and are named; the others are counted."""
 
@@ -136,6 +137,10 @@ def summary_lines(fixed: Fixed, setting: Setting) -> Iterator[str]:
     yield headline(fixed, setting)
     for each in fixed.iterations:
         yield f"  {_iteration_line(each)}"
+    if fixed.last is not None and not fixed.last.passed and fixed.ending is not Ending.PLANNED:
+        yield from (f"  left: {printable(line, LINE_MAX)}" for line in fixed.last.examples)
+        if (more := fixed.last.errors - len(fixed.last.examples)) > 0 and fixed.last.examples:
+            yield f"  and {more} more"
     total = total_of(fixed)
     if used := _used(total):
         yield f"  agents: {', '.join(used)}"
@@ -224,6 +229,7 @@ def checked_json(checked: Checked) -> dict[str, Any]:
         "batches": checked.batches,
         "waves": checked.waves,
         "set_apart": checked.set_apart,
+        "examples": list(checked.examples),
         "duration_s": round(checked.took_s, 3),
     }
 
