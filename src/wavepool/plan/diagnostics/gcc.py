@@ -67,10 +67,8 @@ class GccReader(LineReader):
     tool: ClassVar[str] = "gcc"
     languages: ClassVar[tuple[str, ...]] = ("c", "c++", "cpp")
     signs: ClassVar[str | None] = (
-        r": error:|: fatal error: |: warning: |: Error: |: Warning: |: Fatal error: |: internal compiler error: "
-        r"|: sorry, unimplemented: |\): error [A-Z]|\): warning [A-Z]|\): fatal error [A-Z]|\) : error |\) : warning "
-        r"| : error LNK| : fatal error LNK|undefined reference to|multiple definition of|/ld: |-ld: |^ld: |ld\.lld: "
-        r"|ld\.gold: |ld\.bfd: |mold: | generated\.$"
+        r"rror:|arning: |\): (?:fatal )?(?:error|warning) [A-Z]|\) : (?:error|warning) | : (?:fatal )?error LNK"
+        r"|undefined reference to|multiple definition of|ld: | generated\.$"
     )
 
     def __init__(self) -> None:

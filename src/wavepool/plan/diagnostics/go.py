@@ -58,7 +58,7 @@ class GoReader(LineReader):
     tool: ClassVar[str] = "go"
     languages: ClassVar[tuple[str, ...]] = ("go",)
     signs: ClassVar[str | None] = (
-        r"\.go:\d|go\.mod:\d|go\.work:\d|^go: |^package |^malformed import|^found packages|^no Go files"
+        r"\.go:\d|go\.(?:mod|work):\d|^go: |^package |^malformed import|^found packages|^no Go files"
         r"|^no required module|^stat |^pattern |^build |^cannot find |^ *--- FAIL: |^\{\"(?:Time|ImportPath|Action)\":"
         r"|: function main is undeclared|: relocation target "
     )

@@ -51,7 +51,7 @@ class PlainReader(LineReader):
 
     tool: ClassVar[str] = "plain"
     languages: ClassVar[tuple[str, ...]] = ()
-    signs: ClassVar[str | None] = r":(?:(?<=[A-Za-z_+-]:)|(?<=[A-Za-z]\d:)|(?<=[A-Za-z]\d\d:))\d+[: ]|: line \d|: \d+: "
+    signs: ClassVar[str | None] = r":(?:(?<=[A-Za-z_+-]:)|(?<=[A-Za-z]\d:)|(?<=[A-Za-z]\d\d:))\d+[: ]|: (?:line )?\d+: "
     last: ClassVar[bool] = True
 
     def read(self, line: str) -> Sequence[Found] | None:
