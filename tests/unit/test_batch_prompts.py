@@ -94,6 +94,19 @@ def test_what_does_not_fit_is_counted_and_every_file_tells_its_first() -> None:
     assert all(f"src/{file}.ts\n  1:5 " in prompt and f"- src/{file}.ts (100)" in prompt for file in range(4))
 
 
+def test_long_messages_are_cut_before_a_file_tells_nothing() -> None:
+    told = [wrong(f"src/{file}.ts", line, message="long " * 190) for file in range(60) for line in (1, 2)]
+    prompt = prompt_of(one_group(*told), ["b"], check="tsc")
+    assert len(prompt.encode()) <= BYTES_MAX
+    assert all(f"src/{file}.ts\n  1:5 TS2322: long " in prompt for file in range(60))
+    assert "…\n" in prompt
+
+
+def test_a_long_check_takes_no_error_away() -> None:
+    prompt = prompt_of(one_group(wrong("a.ts", 1)), ["b"], check="tsc # " + "x" * 40_000)
+    assert "  1:5 TS2322: Not assignable." in prompt
+
+
 def test_what_others_own_is_bounded() -> None:
     many = tuple(Foreign(path=f"lib/{number}.ts", owner=0) for number in range(100))
     prompt = prompt_of(replace(one_group(wrong("a.ts", 1)), foreign=many), ["b"], check="tsc")

@@ -12,13 +12,15 @@ from wavepool.plan.grouping import Group
 ERRORS_MAX = 200
 """How many errors one prompt tells; the rest are counted."""
 BYTES_MAX = 32 * 1024
-"""How long a prompt is at most, where the names of its files alone are not longer."""
+"""How long a prompt is at most, where its check and one short error of each file alone are not longer."""
 CODES_MAX = 10
 OTHERS_MAX = 40
 """How many files of others, and of its own without errors, a prompt names."""
 UNPLACED_MAX = 10
+UNPLACED_CHARACTERS = 300
 
-_STEPS = (ERRORS_MAX, 100, 50, 25, 12, 6, 3, 1, 0)
+_STEPS = ((ERRORS_MAX, 1000), (100, 1000), (50, 1000), (25, 1000), (12, 500), (6, 300), (3, 200), (1, 80))
+"""How many errors each file tells at most, and how many characters of a message: less, until all of it fits."""
 _MESSAGE_LINES = 6
 
 
@@ -34,8 +36,8 @@ def prompt_of(group: Group, names: Sequence[str], *, check: str | None, unplaced
         check: the command that told the errors; None where there is none to run.
         unplaced: errors without a file, as context for all.
     """
-    for per_file in _STEPS:
-        told = _Told(group, per_file)
+    for per_file, characters in _STEPS:
+        told = _Told(group, per_file, characters)
         text = "\n".join(_lines(group, names, told, check, unplaced)) + "\n"
         raw = text.encode(errors="replace")  # a name on disk that is no text has no bytes in a plan
         if told.errors <= ERRORS_MAX and len(raw) <= BYTES_MAX:
@@ -44,9 +46,10 @@ def prompt_of(group: Group, names: Sequence[str], *, check: str | None, unplaced
 
 
 class _Told:
-    """Which errors a prompt tells where each file tells at most `per_file`."""
+    """Which errors a prompt tells where each file tells at most `per_file`, and how much of each message."""
 
-    def __init__(self, group: Group, per_file: int) -> None:
+    def __init__(self, group: Group, per_file: int, characters: int) -> None:
+        self.characters = characters
         self.by_file = [(each, each.diagnostics[:per_file]) for each in group.findings]
         self.errors = sum(len(told) for _, told in self.by_file)
         self.tools = {each.tool for _, told in self.by_file for each in told}
@@ -89,10 +92,10 @@ def _errors(told: _Told) -> Iterator[str]:
         if diagnostics:
             yield _shown(each.path)
         for diagnostic in diagnostics:
-            yield from _error(diagnostic, with_tool=len(told.tools) > 1)
+            yield from _error(diagnostic, told.characters, with_tool=len(told.tools) > 1)
 
 
-def _error(diagnostic: Diagnostic, *, with_tool: bool) -> Iterator[str]:
+def _error(diagnostic: Diagnostic, characters: int, *, with_tool: bool) -> Iterator[str]:
     where = ":".join(str(number) for number in (diagnostic.line, diagnostic.column) if number is not None)
     marks = (
         where,
@@ -101,7 +104,9 @@ def _error(diagnostic: Diagnostic, *, with_tool: bool) -> Iterator[str]:
         diagnostic.code or "",
     )
     head = " ".join(mark for mark in marks if mark)
-    first, *rest = diagnostic.message.splitlines() or [""]
+    message = diagnostic.message
+    short = message if len(message) <= characters else message[: characters - 1] + "…"
+    first, *rest = short.splitlines() or [""]
     yield f"  {head}: {first}" if head else f"  {first}"
     yield from (f"      {line.strip()}" for line in rest[: _MESSAGE_LINES - 1] if line.strip())
 
@@ -128,7 +133,7 @@ def _unplaced(unplaced: FileFindings | None) -> Iterator[str]:
     yield "Errors without a file; they may come from the same causes:"
     shown = unplaced.diagnostics[:UNPLACED_MAX]
     for diagnostic in shown:
-        yield from _error(diagnostic, with_tool=True)
+        yield from _error(diagnostic, UNPLACED_CHARACTERS, with_tool=True)
     if len(shown) < unplaced.errors:
         yield f"  and {unplaced.errors - len(shown)} more"
 
