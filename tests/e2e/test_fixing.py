@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fix_ground import AGENT, MEND_ONE_KIND, RULES, Workshop, git, image
-from wavepool_cli import World, eventually
+from wavepool_cli import COMMAND, World, eventually
 
 pytestmark = pytest.mark.docker
 
@@ -194,6 +196,24 @@ def test_processes_of_this_host_are_no_place_for_it_unless_that_is_allowed(proce
     assert "--allow-host" in done.stderr
     assert shop.left() == []
     assert shop.branches() == ["main"]
+
+
+def test_nobody_who_listens_is_needed(host_shop: Workshop) -> None:
+    shop = host_shop
+    shop.errors(directories=1, files=1)
+    shop.commit()
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    words = ["fix", "--command", "ruff check --no-cache .", *shop.options(), "--output", "out.json", "--", *RUFF_FIX]
+    path = f"{COMMAND.parent}:{os.environ['PATH']}"
+    env = {**shop.world.environment(), "PATH": path}
+    subprocess.run(
+        [str(COMMAND), *words], cwd=shop.world.root, env=env, stderr=write_end, stdout=write_end, check=False
+    )
+    os.close(write_end)
+    result = json.loads((shop.world.root / "out.json").read_text())
+    assert result["status"] == "fixed"
+    assert shop.faults_of(result["branch"]) == 0
 
 
 SLOW = (

@@ -21,7 +21,7 @@ from wavepool.cli.fix_runs import BatchRuns
 from wavepool.cli.fix_setting import Labour, Whereabouts, labour_of, whereabouts_of
 from wavepool.cli.fix_signals import sigterm_as_ctrl_c
 from wavepool.cli.option_groups import with_options
-from wavepool.cli.output import check_output, print_result, progress_line, write_json
+from wavepool.cli.output import check_output, print_result, remark, write_json
 from wavepool.cli.plan_text import plan_text
 from wavepool.cli.prompts import usual_of
 from wavepool.cli.settings import settings_of
@@ -138,12 +138,12 @@ class _Stage:
             self._events.say(told_json(told))
         if told.checked is not None:
             self._batches = told.checked.batches
-            progress_line(check_line(told))
+            remark(check_line(told))
             if self._verbose and told.checked.errors:
-                progress_line(f"  {codes_line(told.checked)}")
+                remark(f"  {codes_line(told.checked)}")
             return
         for line in work_lines(told, batches=self._batches):
-            progress_line(line)
+            remark(line)
 
     def begin(self, setting: Setting) -> None:
         """What is about to be done."""
@@ -161,22 +161,22 @@ class _Stage:
         """
         result = result_of(fixed, setting) | ({} if plan is None else {"plan": plan.document})
         for line in summary_lines(fixed, setting):
-            progress_line(line)
+            remark(line)
+        if asked.shared.output is not None:
+            write_json(asked.shared.output, result)
         if self._events is not None:
             self._events.finish(result)
         elif not sys.stdout.isatty():
             print_result(result)
         elif plan is not None:
             sys.stdout.write(plan_text(plan.document))
-        if asked.shared.output is not None:
-            write_json(asked.shared.output, result)
 
 
 def _fix(asked: _Asked) -> Fixed:
     """All of it, told."""
     state_dir = StateDir(asked.settings.state_dir)
     for line in (*dead_fix_lines(state_dir), *dead_run_lines(state_dir)):
-        progress_line(line)
+        remark(line)
     with ExitStack() as stack:
         events = stack.enter_context(JsonLinesListener(sys.stdout.buffer)) if asked.shared.json_lines else None
         stage = _Stage(events, verbose=asked.shared.verbose)
@@ -204,13 +204,13 @@ def _on_its_ground(
         return _iterate(asked, ground, stage, runs, asked.where.workspace), setting
     repository = asked.where.repository
     if count := repository.uncommitted():
-        progress_line(
+        remark(
             f"{repository.top} has {count} uncommitted {'change' if count == 1 else 'changes'}: it begins at the "
             f"commit {repository.head()[:12]}, without {'it' if count == 1 else 'them'}"
         )
     with FixBranch.begun(repository, state_dir.fix(asked.fix_id), contained=asked.image is not None) as branch:
         runs = _runs(asked, branch.intends, events)
-        on_branch = BranchGround(branch, check=checks, run=runs, purse=asked.purse, told=progress_line)
+        on_branch = BranchGround(branch, check=checks, run=runs, purse=asked.purse, told=remark)
         fixed = _iterate(asked, on_branch, stage, runs, branch.tree)
         if fixed.ending is Ending.FIXED:
             branch.drop_left_out()

@@ -12,7 +12,7 @@ from wavepool.cli.agent_options import AgentOptions
 from wavepool.cli.check_options import CheckOptions, plan_order, tiers_of
 from wavepool.cli.fix_setting import Labour
 from wavepool.cli.fix_signals import taken_back
-from wavepool.cli.output import json_text, progress_line
+from wavepool.cli.output import json_text, remark
 from wavepool.cli.request import RawOptions, limit_policy_of, read_variables
 from wavepool.config import Settings
 from wavepool.errors import DriverUnavailable
@@ -56,12 +56,12 @@ class FixChecks:
         began_s = time.monotonic()
         try:
             with taken_back():
-                planned = self.last = plan_check(self._order(number, directory), progress_line)
+                planned = self.last = plan_check(self._order(number, directory), remark)
         except DriverUnavailable as error:
             advice = "--allow-host has checks and agents work on this host itself, with all that you may do here."
             raise DriverUnavailable(error.message, advice=f"{error.advice}\n{advice}".strip()) from error
         for line in planned.notices:
-            progress_line(line)
+            remark(line)
         found = planned.findings
         plan = self._plan(planned.document)
         return Checked(

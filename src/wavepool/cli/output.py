@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from wavepool.errors import InputError, SettingError
+from wavepool.listeners.lines import swallow_rest
 from wavepool.listeners.wording import printable
 
 
@@ -29,6 +30,14 @@ def progress_line(text: str) -> None:
     for line in text.split("\n"):
         sys.stderr.write(f"{now} {printable(line)}\n")
     sys.stderr.flush()
+
+
+def remark(text: str) -> None:
+    """A line of progress of what goes on also where nobody reads any more what it says."""
+    try:
+        progress_line(text)
+    except BrokenPipeError:
+        swallow_rest(sys.stderr)
 
 
 def check_output(path: Path | None, *, option: str = "--output") -> None:
