@@ -33,10 +33,11 @@ def assert_sound(data: bytes, cuts: Sequence[int]) -> None:
     assert read(pieces) == (found, problems), f"cut at {places} it is read as something else"
     assert len(problems) <= PROBLEMS_MAX
     for one in found:
-        if isinstance(one, Total):
-            _assert_well_formed_total(one)
-        else:
+        if isinstance(one, Diagnostic):
             _assert_well_formed(one)
+    totals = [one for one in found if isinstance(one, Total)]
+    for tool in {total.tool for total in totals}:
+        _assert_well_formed_sum([total for total in totals if total.tool == tool])
 
 
 def _assert_well_formed(one: Diagnostic) -> None:
@@ -48,5 +49,8 @@ def _assert_well_formed(one: Diagnostic) -> None:
     assert one.code is None or one.code.strip(), one
 
 
-def _assert_well_formed_total(one: Total) -> None:
-    assert all(number is None or number >= 0 for number in (one.errors, one.warnings, one.files)), one
+def _assert_well_formed_sum(totals: Sequence[Total]) -> None:
+    """One alone may take back what was told too early."""
+    assert sum(total.errors or 0 for total in totals) >= 0, totals
+    assert sum(total.warnings or 0 for total in totals) >= 0, totals
+    assert sum(total.files or 0 for total in totals) >= 0, totals

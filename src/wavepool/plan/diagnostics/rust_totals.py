@@ -59,7 +59,7 @@ class RustTotals:
                 return True
             return False
         if match := _GENERATED.match(message):
-            self._warn((number(match[1]) or 0) - (number(match[2]) or 0))
+            self._warn(max((number(match[1]) or 0) - (number(match[2]) or 0), 0))
             return True
         if match := _EMITTED.match(message):
             self._warn(number(match[1]) or 0)
