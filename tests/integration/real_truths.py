@@ -78,6 +78,7 @@ def pyright_itself(checks: RealChecks) -> Counter[Fault]:
             severity=severity(one["severity"] == "error"),
         )
         for one in document["generalDiagnostics"]
+        if one["severity"] != "information"
     )
 
 

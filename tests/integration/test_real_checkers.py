@@ -168,25 +168,28 @@ def test_ruff_without_the_file(checks: RealChecks) -> None:
 # --- pytest ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("project", ["pytest", "pytest-collection"])
-@pytest.mark.parametrize(
-    "options",
-    [
-        (),
-        ("-q",),
-        ("-v", "--color=yes"),
-        ("-vv", "--showlocals"),
-        ("--tb=short",),
-        ("--tb=line",),
-        ("--tb=native",),
-        ("--tb=no",),
-        ("-rA",),
-        ("-q", "-rN"),
-    ],
-    ids=" ".join,
+PYTEST_FORMS = (
+    "",
+    "-q",
+    "-v --color=yes",
+    "-vv --showlocals",
+    "--tb=short",
+    "--tb=line",
+    "--tb=native",
+    "--tb=no",
+    "-rA",
 )
-def test_pytest(checks: RealChecks, project: str, options: tuple[str, ...]) -> None:
-    reading = checks.reading(project, "pytest", *options)
+
+
+@pytest.mark.parametrize(
+    ("project", "options"),
+    [
+        *(("pytest", options) for options in PYTEST_FORMS),
+        *(("pytest-collection", options) for options in ("", "-q -rN", "--tb=native")),
+    ],
+)
+def test_pytest(checks: RealChecks, project: str, options: str) -> None:
+    reading = checks.reading(project, "pytest", *options.split())
     reading.agrees()
     assert reading.totals
     assert reading.errors == pytest_itself(checks, project)

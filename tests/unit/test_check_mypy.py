@@ -120,3 +120,10 @@ def test_what_is_no_message_of_mypys() -> None:
     (fault,) = read(f"a.py:1: error: Short  [misc]\n{noise}")
     assert isinstance(fault, Diagnostic)
     assert fault.message == "Short"
+
+
+def test_a_path_that_cannot_be_read() -> None:
+    found = read("nowhere: error: Cannot read file: No such file or directory\n")
+    assert [(one.tool, one.path, one.line) for one in found if isinstance(one, Diagnostic)] == [
+        ("mypy", "nowhere", None)
+    ]

@@ -154,3 +154,11 @@ def test_what_has_the_same_shape_is_not_ruffs() -> None:
         "  |\n"
     )
     assert [one for one in read(lookalikes) if one.tool.startswith("ruff")] == []
+
+
+def test_a_proposed_fix_in_several_parts_quotes_what_looks_like_a_fault() -> None:
+    written = (RECORDED.parent / "real" / "ruff-full.txt").read_text("utf-8")
+    assert "-" * 40 in written
+    found = read(written)
+    assert Counter(type(one) for one in found) == {Diagnostic: 38, Total: 1}
+    assert not [one for one in found if isinstance(one, Diagnostic) and "never" in (one.path or "")]

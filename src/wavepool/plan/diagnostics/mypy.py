@@ -32,6 +32,7 @@ _FOUND = re.compile(
 _SUCCESS = re.compile(r"Success: no issues found(?: in \d+ source files?)?")
 _NOTHING_TO_CHECK = re.compile(r"There are no \.py\[i\] files in directory .*")
 _UNREADABLE = re.compile(r"mypy: (?P<text>can't (?:read|decode) file '(?P<path>.+?)'.*)")
+_NOT_READ = "Cannot read file: "
 _MARKS = re.compile(r" +\^[~.]*")
 _WORD = re.compile(r'(?:"[^"]*"?|[^ "])*')
 """What is never wrapped within: mypy keeps together what stands between quotes."""
@@ -157,7 +158,7 @@ def _opening(line: str) -> re.Match[str] | None:
         return None
     path = opening["path"]
     is_mypys = path.endswith(_PYTHON) or path == "mypy" or _CODE_AT_END.search(line) is not None
-    return opening if is_mypys else None
+    return opening if is_mypys or (opening["text"] or "").startswith(_NOT_READ) else None
 
 
 def _diagnostic(fault: _Fault) -> Diagnostic:

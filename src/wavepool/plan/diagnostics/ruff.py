@@ -31,7 +31,7 @@ _CONCISE = re.compile(rf"(?P<path>\S.*?):{_SPOT}: {_RULE}")
 _GROUPED = re.compile(rf" +{_SPOT} +{_RULE}")
 _HEADING = re.compile(_RULE)
 _ARROW = re.compile(rf" *--> (?P<path>\S.*?):{_SPOT}")
-_EXCERPT = re.compile(r" *\d* *[|+-](?: |$)| *= |(?:help|note|info): | *::: | *\.\.\.$")
+_EXCERPT = re.compile(r" *\d* *[|+-](?: |$)|-{40,}$| *= |(?:help|note|info): | *::: | *\.\.\.$")
 
 _NO_RULES = frozenset({"error:", "warning:", "note:", "help:", "info:", "information:", "fatal:", "hint:"})
 """Names that other tools have at this place, for how grave a fault is."""
