@@ -12,6 +12,8 @@ from wavepool.units import MIB
 
 TIMEOUT_S = 600.0
 OUTPUT_LIMIT_BYTES = 256 * MIB
+COMMAND_MAX_BYTES = 100_000
+"""The system carries no word of 128 KiB."""
 PROGRESS_S = 5.0
 """Between two lines of progress."""
 
@@ -77,10 +79,12 @@ def argv_of(command: str, *, shell: bool) -> tuple[str, ...]:
     """The command as it is executed: its words, or a shell that gets all of it.
 
     Raises:
-        SettingError: it is empty, has a NUL, or quotes that do not close.
+        SettingError: it is empty or too long, has a NUL, quotes that do not close, or what only a shell knows.
     """
     if "\0" in command:
         raise SettingError("--command", command, "a command without NUL")
+    if len(command.encode(errors="replace")) > COMMAND_MAX_BYTES:
+        raise SettingError("--command", command, f"at most {COMMAND_MAX_BYTES} bytes", advice="Put it into a script.")
     if shell and command.strip():
         return ("/bin/sh", "-c", _SHELL, "wavepool-check", command)
     try:

@@ -1,0 +1,260 @@
+"""`wavepool plan`: from a check that fails to a plan that `wavepool run` takes; and every end that is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wavepool_cli import COMMAND, DEADLINE_S, TEST_IMAGE, Finished, World
+
+from checkers import Checkers
+from wavepool.inputs.yamltext import load_yaml
+from wavepool.plan import TierMap, parse_plan
+
+ERRORS = "src/a.ts(1,2): error TS2322: no.\nsrc/b.ts(3,4): error TS2304: where?\n"
+RSS_MAX_KIB = 400 * 1024
+
+
+@pytest.fixture
+def failing(world: World) -> World:
+    """A workspace whose check, `./check`, tells two errors."""
+    return with_check(world)
+
+
+@pytest.fixture
+def here(process_world: World) -> World:
+    return with_check(process_world)
+
+
+def with_check(world: World) -> World:
+    (world.workspace / "src").mkdir()
+    for name in ("a.ts", "b.ts"):
+        (world.workspace / "src" / name).write_text("")
+    (world.workspace / "errors").write_text(ERRORS)
+    script = world.workspace / "check"
+    script.write_text("#!/bin/sh\ncat errors\nexit 2\n")
+    script.chmod(0o755)
+    return world
+
+
+def plan(world: World, *arguments: str, **how: Any) -> Finished:
+    """`wavepool plan` with a budget, as others may use this machine's memory at the same time."""
+    where = ("--workspace", str(world.workspace), "--state-dir", str(world.state), "--budget", "2g")
+    return world.command("plan", *where, *arguments, **how).finish()
+
+
+def batches(done: Finished) -> list[dict[str, Any]]:
+    return [each for wave in done.result["waves"] for each in wave["batches"]]
+
+
+def test_a_failing_check_becomes_a_plan_that_run_takes(failing: World) -> None:
+    mend = ("--", "sh", "-c", 'for file; do cat "$TASK_PROMPT_FILE" >"$file"; done', "sh", "{files}")
+    planned = plan(failing, "--command", "./check", "--strategy", "file", *mend)
+    assert (planned.exit_code, planned.result["errors"], len(batches(planned))) == (0, 2, 2)
+    done = failing.start("-", stdin=planned.stdout).finish()
+    assert (done.exit_code, set(done.verdicts().values())) == (0, {"success"})
+    assert "1:2 TS2322: no." in (failing.workspace / "src" / "a.ts").read_text()
+    assert "TS2304" in (failing.workspace / "src" / "b.ts").read_text()
+
+
+def test_a_real_compilers_errors_are_planned_by_what_imports_what(here: World, checkers: Checkers) -> None:
+    (here.workspace / "src" / "a.ts").write_text('import { b } from "./b";\nexport const a: number = b;\n')
+    (here.workspace / "src" / "b.ts").write_text("export const b: string = 1;\n")
+    (here.workspace / "src" / "[id] (x).ts").write_text('export const c: number = "s";\n')
+    (here.workspace / "tsconfig.json").write_text('{"compilerOptions": {"strict": true, "noEmit": true}}')
+    done = plan(here, "-c", "tsc --pretty", env={"PATH": checkers.path})
+    assert done.exit_code == 0, done.stderr
+    assert done.result["disagreements"] == []
+    assert sorted(sorted(each["files"]) for each in batches(done)) == [["src/[id] (x).ts"], ["src/a.ts", "src/b.ts"]]
+    assert sum(each["error_count"] for each in batches(done)) == done.result["errors"] == 3
+
+
+def test_a_plan_is_the_same_in_every_form_and_file(here: World) -> None:
+    at = here.root / "made.yaml"
+    done = plan(here, "-c", "./check", "--format", "text", "--output", str(at))
+    assert done.exit_code == 0
+    assert b"iter1-batch-1" in done.stdout
+    made: Any = load_yaml(at.read_bytes())
+    as_json = plan(here, "-c", "./check").result
+    assert made == as_json
+    assert len(parse_plan(json.dumps(as_json).encode(), source="made", tiers=TierMap()).tasks) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_output_that_was_written_elsewhere_is_read_in_its_encoding(here: World, encoding: str) -> None:
+    data = ERRORS.replace("\n", "\r\n").replace("/", "\\").encode(encoding)
+    (here.root / "output").write_bytes(data)
+    for given in ("-", str(here.root / "output")):
+        done = plan(here, "--input", given, stdin=data if given == "-" else None)
+        assert (done.exit_code, done.result["errors"]) == (0, 2), done.stderr
+        assert [each["files"] for each in batches(done)] == [["src/a.ts", "src/b.ts"]] or len(batches(done)) == 2
+
+
+def test_a_content_check_has_an_empty_plan_which_is_said_and_which_run_takes(here: World) -> None:
+    done = plan(here, "-c", "true")
+    assert (done.exit_code, done.result["waves"]) == (0, [])
+    assert "nothing to do" in done.stderr
+    run = here.start("-", stdin=done.stdout).finish()
+    assert run.exit_code == 0
+
+
+def test_a_check_that_exits_with_0_has_passed_whatever_it_wrote(here: World) -> None:
+    done = plan(here, "-c", "cat errors")
+    assert (done.exit_code, done.result["waves"]) == (0, [])
+    assert "warning: `cat errors` exits with 0" in done.stderr
+    assert len(batches(plan(here, "-c", "cat errors", "--warnings"))) > 0
+
+
+def test_errors_that_no_batch_can_be_made_of_are_listed_and_there_is_no_plan(here: World) -> None:
+    (here.workspace / "node_modules").mkdir()
+    (here.workspace / "node_modules" / "x.ts").touch()
+    (here.workspace / "errors").write_text(
+        "node_modules/x.ts(1,2): error TS1: a\n/usr/y.ts(1,2): error TS2: b\nsrc/gone.ts(1,2): error TS3: c\n"
+        "error TS5055: without a file\n"
+    )
+    done = plan(here, "-c", "./check", "--output", str(here.root / "made.json"))
+    assert (done.exit_code, done.stdout) == (1, b"")
+    assert not (here.root / "made.json").exists()
+    for words in ("node_modules/x.ts:1:2", "/usr/y.ts", "src/gone.ts", "TS5055", "none that a batch could be made of"):
+        assert words in done.stderr
+
+
+CHECK_ERRORS = {
+    "no readable error": (["-c", "sh -c 'echo odd words; exit 1'"], "odd words"),
+    "no output": (["-c", "false"], "no error could be read"),
+    "killed": (["-c", "kill -9 $$", "--shell"], "SIGKILL"),
+    "too long": (["-c", "echo $$ >pid; setsid sleep 100 & sleep 100", "--shell", "--timeout", "1"], "did not end"),
+    "too much": (["-c", "yes", "--output-limit", "1m"], "wrote more than 1MB"),
+    "empty input": (["--input", "/dev/null"], "is empty"),
+    "unknown input": (["--input", "src/../check"], "no error could be read"),
+}
+
+
+@pytest.mark.parametrize("name", CHECK_ERRORS)
+def test_a_check_that_came_to_no_end_is_never_an_empty_success(here: World, name: str) -> None:
+    arguments, words = CHECK_ERRORS[name]
+    given = [str(here.workspace / each) if each.startswith("src/..") else each for each in arguments]
+    done = plan(here, *given, "--output", str(here.root / "made.json"))
+    assert (done.exit_code, done.stdout) == (3, b""), done.stderr
+    assert words in done.stderr
+    assert not (here.root / "made.json").exists()
+
+
+BAD_INPUT = {
+    "nothing to check": ([], "--command: got nothing"),
+    "no such command": (["-c", "no-such-tool"], "in no directory of PATH"),
+    "no such command in a shell": (["-c", "no-such-tool | cat", "--shell"], "no such command"),
+    "not executable": (["-c", "./errors"], "not executable"),
+    "a pipe without a shell": (["-c", "./check | cat"], "--shell"),
+    "an open quote": (["-c", "it's"], "quot"),
+    "no such input": (["--input", "missing"], "No such file"),
+    "an image for input": (["--input", "-", "--check-image", "x"], "--check-image"),
+    "no such workspace": (["-c", "./check", "--workspace", "/no/such"], "--workspace"),
+    "a budget too small": (["-c", "./check", "--budget", "100m"], "at most the budget of 100m"),
+    "a broken tier config": (["-c", "./check", "--tier-config", "errors"], "errors"),
+    "no tier config": (["-c", "./check", "--tier-config", "/no/such"], "cannot read /no/such"),
+    "an unknown language": (["-c", "./check", "--language", "cobol"], "cobol"),
+    "an unknown agent": (["-c", "./check", "--agent", "nobody"], "nobody"),
+    "an unknown format": (["-c", "./check", "--format", "xml"], "text, json or yaml"),
+    "a glued file": (["-c", "./check", "--", "tool", "--in={files}"], "{files} as a word of its own"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_is_refused_with_advice(here: World, name: str) -> None:
+    arguments, words = BAD_INPUT[name]
+    given = [str(here.workspace / each) if each == "errors" else each for each in arguments]
+    done = plan(here, *given)
+    assert (done.exit_code, done.stdout) == (2, b"")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("how", ["command", "input"])
+def test_a_gigabyte_of_output_ends_soon_and_takes_little_memory(here: World, how: str) -> None:
+    flood = subprocess.Popen(["yes", "src/a.ts(1,2): error TS1: no."], stdout=subprocess.PIPE)
+    options = ["-c", "yes 'src/a.ts(1,2): error TS1: no.'"] if how == "command" else ["--input", "-"]
+    with flood:
+        process = subprocess.Popen(
+            [str(COMMAND), "plan", *options, "--state-dir", str(here.state)],
+            cwd=here.workspace,
+            env=here.environment(),
+            stdin=flood.stdout,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.stderr.close()
+        flood.kill()
+    assert process.returncode == 3, said
+    assert "more than 256MB" in said
+    assert used.ru_maxrss < RSS_MAX_KIB
+
+
+def test_ctrl_c_ends_the_check_and_says_so(here: World) -> None:
+    running = here.command(
+        *("plan", "--workspace", str(here.workspace), "--state-dir", str(here.state), "--shell"),
+        *("-c", "touch begun; sleep 100 & sleep 100"),
+    )
+    here.wait_for_file("begun")
+    running.interrupt()
+    done = running.finish()
+    assert (done.exit_code, done.stdout) == (130, b"")
+    assert "interrupted" in done.stderr
+
+
+@pytest.mark.docker
+def test_a_check_in_an_image_is_a_run_of_its_own(docker_world: World) -> None:
+    here = with_check(docker_world)
+    (here.workspace / "check").write_text(
+        f"#!/bin/sh\necho '/workspace/{ERRORS.splitlines()[0]}' >&2; cat errors; ip -o link | grep -vc ' lo:'; exit 2\n"
+    )
+    done = plan(here, "-c", "./check", "--check-image", TEST_IMAGE)
+    assert (done.exit_code, done.result["errors"]) == (0, 2), done.stderr
+    (run,) = here.run_dirs()
+    assert run.name.startswith("check-")
+    assert run.name in done.stderr
+    logs = here.command("logs", run.name, "check", "--state-dir", str(here.state)).finish()
+    assert logs.stdout.endswith(b"\n0\n"), "there is no network"
+
+
+@pytest.mark.docker
+def test_a_check_in_an_image_that_comes_to_no_end_is_told_as_one_on_the_host(docker_world: World) -> None:
+    here = with_check(docker_world)
+    image = ("--check-image", TEST_IMAGE)
+    for options, code, words in (
+        (("-c", "no-such-tool"), 2, "no such command"),
+        (("-c", "sleep 100", "--timeout", "1"), 3, "did not end"),
+        (("-c", "yes", "--output-limit", "1m"), 3, "wrote more than"),
+        (("-c", "kill -9 $$", "--shell"), 3, "SIGKILL"),
+        (("-c", "true", "--pull", "never", "--check-image", "wavepool-no-such:1"), 3, "wavepool-no-such:1"),
+    ):
+        done = plan(here, *image, *options)
+        assert (done.exit_code, done.stdout) == (code, b""), done.stderr
+        assert words in done.stderr
+
+
+@pytest.mark.docker
+def test_ctrl_c_ends_a_check_in_an_image(docker_world: World) -> None:
+    here = with_check(docker_world)
+    where = ("--workspace", str(here.workspace), "--state-dir", str(here.state), "--check-image", TEST_IMAGE)
+    running = here.command("plan", *where, "--shell", "-c", "touch begun; sleep 100")
+    here.wait_for_file("begun")
+    running.interrupt()
+    done = running.finish(DEADLINE_S)
+    assert (done.exit_code, done.stdout) == (130, b""), done.stderr
+
+
+def test_the_workspace_may_be_named_by_a_link(here: World, tmp_path: Path) -> None:
+    alias = tmp_path / "alias"
+    alias.symlink_to(here.workspace)
+    (here.workspace / "errors").write_text(f"{alias}/src/a.ts(1,2): error TS1: no.\n")
+    done = plan(here, "-c", "./check", "--workspace", str(alias))
+    assert [each["files"] for each in batches(done)] == [["src/a.ts"]], done.stderr
