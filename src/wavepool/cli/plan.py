@@ -15,6 +15,7 @@ from wavepool.cli.agent_words import AgentCommand, agent_words
 from wavepool.cli.check_options import CheckOptions, plan_order
 from wavepool.cli.option_groups import with_options
 from wavepool.cli.output import check_output, json_text, progress_line, write_text
+from wavepool.cli.pipes import INTERRUPTED, complain
 from wavepool.cli.plan_text import plan_text
 from wavepool.cli.plan_words import check_words, result_words
 from wavepool.cli.settings import settings_of
@@ -85,7 +86,11 @@ def plan(
     check_output(output)
     order = _order(checked, settings, input_)
     order = replace(order, agent=_agent(agent), words=words)
-    planned = plan_check(order, progress_line)
+    try:
+        planned = plan_check(order, progress_line)
+    except KeyboardInterrupt:
+        complain("interrupted: nothing is left of the check, and there is no plan")
+        raise typer.Exit(INTERRUPTED) from None
     for line in (*check_words(planned, order, verbose=verbose), *planned.notices):
         progress_line(line)
     for line in result_words(planned, order):

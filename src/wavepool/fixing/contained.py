@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +23,7 @@ from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.streams import stream_pieces
 from wavepool.errors import CheckError, InfrastructureError, InputError, first_of_ours
 from wavepool.fixing.checks import PROGRESS_S, Check, Ended, Interrupted, Tell
+from wavepool.fixing.meter import OutputMeter
 from wavepool.fixing.reading import LAST_WORDS_BYTES, CheckReading, last_words, progress_words, quoted
 from wavepool.fixing.spool import PIECE_BYTES
 from wavepool.model import Isolation, Mount, Rules, Surroundings, VerdictKind, WorkspaceKind
@@ -75,14 +76,16 @@ async def run_contained(
     run_id = f"check-{new_run_id(datetime.now(UTC))}"
     began_s = time.monotonic()
     try:
-        report = await _run(check, container, run_id, tell)
+        report, flooded = await _run(check, container, run_id, tell)
     except BaseExceptionGroup as errors:
         raise first_of_ours(errors) from errors
-    if report.outcome is Outcome.INTERRUPTED:
+    if report.outcome is Outcome.INTERRUPTED and not flooded:
         raise Interrupted
     entry = report.result()["waves"][0]["containers"][0]
     log = None if entry["log"] is None else StateDir(container.state_dir).run(run_id).path / entry["log"]
     words = await anyio.to_thread.run_sync(_last_words, log)
+    if flooded:
+        raise _too_much(check, container, words)
     exit_code = _exit_code(check, container, entry, words)
     size_bytes = 0 if log is None else await _read(check, log, reading, tell, began_s)
     return Ended(
@@ -95,25 +98,26 @@ async def run_contained(
     )
 
 
-async def _run(check: Check, container: Container, run_id: str, tell: Tell) -> RunReport:
-    request = _request(check, container, run_id)
+async def _run(check: Check, container: Container, run_id: str, tell: Tell) -> tuple[RunReport, bool]:
+    """The run, and whether it was stopped for what it wrote."""
+    request, state_dir = _request(check, container, run_id), StateDir(container.state_dir)
     async with anyio.create_task_group() as group:
-        interrupt = partial(_interrupt, group, StateDir(container.state_dir).run(run_id))
-        group.start_soon(forward_interrupts, interrupt)
-        group.start_soon(_progress, check, container, tell)
-        hooks = Hooks(notice=tell, pulling=lambda image, text: tell(f"pulling {image}: {text}"))
+        stop = partial(_stop, state_dir.run(run_id))
+        meter = OutputMeter(group, state_dir, limit_bytes=check.output_limit_bytes, stop=stop)
+        group.start_soon(forward_interrupts, partial(_soon, group, stop))
+        group.start_soon(_progress, check, container, meter, tell)
+        hooks = Hooks(listeners=[meter], notice=tell, pulling=lambda image, text: tell(f"pulling {image}: {text}"))
         report = await run_plan(request, hooks)
         group.cancel_scope.cancel()
-    return report
+    return report, meter.is_over
 
 
-def _interrupt(group: TaskGroup, files: RunDir, force: bool) -> None:
-    """The first Ctrl-C ends it: nobody waits for the rest of a check."""
-    del force
-    group.start_soon(_stop, group, files)
+def _soon(group: TaskGroup, stop: Callable[[], Coroutine[None, None, None]], _force: bool) -> None:
+    group.start_soon(stop)
 
 
-async def _stop(group: TaskGroup, files: RunDir) -> None:
+async def _stop(files: RunDir) -> None:
+    """End it at once, at the first Ctrl-C: nobody waits for the rest of a check."""
     try:
         async with open_control(files) as control:
             await control.cancel(force=True)
@@ -121,12 +125,12 @@ async def _stop(group: TaskGroup, files: RunDir) -> None:
         raise Interrupted from None
 
 
-async def _progress(check: Check, container: Container, tell: Tell) -> None:
+async def _progress(check: Check, container: Container, meter: OutputMeter, tell: Tell) -> None:
     began_s = time.monotonic()
     while True:
         await anyio.sleep(PROGRESS_S)
         took = format_duration(float(round(time.monotonic() - began_s)))
-        tell(f"running {quoted(check.shown)} in {container.image}: {took}")
+        tell(f"running {quoted(check.shown)} in {container.image}: {took}, {human_size(meter.size_bytes)} of output")
 
 
 def _request(check: Check, container: Container, run_id: str) -> RunRequest:
@@ -189,13 +193,17 @@ def _exit_code(check: Check, container: Container, entry: Mapping[str, Any], wor
     if verdict not in (VerdictKind.SUCCESS, VerdictKind.FAILED) or code is None:
         raise CheckError(f"{what} came to no end of its own ({verdict}): {why}", last_words=words)
     if entry["log_problem"] is not None:
-        limit = human_size(check.output_limit_bytes)
-        raise CheckError(
-            f"{what} wrote more than could be kept ({entry['log_problem']}): what is left of it proves nothing",
-            advice=f"Have it write less, or allow more than {limit} with --output-limit.",
-            last_words=words,
-        )
+        raise _too_much(check, container, words)
     return int(code)
+
+
+def _too_much(check: Check, container: Container, words: str) -> CheckError:
+    return CheckError(
+        f"the check `{quoted(check.shown)}` in {container.image} wrote more than "
+        f"{human_size(check.output_limit_bytes)}: what is left of it proves nothing",
+        advice="Have it write less, or allow more with --output-limit.",
+        last_words=words,
+    )
 
 
 async def _read(check: Check, log: Path, reading: CheckReading, tell: Tell, began_s: float) -> int:
