@@ -115,18 +115,13 @@ def test_a_total_that_has_more_than_was_read_stays_so() -> None:
 
 
 def test_clang_tidy_counts_what_it_does_not_show() -> None:
-    found = read(
-        "12 warnings generated.\n"
-        "/workspace/a b.cpp:3:5: warning: use nullptr [modernize-use-nullptr]\n"
-        "    f(0);\n      ^\n      nullptr\n"
-        "/workspace/a b.cpp:4:5: error: no copy [bugprone-copy,-warnings-as-errors]\n"
-        "Suppressed 10 warnings (10 in non-user code).\n"
-        "1 warning treated as error\n"
-    )
+    found = recorded("gcc/clang-tidy-19.txt")
     assert brief(found) == [
-        "W /workspace/a b.cpp:3:5 modernize-use-nullptr",
-        "E /workspace/a b.cpp:4:5 bugprone-copy",
+        "W /workspace/c/tidy.cpp:3:10 modernize-use-nullptr",
+        "E /workspace/c/tidy.cpp:4:29 readability-container-size-empty",
+        "W /workspace/c/tidy.cpp:4:50 modernize-use-nullptr",
     ]
+    assert totals(found) == [Total(tool="gcc", errors=1, warnings=2)]
 
 
 def test_msvc_and_its_linker() -> None:

@@ -49,8 +49,8 @@ def test_ruff_which_names_itself_after_its_results() -> None:
 
 def test_clang_agrees_with_the_total_that_it_writes_beside_the_document() -> None:
     found = recorded("sarif/clang-19.txt")
-    assert counted(found, "clang") == (5, 2)
-    assert totals(found) == [Total(tool="clang", errors=5, warnings=2)]
+    assert counted(found, "gcc") == (5, 2)
+    assert totals(found) == [Total(tool="gcc", errors=5, warnings=2)]
     assert "E /workspace/c/my [id].h:2:27 4965" in brief(found)
 
 

@@ -33,17 +33,14 @@ class ClangTotals:
         """Clang counts its own word that there are too many as one more error."""
         self._stops += 1
 
-    def summed(self, errors: int, warnings: int) -> Sequence[Found]:
-        """A total was read. What it is of was told in another form, as SARIF is, if nothing was counted."""
-        if not any(self._seen.values()):
-            return (Total(tool="clang", errors=errors, warnings=warnings),)
+    def summed(self, errors: int, warnings: int) -> None:
+        """A total was read; what it is of may be told before, after, in SARIF, or on the other stream."""
         self._any = True
         self.correct(errors - self._stops, warnings)
         self._stops = 0
-        return ()
 
     def correct(self, errors: int, warnings: int) -> None:
-        """Adds to the totals."""
+        """Adds to the totals, as clang-tidy does: it counts first, and says then what it did not show."""
         self._summed[Severity.ERROR] += errors
         self._summed[Severity.WARNING] += warnings
 

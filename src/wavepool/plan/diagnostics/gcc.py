@@ -129,7 +129,8 @@ class GccReader(LineReader):
         if line.endswith("generated."):
             match = _TOTAL.fullmatch(line)
             if match is not None and (match[1] or match[2]):
-                return self._totals.summed(number(match[2]) or 0, number(match[1]) or 0)
+                self._totals.summed(number(match[2]) or 0, number(match[1]) or 0)
+                return ()
         if line.startswith(_STOPPED):
             self._totals.stopped()
             return ()

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from wavepool.model.diagnostics import Diagnostic, Found, Severity
 from wavepool.plan.diagnostics.base import BadDocument, DocumentReader
+from wavepool.plan.diagnostics.gcc import GccReader
 from wavepool.plan.diagnostics.messages import tidy
 from wavepool.plan.diagnostics.sarif_result import Draft, SarifResult, draft_of
 from wavepool.plan.diagnostics.sarif_run import SarifRun
@@ -110,8 +111,12 @@ class SarifReader(DocumentReader):
         rule = self._run.rule(draft.rule_index, draft.diagnostic.code)
         severity = _SEVERITIES.get(draft.level or (rule.level if rule else None) or "warning")
         name = self._run.name or self.tool
-        if severity is None or (draft.level == "note" and name == "clang"):
-            return ()  # clang writes its notes, which belong to the result before, as results
+        if name == "clang":
+            if draft.level == "note":
+                return ()  # it belongs to the result before
+            name = GccReader.tool  # which reads the total that clang writes beside the document
+        if severity is None:
+            return ()
         message = draft.diagnostic.message or (rule.message(draft.message_id, draft.arguments) if rule else None)
         return (
             replace(
