@@ -99,6 +99,20 @@ def test_signs_hide_no_line_that_a_reader_would_take_over_with(recorded: Path) -
     assert [*with_signs.read(lines), *with_signs.end()] == [*without.read(lines), *without.end()]
 
 
+ONE_OF_EACH_TOOL = [
+    path.read_bytes().rstrip() + b"\n"
+    for directory in sorted(RECORDED.iterdir())
+    if directory.name != "real"
+    for path in sorted(set(RECORDINGS) & set(directory.iterdir()))[-1:]
+]
+
+
+@pytest.mark.parametrize("first", ONE_OF_EACH_TOOL, ids=range(len(ONE_OF_EACH_TOOL)))
+def test_no_tool_takes_a_diagnostic_from_the_one_after_it(first: bytes) -> None:
+    for second in ONE_OF_EACH_TOOL:
+        assert sorted(places(first + second), key=str) == sorted(places(first) + places(second), key=str)
+
+
 def test_a_reader_that_was_idle_for_long_is_ended_and_needs_a_sign() -> None:
     noise = b"compiled\n" * IDLE_MAX
     reader = OutputReader()

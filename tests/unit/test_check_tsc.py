@@ -109,6 +109,11 @@ def test_indented_lines_after_a_foreign_one_are_not_of_the_message() -> None:
     assert [error.message for error in found] == ["m\n  more", "n"]
 
 
+def test_what_is_indented_too_far_is_not_of_the_message() -> None:
+    (found,) = errors(b"a.ts(1,2): error TS1: m\n    Checking shop v0.1.0 (/w)\n")
+    assert found.message == "m"
+
+
 def test_a_message_without_end_is_cut() -> None:
     (found,) = errors(b"a.ts(1,2): error TS1: m\n" + b"  more of it\n" * 10_000)
     assert 7000 < len(found.message) <= 8192

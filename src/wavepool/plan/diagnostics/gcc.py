@@ -84,8 +84,9 @@ class GccReader(LineReader):
         if found is None:
             found = self._read_alone(line)
         if found is None and self._excerpt:
-            self._excerpt -= 1
-            return () if line.startswith((" ", "\t")) else None
+            indented = line.startswith((" ", "\t"))
+            self._excerpt = self._excerpt - 1 if indented else 0
+            return () if indented else None
         return found
 
     def end(self) -> Sequence[Found]:
@@ -105,7 +106,7 @@ class GccReader(LineReader):
     def _told(
         self, path: str, row: str, column: str | None, kind: str, message: str, code: str | None
     ) -> Sequence[Found] | None:
-        if path.endswith(_OF_OTHERS):
+        if path.rstrip(":0123456789").endswith(_OF_OTHERS):
             return None
         self._excerpt = _EXCERPT_LINES
         severity = _KINDS.get(kind)

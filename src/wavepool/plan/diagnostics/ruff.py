@@ -55,7 +55,8 @@ class RuffReader(LineReader):
     tool: ClassVar[str] = "ruff"
     languages: ClassVar[tuple[str, ...]] = ("python",)
     signs: ClassVar[str | None] = (
-        rf": (?<=\d: )(?:{_NAMED}) |^(?:{_NAMED}) |^ *--> .*:\d+:\d+$|:(?<=\S:)$|^ +(?:cell \d+:)?\d+:\d+ +(?:{_NAMED}) "
+        rf": (?<=\d: )(?:{_NAMED}) |^(?:{_NAMED}) |^ *--> .*:\d+:\d+$|:(?<=\S:)$"
+        rf"|^ +(?:cell \d+:)?\d+:\d+ +(?:{_NAMED}) "
         r"|^Found \d+ errors?(?:\.$| \(\d+ fixed)|^All checks passed!|^\d+ files? (?:would be re|already )format"
         r"|^Would reformat: |^ruff failed$"
     )

@@ -34,6 +34,7 @@ class ShellcheckReader(LineReader):
         self._source: str | None = None
         """The line of the script that the pointers point into; None: it comes next."""
         self._advice = False
+        """Whether the next line is the script's as it might be."""
 
     def read(self, line: str) -> Sequence[Found] | None:
         if self._path is not None and self._source is None:
@@ -56,13 +57,13 @@ class ShellcheckReader(LineReader):
             return (_diagnostic(path, number(row), number(column), code, message),)
         if ": openBinaryFile: " in line and (match := _UNREADABLE.fullmatch(line)):
             return (_diagnostic(match[1], None, None, None, match[2]),)
-        if _ADVICE.match(line):
-            self._advice, self._path = True, None
+        if advice := _ADVICE.match(line):
+            self._advice, self._path = advice[0].startswith("Did"), None
             return ()
-        if self._advice and line:
-            return ()  # the line as it might be, or a link
-        self._advice = False
-        return None
+        if line.startswith("  https://"):
+            return ()
+        mended, self._advice = self._advice and line != "", False
+        return () if mended else None
 
     def _pointed(self, match: re.Match[str]) -> Diagnostic:
         column = column_of(self._source or "", len(match[1].expandtabs(_TAB)))

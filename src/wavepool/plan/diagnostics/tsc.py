@@ -53,6 +53,8 @@ class TscReader(LineReader):
     def __init__(self) -> None:
         self._pending = Pending()
         self._within = _Within.NOTHING
+        self._indent = 0
+        """Of the line before: each line that goes on with a message is indented by two more at most."""
         self._sums_up = False
         """Whether a total may follow: there was pretty output since the last one."""
 
@@ -73,7 +75,8 @@ class TscReader(LineReader):
     def _goes_on(self, line: str) -> bool:
         """Whether the line is of what came before it; it is added where it is of the message."""
         within = self._within
-        if within in (_Within.PLAIN, _Within.PRETTY) and line.startswith("  "):
+        if within in (_Within.PLAIN, _Within.PRETTY) and 2 <= (indent := _indent(line)) <= self._indent + 2:
+            self._indent = indent
             self._pending.go_on(line)
             return True
         if within is _Within.PRETTY and not line:
@@ -86,6 +89,7 @@ class TscReader(LineReader):
     def _open(self, opening: re.Match[str]) -> Sequence[Found]:
         before = self._pending.take()
         is_plain = opening["line"] is not None
+        self._indent = 0
         self._within = _Within.PLAIN if is_plain else _Within.PRETTY
         self._sums_up = self._sums_up or not is_plain
         if opening["category"] in ("error", "warning"):
@@ -98,6 +102,10 @@ class TscReader(LineReader):
         self._sums_up = False
         files = int(found["files"]) if found["files"] else 1 if found["one"] else None
         return (*before, Total(tool=self.tool, errors=int(found["errors"]), files=files))
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def _diagnostic(opening: re.Match[str]) -> Diagnostic:
