@@ -129,10 +129,12 @@ class Workshop:
         mount = ["--mount", f"{self.meet}:/meet:rw"]
         return [*where, "--driver", "docker", "--image", image(), "--network", "none", *mount, *more]
 
-    def start(self, *words: str, command: str = "ruff check --no-cache .", then: tuple[str, ...] = ()) -> Running:
-        """`wavepool fix`, under way; `then` is what stands after ``--``."""
+    def start(
+        self, *words: str, command: str = "ruff check --no-cache .", then: tuple[str, ...] = (), path: str = ""
+    ) -> Running:
+        """`wavepool fix`, under way; `then` is what stands after ``--``, `path` where this host's tools are."""
         after = ("--", *then) if then else ()
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = path or f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         env = {"ANTHROPIC_API_KEY": "dummy", "PATH": path}
         return self.world.command("fix", "--command", command, *self.options(*words), *after, env=env)
 

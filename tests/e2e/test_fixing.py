@@ -13,6 +13,8 @@ import pytest
 from fix_ground import AGENT, MEND_ONE_KIND, RULES, Workshop, git, image
 from wavepool_cli import COMMAND, World, eventually
 
+from checkers import Checkers
+
 pytestmark = pytest.mark.docker
 
 RUFF_FIX = ("ruff", "check", "--no-cache", "--fix", "{files}")
@@ -125,6 +127,20 @@ def test_where_no_iteration_helps_it_stops_and_leaves_no_branch(shop: Workshop) 
     assert "nothing was merged" in done.stderr
     assert "left: part_0/mod_0.py:1: F401 `os` imported but unused" in done.stderr
     assert shop.branches() == ["main"]
+
+
+@pytest.mark.slow
+def test_eslint_mends_what_it_can_likewise(host_shop: Workshop, checkers: Checkers) -> None:
+    shop = host_shop
+    shop.write("eslint.config.mjs", 'export default [{ rules: { "no-var": "error", "prefer-const": "error" } }];\n')
+    for number in range(6):
+        shop.write(f"part [{number % 2}]/mod {number}.mjs", f"let number = {number};\nvar twice = number * 2;\n")
+    shop.commit()
+    path = ("--environment", f"PATH={checkers.path}")
+    done = shop.fix(*path, command="eslint .", then=("eslint", "--fix", "{files}"), path=checkers.path)
+    assert done.exit_code == 0, done.stderr
+    assert (done.result["errors_before"], done.result["errors_after"]) == (12, 0)
+    assert "const twice = number * 2;" in git(shop.repo, "show", f"{done.result['branch']}:part [1]/mod 1.mjs")
 
 
 @pytest.mark.slow
