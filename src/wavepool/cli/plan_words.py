@@ -55,11 +55,13 @@ def result_words(planned: Planned, order: PlanOrder) -> Iterator[str]:
     else:
         figures = packed.comparison.figures
         other = PackingWay.BEST if packed.comparison.chosen is PackingWay.IN_ORDER else PackingWay.IN_ORDER
-        peak = human_size(figures[packed.comparison.chosen].memory_peak_bytes)
+        chosen = figures[packed.comparison.chosen]
+        longer = figures[other].length / chosen.length
         batches = count(len(planned.batches), "batch", "batches")
         yield (
             f"planned {batches} in {count(planned.waves, 'wave')} by {order.strategy}, at "
-            f"most {peak} at once; packed {packed.comparison.chosen} ({other}: {count(figures[other].waves, 'wave')})"
+            f"most {human_size(chosen.memory_peak_bytes)} at once; packed {packed.comparison.chosen} ({other}: "
+            f"{count(figures[other].waves, 'wave')}, {longer:.2f} times as long by estimate)"
         )
 
 
