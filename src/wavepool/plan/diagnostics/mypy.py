@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import ClassVar, Final
 
@@ -16,11 +16,9 @@ from wavepool.plan.diagnostics.places import number
 WIDTH_LEAST: Final = 80
 """``--pretty`` wraps messages at the width of the terminal, and at this where there is none."""
 
-_OPENING = re.compile(
-    r"(?P<path>\S.*?)(?::(?P<line>\d+)(?::(?P<column>\d+)(?::\d+:\d+)?)?)?"
-    r": (?P<level>error|warning|note):(?: (?P<text>.*))?"
-)
-_CODE = re.compile(r"(?:(?P<text>.*?) {1,2})?\[(?P<code>[a-z][a-z0-9-]*)\]")
+_LEVEL = re.compile(r": (error|warning|note):(?: |$)")
+_SPOT = re.compile(r":(\d+)(?::(\d+)(?::\d+:\d+)?)?$")
+_CODE = re.compile(r"\[([a-z][a-z0-9-]*)\]$")
 _CODE_AT_END = re.compile(r"  \[[a-z][a-z0-9-]*\]$")
 _PYTHON = (".py", ".pyi", ".ipynb", ".ini", ".cfg", ".toml")
 """What a path ends with in mypy's output; one with another end needs a code in mypy's form to be believed."""
@@ -48,13 +46,24 @@ class _Within(Enum):
 
 
 @dataclass(slots=True)
-class _Fault:
-    """An error under way: its opening, the length of its last line, further lines of its message, its notes."""
+class _Opening:
+    """The first line of an error or a note."""
 
-    opening: re.Match[str]
+    path: str
+    line: str | None
+    column: str | None
+    level: str
+    text: str
+
+
+@dataclass(slots=True)
+class _Fault:
+    """An error under way: its opening, the length of its last line, the lines of its message, its notes."""
+
+    opening: _Opening
     length: int
     lines: list[str]
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
     room: int = MESSAGE_MAX
 
     def has_room_for(self, text: str) -> bool:
@@ -91,22 +100,22 @@ class MypyReader(LineReader):
         self._within = _Within.NOTHING
         return self._take()
 
-    def _open(self, opening: re.Match[str], line: str) -> Sequence[Found]:
-        if opening["level"] == "note":
+    def _open(self, opening: _Opening, line: str) -> Sequence[Found]:
+        if opening.level == "note":
             self._within = _Within.NOTE
             self._note(opening)
             return ()
         self._within = _Within.MESSAGE
         before = self._take()
-        self._fault = _Fault(opening=opening, length=len(line), lines=[opening["text"] or ""])
+        self._fault = _Fault(opening, len(line), [opening.text], [])
         return before
 
-    def _note(self, opening: re.Match[str]) -> None:
+    def _note(self, opening: _Opening) -> None:
         fault = self._fault
-        note = f"note: {opening['text']}"
-        if fault is None or opening["line"] is None or not fault.has_room_for(note):
+        note = f"note: {opening.text}"
+        if fault is None or opening.line is None or not fault.has_room_for(note):
             return
-        if (opening["path"], opening["line"]) == (fault.opening["path"], fault.opening["line"]):
+        if (opening.path, opening.line) == (fault.opening.path, fault.opening.line):
             fault.notes.append(note)
 
     def _goes_on(self, line: str) -> bool:
@@ -127,7 +136,7 @@ class MypyReader(LineReader):
 
     def _is_wrapped(self, fault: _Fault, line: str) -> bool:
         """Whether the line goes on with a wrapped message: its first word had no place in the line before."""
-        if not line or line[0].isspace() or _CODE.fullmatch(fault.lines[-1]) or _FOUND.fullmatch(line):
+        if not line or line[0].isspace() or _CODE.search(fault.lines[-1]) or _FOUND.fullmatch(line):
             return False
         word = _WORD.match(line)
         return self._is_pretty or (word is not None and fault.length + 1 + word.end() >= WIDTH_LEAST)
@@ -150,29 +159,34 @@ class MypyReader(LineReader):
         return () if fault is None else (_diagnostic(fault),)
 
 
-def _opening(line: str) -> re.Match[str] | None:
-    if ": " not in line:
+def _opening(line: str) -> _Opening | None:
+    level = _LEVEL.search(line)
+    if level is None or level.start() == 0 or line[0].isspace():
         return None
-    opening = _OPENING.fullmatch(line)
-    if opening is None:
-        return None
-    path = opening["path"]
+    path, number_of_line, column = line[: level.start()], None, None
+    if spot := _SPOT.search(path):
+        path = path[: spot.start()]
+        number_of_line, column = spot.groups()
+    text = line[level.end() :]
     is_mypys = path.endswith(_PYTHON) or path == "mypy" or _CODE_AT_END.search(line) is not None
-    return opening if is_mypys or (opening["text"] or "").startswith(_NOT_READ) else None
+    if not is_mypys and not text.startswith(_NOT_READ):
+        return None
+    return _Opening(path, number_of_line, column, level[1], text)
 
 
 def _diagnostic(fault: _Fault) -> Diagnostic:
-    text, code = " ".join(line.rstrip() for line in fault.lines).lstrip(), None
-    if coded := _CODE.fullmatch(text):
-        text, code = coded["text"] or "", coded["code"]
+    text, code = fault.lines[0], None
+    if len(fault.lines) > 1:
+        text = " ".join(line.rstrip() for line in fault.lines).lstrip()
+    if text.endswith("]") and (coded := _CODE.search(text)):
+        text, code = text[: coded.start()].rstrip(), coded[1]
     place = fault.opening
-    is_mypy_itself = place["path"] == "mypy" and place["line"] is None
     return Diagnostic(
         tool=MypyReader.tool,
-        path=None if is_mypy_itself else place["path"],
-        line=number(place["line"]),
-        column=number(place["column"]),
+        path=None if place.path == "mypy" and place.line is None else place.path,
+        line=number(place.line),
+        column=number(place.column),
         code=code,
-        message=cut("\n".join((text, *fault.notes))),
-        severity=Severity.WARNING if place["level"] == "warning" else Severity.ERROR,
+        message=cut("\n".join((text, *fault.notes))) if fault.notes else cut(text),
+        severity=Severity.WARNING if place.level == "warning" else Severity.ERROR,
     )

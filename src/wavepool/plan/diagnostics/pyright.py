@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from wavepool.model.diagnostics import Diagnostic, Found, Severity, Total
 from wavepool.plan.diagnostics.base import LineReader
-from wavepool.plan.diagnostics.messages import Pending, cut
+from wavepool.plan.diagnostics.messages import MESSAGE_MAX, cut
 from wavepool.plan.diagnostics.places import number
 
-_OPENING = re.compile(
-    r"  (?P<path>\S.*?):(?:(?P<line>\d+):(?P<column>\d+) -)? (?P<level>error|warning|information): (?P<message>.*)"
-)
-_RULE = re.compile(r"(?P<message>.*) \((?P<rule>report[A-Z]\w*)\)", re.DOTALL)
+_LEVEL = re.compile(r":(?:(\d+):(\d+) -)? (error|warning|information): ")
+_RULE = re.compile(r" \((report[A-Z]\w*)\)$")
 _FURTHER = ("  ", "\u00a0")
 _TOTAL = re.compile(r"(?P<errors>\d{1,9}) errors?, (?P<warnings>\d{1,9}) warnings?, \d+ (?:informations?|notes?) ?")
+_PYTHON = (".py", ".pyi", ".ipynb")
 _NOT_THERE = re.compile(r'File or directory "(?P<path>.+)" does not exist\.?')
 
 
@@ -32,16 +30,20 @@ class PyrightReader(LineReader):
     )
 
     def __init__(self) -> None:
-        self._pending = Pending()
+        self._opening: re.Match[str] | None = None
+        self._lines: list[str] = []
+        self._room = 0
         self._within_message = False
 
     def read(self, line: str) -> Sequence[Found] | None:
-        if opening := _OPENING.fullmatch(line):
-            return self._open(opening)
+        if line.startswith("  ") and line[2:3] not in ("", " ") and (opening := _LEVEL.search(line, 3)):
+            return self._open(opening, line)
         if self._within_message and line.startswith(_FURTHER):
-            self._pending.go_on(line.replace("\u00a0", " ").removeprefix("  "))
+            self._go_on(line.replace("\u00a0", " ").removeprefix("  "))
             return ()
         self._within_message = False
+        if line.endswith(_PYTHON):
+            return ()  # the file that what follows is of, with its whole path in each line
         if line[:1].isdigit() and (total := _TOTAL.fullmatch(line)):
             counts = Total(tool=self.tool, errors=int(total["errors"]), warnings=int(total["warnings"]))
             return (*self._take(), counts)
@@ -53,29 +55,36 @@ class PyrightReader(LineReader):
         self._within_message = False
         return self._take()
 
-    def _open(self, opening: re.Match[str]) -> Sequence[Found]:
+    def _open(self, opening: re.Match[str], line: str) -> Sequence[Found]:
         before = self._take()
         self._within_message = True
-        if opening["level"] != "information":
-            self._pending.begin(_diagnostic(opening))
+        if opening[3] != "information":
+            self._opening, self._lines, self._room = opening, [], MESSAGE_MAX
+            self._go_on(line[opening.end() :])
         return before
 
+    def _go_on(self, line: str) -> None:
+        self._room -= len(line) + 1
+        if self._room >= 0 or not self._lines:
+            self._lines.append(line.rstrip())
+
     def _take(self) -> tuple[Diagnostic, ...]:
-        return tuple(_with_rule(diagnostic) for diagnostic in self._pending.take())
-
-
-def _diagnostic(opening: re.Match[str]) -> Diagnostic:
-    return Diagnostic(
-        tool=PyrightReader.tool,
-        path=opening["path"],
-        line=number(opening["line"]),
-        column=number(opening["column"]),
-        message=opening["message"],
-        severity=Severity.WARNING if opening["level"] == "warning" else Severity.ERROR,
-    )
-
-
-def _with_rule(diagnostic: Diagnostic) -> Diagnostic:
-    """The rule stands at the end of the message's last line."""
-    rule = _RULE.fullmatch(diagnostic.message)
-    return diagnostic if rule is None else replace(diagnostic, message=rule["message"], code=rule["rule"])
+        """The one under way; its rule stands at the end of its last line."""
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return ()
+        line, column, level = opening.groups()
+        message, code = "\n".join(self._lines), None
+        if rule := _RULE.search(self._lines[-1]):
+            message, code = message[: -len(rule[0])], rule[1]
+        return (
+            Diagnostic(
+                tool=self.tool,
+                path=opening.string[2 : opening.start()],
+                line=number(line),
+                column=number(column),
+                code=code,
+                message=cut(message),
+                severity=Severity.WARNING if level == "warning" else Severity.ERROR,
+            ),
+        )

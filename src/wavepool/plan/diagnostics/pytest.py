@@ -153,7 +153,7 @@ class PytestReader(LineReader):
             before = self._close()
             self._place, self._told_last = _Place.CONFTEST, False
             return (*before, *self._failures.begin(ERROR, f"ERROR collecting {conftest['path']}"))
-        return () if self._usage else None
+        return () if self._usage or not line or line.endswith("%]") else None
 
     def _read_conftest(self, line: str) -> Sequence[Found] | None:
         """Why a conftest could not be imported ends with lines marked ``E``."""

@@ -27,7 +27,7 @@ HELD_MAX: Final = 1000
 _NAMED = r"[A-Z]{1,7}\d{3,4}|SyntaxError:|[a-z][a-z0-9-]+(?::|(?= \[\*\] ))"
 _RULE = rf"(?P<code>{_NAMED}) (?:\[\*\] )?(?P<message>.*)"
 _SPOT = r"(?:cell (?P<cell>\d+):)?(?P<line>\d+):(?P<column>\d+)"
-_CONCISE = re.compile(rf"(?P<path>\S.*?):{_SPOT}: {_RULE}")
+_CONCISE = re.compile(rf":{_SPOT}: {_RULE}")
 _GROUPED = re.compile(rf" +{_SPOT} +{_RULE}")
 _HEADING = re.compile(_RULE)
 _ARROW = re.compile(rf" *--> (?P<path>\S.*?):{_SPOT}")
@@ -105,7 +105,7 @@ class RuffReader(LineReader):
         self._group = line[:-1] if line.endswith(":") else ""
         heading = _HEADING.fullmatch(line)
         if heading is None or heading["code"] in _NO_RULES:
-            return None
+            return () if self._group.endswith(_PYTHON) else None
         self._heading = heading
         return () if heading["code"][0].isupper() or _code(heading) in _RULES_OF_ANY_FILE else None
 
@@ -158,11 +158,12 @@ class RuffReader(LineReader):
 def _concise(line: str) -> Diagnostic | None:
     if ": " not in line:
         return None
-    concise = _CONCISE.fullmatch(line)
+    concise = _CONCISE.search(line)
     if concise is None or concise["code"] in _NO_RULES:
         return None
+    path = line[: concise.start()]
     is_known = concise["code"][0].isupper() or _code(concise) in _RULES_OF_ANY_FILE
-    return _diagnostic(concise["path"], concise, concise) if is_known or concise["path"].endswith(_PYTHON) else None
+    return _diagnostic(path, concise, concise) if path and (is_known or path.endswith(_PYTHON)) else None
 
 
 def _code(rule: re.Match[str]) -> str:
