@@ -161,7 +161,7 @@ def test_ctrl_c_ends_it_whole(ground: Ground) -> None:
 def test_who_waits_is_told_how_far_it_is(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "PROGRESS_S", 0.1)
     ground.run(f"echo '{ERROR}'; echo '{ERROR}'; sleep 1")
-    assert any("1 errors so far" in line for line in ground.said)
+    assert any("1 error so far" in line for line in ground.said)
 
 
 def script(path: Path, text: str, mode: int = 0o755) -> str:

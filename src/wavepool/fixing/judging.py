@@ -143,8 +143,8 @@ def _unreadable(check: Check, ended: Ended, reading: CheckReading) -> InputError
     return CheckError(
         f"the check `{shown}` failed with exit code {code}, and no error could be read in what it wrote"
         f"{_problems(reading)}",
-        advice="Its output must name files and lines; docs/planning.md says which tools are read. --language narrows "
-        "what is looked for, and may be wrong.",
+        advice="Its output must name files and lines; docs/reading-checks.md says which tools are read. --language "
+        "narrows what is looked for, and may be wrong.",
         last_words=ended.last_words,
     )
 

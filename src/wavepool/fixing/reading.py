@@ -127,4 +127,5 @@ def quoted(command: str) -> str:
 def progress_words(command: str, began_s: float, size_bytes: int, errors: int) -> str:
     """One line for a person who waits. `began_s` is on the monotonic clock."""
     took = format_duration(float(round(time.monotonic() - began_s)))
-    return f"running {quoted(command)}: {took}, {human_size(size_bytes)} of output, {errors} errors so far"
+    told = "1 error" if errors == 1 else f"{errors} errors"
+    return f"running {quoted(command)}: {took}, {human_size(size_bytes)} of output, {told} so far"
