@@ -10,6 +10,7 @@ from typing import Final
 
 from wavepool.model.diagnostics import Diagnostic
 from wavepool.plan.diagnostics.messages import MESSAGE_MAX, cut
+from wavepool.plan.diagnostics.places import number
 
 FAILED: Final = "FAILED"
 ERROR: Final = "ERROR"
@@ -59,7 +60,7 @@ class Failure:
     title: str
     told: list[str] = field(default_factory=list)
     texts: deque[str] = field(default_factory=lambda: deque(maxlen=TEXT_LINES_MAX))
-    spots: list[tuple[str, int]] = field(default_factory=list)
+    spots: list[tuple[str, int | None]] = field(default_factory=list)
     name: str | None = None
     captured: bool = False
     indent: int = 0
@@ -109,7 +110,7 @@ class Failure:
 
     def _pass(self, spot: re.Match[str]) -> None:
         if len(self.spots) < SPOTS_MAX and len(spot["path"]) <= PATH_MAX:
-            self.spots.append((spot["path"], int(spot["line"])))
+            self.spots.append((spot["path"], number(spot["line"])))
         rest = spot.groupdict().get("rest")
         if rest and not rest.startswith("in "):
             self.name = name_of(rest)
@@ -149,7 +150,7 @@ class Failures:
         if self._open is not None:
             self._open.read(line)
         elif (spot := _SPOT.fullmatch(line)) and spot["rest"]:
-            failure = Failure("", name=name_of(spot["rest"]), spots=[(spot["path"], int(spot["line"]))])
+            failure = Failure("", name=name_of(spot["rest"]), spots=[(spot["path"], number(spot["line"]))])
             failure.texts.append(spot["rest"][:TEXT_MAX])
             self._untitled.append(failure)
 
