@@ -187,7 +187,7 @@ def test_a_head_is_waited_for_no_longer_than_it_takes() -> None:
     assert [one.tool for one in reader.feed(b" " * HEAD_MAX)] == ["tsc"]
 
 
-STREAMS = [path.read_bytes() for path in sorted(RECORDED.glob("[et]*/*.txt"))]
+STREAMS = [path.read_bytes() for path in RECORDINGS]
 PARTS = st.sampled_from(
     [
         TSC,

@@ -19,6 +19,9 @@ PIECE_BYTES: Final = 256 * 1024
 HEAD_MAX: Final = 4096
 """How many characters a document is recognised by."""
 
+SLICE: Final = 8 * 1024
+"""In so many characters at once the end of a document is looked for."""
+
 PROBLEMS_MAX: Final = 20
 """So many broken documents are told; after them, documents are taken for lines."""
 
@@ -138,7 +141,7 @@ class _Document:
 
     def feed(self, text: str) -> list[Found]:
         """What is complete with this piece. Raises BadDocument, and `line_so_far` is as before this piece then."""
-        end = self._balance.end_in(text)
+        end = self._end_in(text)
         found = list(self.reader.feed(text[:end]))
         if end is not None:
             found.extend(self.reader.end())
@@ -146,3 +149,11 @@ class _Document:
         _, newline, line = text.rpartition("\n")
         self.line_so_far = (line if newline else self.line_so_far + line)[:LINE_MAX]
         return found
+
+    def _end_in(self, text: str) -> int | None:
+        """Where the document ends, looked for in slices: many small documents may stand in one piece."""
+        for start in range(0, len(text), SLICE):
+            end = self._balance.end_in(text[start : start + SLICE])
+            if end is not None:
+                return start + end
+        return None
