@@ -53,7 +53,7 @@ _CONTEXT = re.compile(
 )
 _CONTEXT_ENDS = (":", ",", ".", "treated as errors")
 _GUTTER = re.compile(r" *\d* [|+~-](?: |$)")
-_OF_OTHERS = (".py", ".pyi", ".rs", ".go", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".vue", ".toml", ".sh")
+_OF_OTHERS = re.compile(r"\.(?:pyi?|rs|go|tsx?|jsx?|[mc]js|vue|toml|sh)(?::[\d:]+)?$")
 """Whose errors look the same, and are read by others."""
 _EXCERPT_LINES: Final = 3
 """The source, what points into it, and what would be put there: of compilers that do not mark these lines."""
@@ -75,18 +75,18 @@ class GccReader(LineReader):
         self._linker = LinkerLines()
         self._totals = ClangTotals()
         self._excerpt = 0
-        """How many lines may still be an excerpt of what was told last, if they are indented."""
+        """How many lines may still be an excerpt of what was told last, if they are indented and name no place."""
 
     def read(self, line: str) -> Sequence[Found] | None:
         if self._excerpt and _GUTTER.match(line):
+            self._excerpt = 1
             return ()
         found = self._read_told(line)
         if found is None:
             found = self._read_alone(line)
         if found is None and self._excerpt:
-            indented = line.startswith((" ", "\t"))
-            self._excerpt = self._excerpt - 1 if indented else 0
-            return () if indented else None
+            self._excerpt -= 1
+            return () if line.startswith((" ", "\t")) and ":" not in line else None
         return found
 
     def end(self) -> Sequence[Found]:
@@ -106,7 +106,7 @@ class GccReader(LineReader):
     def _told(
         self, path: str, row: str, column: str | None, kind: str, message: str, code: str | None
     ) -> Sequence[Found] | None:
-        if path.rstrip(":0123456789").endswith(_OF_OTHERS):
+        if _OF_OTHERS.search(path):
             return None
         self._excerpt = _EXCERPT_LINES
         severity = _KINDS.get(kind)

@@ -25,7 +25,8 @@ from wavepool.plan.diagnostics.places import number
 from wavepool.plan.diagnostics.rust_totals import RustTotals
 from wavepool.plan.diagnostics.rustc_json import FURTHER_MAX, looks_like_message, read_message, worth_telling
 
-_HEADING = re.compile(r"(error|warning)(?:\[([\w:./@-]+)\])?: (.+)")
+_HEADING = re.compile(r"(error|warning)(?:\[([\w:./@-]+)\])?: (?!Failed to |Recipe )(.+)")
+"""Not ruff's, nor just's, which write the same."""
 _SHORT = re.compile(
     r"(?=\S)(.+?\.(?:rs|toml)):(\d+):(\d+): (error|warning|note|help)(?:\[([\w:]+)\])?: (.*)"
     r"|(?=\S)(.+?):(\d+):(\d+): (error|warning)\[(E\d{4})\]: (.*)"
@@ -37,14 +38,13 @@ _BLOCK = re.compile(r"\s|\d+ *[|~+-]|\.\.\.|(?:help|note): ")
 _STATUS = re.compile(r" {1,11}[A-Z][\w-]+(?= )")
 _UNSURE_BLOCK = re.compile(r" *(?:--> |\d* *\||= | {6})|\d+ *\|")
 _CARGO = re.compile(
-    r"could not (?:find `Cargo|compile|document|read|execute)|failed to \w+ |no such (?:command|file)|no matching "
-    r"|no (?:bin|example|test|library|bench)|linking with `|couldn't read|(?:the )?(?:lock|manifest|package) "
-    r"|cannot |can't find|internal compiler error|unused manifest key|virtual manifest|toolchain |process didn't exit"
-    r"|cyclic package|two packages|feature `|unresolved|`main` function not found"
+    r"\S+@\d|could not (?:find `Cargo|compile|document|read|execute)|failed to \w+ |no such (?:command|file)"
+    r"|no matching |no (?:bin|example|test|library|bench)|linking with `|couldn't read"
+    r"|(?:the )?(?:lock|manifest|package) |cannot |can't find|internal compiler error|unused manifest key"
+    r"|virtual manifest|toolchain |process didn't exit|cyclic package"
+    r"|two packages|feature `|unresolved|`main` function not found"
 )
-_ECHO = re.compile(
-    r"build failed|(?:test|doctest|bench) failed, to rerun|\d+ targets? failed|Recipe `|command failed|script \""
-)
+_ECHO = re.compile(r"build failed|(?:test|doctest|bench) failed, to rerun|\d+ targets? failed|command failed|script \"")
 _ASIDE = ("Some errors have detailed explanations", "For more information about")
 _OF_RUST = (".rs", ".toml", ".lock")
 
@@ -165,7 +165,7 @@ class RustcReader(LineReader):
         told, self._open = self._open, None
         if told is None:
             return ()
-        if not self._rust and told.path is None and told.code is None and told.severity is Severity.WARNING:
+        if told.path is None and told.severity is Severity.WARNING and not _CARGO.match(told.message):
             return ()  # the word of any program
         if told.path is None:
             certain = self._rust or told.code is not None

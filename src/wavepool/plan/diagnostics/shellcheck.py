@@ -17,7 +17,6 @@ _HEADING = re.compile(r"In (.+) line (\d+):")
 _POINTER = re.compile(r"(\s*)\^(?:--|-*\^) (SC\d+) \((?:error|warning|info|style)\): (.*)")
 _GCC = re.compile(r"(.+?):(\d+):(\d+): (?:error|warning|note): (.*) \[(SC\d+)\]")
 _UNREADABLE = re.compile(r"(.+): \1: \w+: (.+)")
-_ADVICE = re.compile(r"Did you mean:|For more information:")
 _TAB = 8
 
 
@@ -34,7 +33,6 @@ class ShellcheckReader(LineReader):
         self._source: str | None = None
         """The line of the script that the pointers point into; None: it comes next."""
         self._advice = False
-        """Whether the next line is the script's as it might be."""
 
     def read(self, line: str) -> Sequence[Found] | None:
         if self._path is not None and self._source is None:
@@ -57,13 +55,13 @@ class ShellcheckReader(LineReader):
             return (_diagnostic(path, number(row), number(column), code, message),)
         if ": openBinaryFile: " in line and (match := _UNREADABLE.fullmatch(line)):
             return (_diagnostic(match[1], None, None, None, match[2]),)
-        if advice := _ADVICE.match(line):
-            self._advice, self._path = advice[0].startswith("Did"), None
+        if line.startswith("Did you mean:"):
+            self._advice, self._path = True, None
             return ()
-        if line.startswith("  https://"):
-            return ()
-        mended, self._advice = self._advice and line != "", False
-        return () if mended else None
+        if self._advice and line:
+            return ()  # the lines as they might be
+        self._advice = False
+        return () if line.startswith(("For more information:", "  https://")) else None
 
     def _pointed(self, match: re.Match[str]) -> Diagnostic:
         column = column_of(self._source or "", len(match[1].expandtabs(_TAB)))
