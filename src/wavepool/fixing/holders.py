@@ -5,25 +5,35 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
+
+GONE_S = 2.0
+"""How long the dying are waited for."""
+LOOK_S = 0.01
 
 
 def end_holders(pipes: Sequence[int]) -> list[str]:
-    """SIGKILL for every other process that has one of these pipes open; the names of those, with their pids.
+    """SIGKILL for every other process that has one of these pipes open, until there is none; their names and pids.
+
+    Blocks for up to `GONE_S`: what belongs to another user stays.
 
     Args:
         pipes: descriptors of ours.
     """
-    inodes = {os.fstat(pipe).st_ino for pipe in pipes}
-    targets = {f"pipe:[{inode}]" for inode in inodes}
-    ended: list[str] = []
-    for pid in _others():
-        if targets & set(_open_files(pid)):
+    targets = {f"pipe:[{os.fstat(pipe).st_ino}]" for pipe in pipes}
+    ended: dict[int, str] = {}
+    until_s = time.monotonic() + GONE_S
+    while holders := [pid for pid in _others() if targets & set(_open_files(pid))]:
+        for pid in holders:
             name = _name(pid)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-                ended.append(f"{name} ({pid})")
-    return ended
+                ended.setdefault(pid, f"{name} ({pid})")
+        if time.monotonic() > until_s:
+            break
+        time.sleep(LOOK_S)
+    return list(ended.values())
 
 
 def _others() -> Iterator[int]:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from wavepool.engine.signals import forward_interrupts
@@ -74,6 +75,7 @@ class _HostRun:
     async def to_its_end(self) -> Ended:
         async with anyio.create_task_group() as group:
             group.start_soon(forward_interrupts, self._interrupt)
+            await anyio.lowlevel.checkpoint()  # it listens before there is anything to be ended
             exit_code = await self._run()
             group.cancel_scope.cancel()
         await anyio.to_thread.run_sync(self._reading.end)
@@ -87,7 +89,7 @@ class _HostRun:
         )
 
     async def _run(self) -> int:
-        with _pipes() as (reads, writes), self._process(writes) as process:
+        with _pipes() as (reads, writes), self._process(reads, writes) as process:
             async with anyio.create_task_group() as beside:
                 beside.start_soon(self._progress)
                 async with anyio.create_task_group() as group:
@@ -101,8 +103,8 @@ class _HostRun:
         raise Interrupted
 
     @contextmanager
-    def _process(self, writes: tuple[int, int]) -> Iterator[subprocess.Popen[bytes]]:
-        """The process. At the end nothing is left of its group; only then its number may become another one's."""
+    def _process(self, reads: tuple[int, int], writes: tuple[int, int]) -> Iterator[subprocess.Popen[bytes]]:
+        """The process. At the end nothing is left of its group or holds its output; then its number is free."""
         with contextlib.ExitStack() as closing:
             for end in writes:
                 closing.callback(os.close, end)
@@ -111,6 +113,7 @@ class _HostRun:
             yield process
         finally:
             _end_group(process.pid)
+            end_holders(reads)
             process.wait()
 
     def _start(self, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
