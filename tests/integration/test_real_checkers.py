@@ -39,7 +39,9 @@ from real_checks import (
     places,
     without_columns,
 )
+from wavepool.fixing.files import WorkspaceFiles
 from wavepool.model.diagnostics import Severity
+from wavepool.plan.findings import Findings
 
 
 @pytest.fixture(scope="module")
@@ -363,6 +365,31 @@ def test_make_runs_several_tools(checks: RealChecks) -> None:
     reading = checks.reading("mixed", "make", "-k", "web", "python")
     reading.agrees()
     assert by_tool(reading) == web(checks) + python(checks)
+
+
+def test_make_in_directories_below(checks: RealChecks) -> None:
+    """Each has a file of the same name, and gcc names it alike."""
+    top = checks.root / "recursive"
+    for directory in ("", "lib/", "lib/[deep] größe/", "tool/"):
+        (top / directory).mkdir(parents=True, exist_ok=True)
+        (top / directory / "main.c").write_text(f"int of = not_{len(directory)};\n")
+    rule = "all:\n\t-gcc -c main.c -o /dev/null\n"
+    (top / "Makefile").write_text(f"{rule}\t-$(MAKE) -C lib\n\t-$(MAKE) -C tool\n\tfalse\n")
+    (top / "lib" / "Makefile").write_text(f'{rule}\t-$(MAKE) -C "[deep] größe"\n')
+    (top / "lib" / "[deep] größe" / "Makefile").write_text(rule)
+    (top / "tool" / "Makefile").write_text(rule)
+    printed = checks.run("recursive", "sh", "-c", "make 2>&1")
+    findings = Findings(WorkspaceFiles(top).place)
+    for one in checks.read("recursive", printed.stdout).diagnostics:
+        findings.add(one)
+    told = {each.path: [one.message.split("’")[0] for one in each.diagnostics] for each in findings.files}
+    assert told == {
+        "main.c": ["‘not_0"],
+        "lib/main.c": ["‘not_4"],
+        "lib/[deep] größe/main.c": ["‘not_17"],
+        "tool/main.c": ["‘not_5"],
+    }
+    assert findings.unplaced.errors == 0
 
 
 def test_npm_runs_several_tools(checks: RealChecks) -> None:

@@ -183,6 +183,11 @@ async def _budget_bytes(order: PlanOrder) -> int:
 def _complaints(reading: CheckReading) -> list[str]:
     """What makes the figures doubtful."""
     found = [f"warning: could not be read: {problem}" for problem in reading.problems]
+    if reading.findings.unsure is not None:
+        found.append(
+            f"warning: `{reading.findings.unsure}` is in several of the directories that make has entered, and "
+            "which one is meant cannot be seen: plan with --shell and `2>&1` after the command, and without -j"
+        )
     return found + [
         f"warning: {each.tool} says {each.told} {each.what}, and {each.counted} were read: its output is not whole, or "
         "not all of it was understood"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import Self
 from wavepool.fixing.spool import Spool, open_spool
 from wavepool.model.diagnostics import Found, Severity, Total
 from wavepool.plan.diagnostics.decoding import Decoder
+from wavepool.plan.diagnostics.directories import in_directories
 from wavepool.plan.diagnostics.lines import LineCutter
 from wavepool.plan.diagnostics.reading import OutputReader
 from wavepool.plan.findings import Findings
@@ -45,14 +46,22 @@ class CheckReading:
 
     def feed(self, stream: str, data: bytes) -> None:
         """More of ``stdout`` or of ``stderr``."""
-        self.take(self._readers[stream].feed(data))
+        self._take_of(stream, self._readers[stream].feed(data))
 
     def end(self) -> None:
         """Nothing comes any more."""
         for name, reader in self._readers.items():
-            self.take(reader.end())
+            self._take_of(name, reader.end())
             room = PROBLEMS_MAX - len(self.problems)
             self.problems += [f"{name}: {problem}" for problem in reader.problems[:room]]
+
+    def _take_of(self, stream: str, found: Sequence[Found]) -> None:
+        """Make names its directories on stdout, and compilers tell their errors on stderr: which of them it was in
+        cannot be seen then, as nobody knows what was written before what."""
+        if found and not self._readers[stream].entered:
+            (other,) = (reader for name, reader in self._readers.items() if name != stream)
+            found = in_directories(found, other.entered)
+        self.take(found)
 
     def take(self, found: Iterable[Found]) -> None:
         """What a reader has found."""

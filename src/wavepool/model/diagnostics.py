@@ -24,6 +24,8 @@ class Diagnostic:
         code: the tool's own name for this kind of fault, such as ``TS2322``; None where it has none.
         message: for a person, without colours; of several lines where the tool said more.
         severity: whether the tool fails for it.
+        directories: where a relative path begins, as make or ninja said; of several it is one. Relative ones, as ``.``,
+            begin where the check runs; none: it begins there itself, as far as anybody knows.
     """
 
     tool: str
@@ -33,6 +35,7 @@ class Diagnostic:
     column: int | None = None
     code: str | None = None
     severity: Severity = Severity.ERROR
+    directories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

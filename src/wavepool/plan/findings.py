@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from wavepool.model.diagnostics import Diagnostic, Found, Severity, Total
+from wavepool.plan.diagnostics.directories import paths_in
 from wavepool.plan.toolcounts import Disagreement, ToolCounts
 
 KEPT_PER_FILE = 200
@@ -124,12 +125,14 @@ class Findings:
         errors: distinct diagnostics of severity error, wherever they are.
         warnings: the same for warnings.
         beyond: distinct errors in files beyond the first `FILES_MAX`: no batch gets them.
+        unsure: the first path that is in several of the directories where its tool may have been started; its file is
+            unknown then. None where there was none.
     """
 
     def __init__(self, place: Callable[[str], Placed], *, warnings: bool = False) -> None:
         self._place = place
         self._with_warnings = warnings
-        self._placed: dict[str, Placed] = {}
+        self._placed: dict[tuple[str, tuple[str, ...]], Placed] = {}
         self._files: dict[str, _Gathered] = {}
         self._apart = {where: _Gathered("") for where in (Place.VENDORED, Place.OUTSIDE)}
         self._unplaced = _Gathered("")
@@ -140,6 +143,7 @@ class Findings:
         self.errors = 0
         self.warnings = 0
         self.beyond = 0
+        self.unsure: str | None = None
 
     def add(self, found: Found) -> None:
         """Take in one diagnostic, or what a tool says that it has told altogether."""
@@ -174,7 +178,7 @@ class Findings:
     def _add_diagnostic(self, diagnostic: Diagnostic) -> None:
         is_error = diagnostic.severity is Severity.ERROR
         self._tools.read(diagnostic)
-        placed = self._placed_of(diagnostic.path)
+        placed = self._placed_of(diagnostic.path, diagnostic.directories)
         line, column, code = diagnostic.line or 0, diagnostic.column or 0, diagnostic.code or ""
         message = diagnostic.message[:MESSAGE_MAX]
         order = (placed.path, line, column, code, message, diagnostic.tool, diagnostic.severity.value)
@@ -195,15 +199,27 @@ class Findings:
             self._known.add(known)
         return False
 
-    def _placed_of(self, path: str | None) -> Placed:
+    def _placed_of(self, path: str | None, directories: tuple[str, ...]) -> Placed:
         if path is None:
             return _NOWHERE
-        placed = self._placed.get(path)
+        placed = self._placed.get((path, directories))
         if placed is None:
-            placed = self._place(path)
+            placed = self._place_in(path, directories)
             if len(self._placed) < FILES_MAX:
-                self._placed[path] = placed
+                self._placed[path, directories] = placed
         return placed
+
+    def _place_in(self, path: str, directories: tuple[str, ...]) -> Placed:
+        """The one file that it is in one of the directories; what it is without them where it is in none."""
+        where = {self._place(each) for each in paths_in(directories, path)}
+        for place in (Place.INSIDE, Place.VENDORED):
+            files = [each for each in where if each.place is place]
+            if len(files) > 1:
+                self.unsure = self.unsure or path
+                return Placed(place=Place.NOWHERE, path=path)
+            if files:
+                return files[0]
+        return self._place(path)
 
     def _gather(self, placed: Placed, order: _Order, diagnostic: Diagnostic, message: str) -> None:
         if placed.place is Place.INSIDE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from wavepool.model.diagnostics import Found
@@ -10,6 +11,7 @@ from wavepool.plan.diagnostics.balance import Balance
 from wavepool.plan.diagnostics.base import BadDocument, DocumentReader
 from wavepool.plan.diagnostics.choosing import LineReading
 from wavepool.plan.diagnostics.decoding import LINE_MAX, Decoder
+from wavepool.plan.diagnostics.directories import MARK, Directories, in_directories
 from wavepool.plan.diagnostics.lines import LineCutter
 from wavepool.plan.diagnostics.registry import document_readers, line_readers
 
@@ -42,6 +44,7 @@ class OutputReader:
         """Args: `languages`: only the tools for these are read; None: all tools."""
         self.problems: list[str] = []
         """What could not be read: sentences, `PROBLEMS_MAX` at most."""
+        self._directories = Directories()
         self._decoder = Decoder()
         self._cutter = LineCutter()
         self._lines = LineReading(line_readers(languages))
@@ -49,6 +52,11 @@ class OutputReader:
         self._document: _Document | None = None
         self._held = ""
         """What begins a line and may be the head of a document: less than `HEAD_MAX` characters."""
+
+    @property
+    def entered(self) -> tuple[str, ...]:
+        """The directories in which tools were started, as make or ninja said so far, and ``.``; none: nobody did."""
+        return self._directories.entered
 
     def feed(self, data: bytes) -> list[Found]:
         """What is complete with this piece of the stream."""
@@ -63,8 +71,8 @@ class OutputReader:
         self._read(self._decoder.decode(b"", final=True), found, final=True)
         if self._document is not None:
             self._read_document("", found, final=True)
-        found.extend(self._lines.read(self._cutter.end()))
-        found.extend(self._lines.end())
+        self._read_lines(self._cutter.end(), found)
+        found.extend(self._placed(self._lines.end()))
         return found
 
     def _read(self, text: str, found: list[Found], *, final: bool) -> None:
@@ -75,12 +83,26 @@ class OutputReader:
                 text, tested = self._read_document(text, found)
                 continue
             start, kind = self._next_document(text, tested, final=final)
-            found.extend(self._lines.read(self._cutter.cut(text[:start])))
+            self._read_lines(self._cutter.cut(text[:start]), found)
             text = text[start:]
             if kind is None:
                 self._held = text
                 return
             self._document = _Document(kind())
+
+    def _read_lines(self, lines: list[str], found: list[Found]) -> None:
+        """Reads the lines between those with which make enters or leaves a directory."""
+        first = 0
+        for place in [place for place, line in enumerate(lines) if MARK in line]:
+            before = self._directories.current
+            if self._directories.follow(lines[place]):
+                told = (*self._lines.read(lines[first:place]), *self._lines.end())
+                found.extend(in_directories(told, before))
+                first = place + 1
+        found.extend(self._placed(self._lines.read(lines[first:] if first else lines)))
+
+    def _placed(self, found: Sequence[Found]) -> Sequence[Found]:
+        return in_directories(found, self._directories.current)
 
     def _next_document(self, text: str, tested: int, *, final: bool) -> tuple[int, type[DocumentReader] | None]:
         """Where lines end and a document, or what may be one, begins; and its reader, None where that isn't known yet.
@@ -113,9 +135,9 @@ class OutputReader:
         document = self._document
         assert document is not None
         try:
-            found.extend(document.feed(text) if not final else document.reader.end())
+            found.extend(self._placed(document.feed(text) if not final else document.reader.end()))
         except BadDocument as problem:
-            found.extend(problem.found)
+            found.extend(self._placed(problem.found))
             self.problems.append(f"{document.reader.tool}: {problem}")
             self._document = None
             return document.line_so_far + text, 1
