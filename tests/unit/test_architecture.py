@@ -22,7 +22,14 @@ ONLY_IN = {
     "sarif_pydantic": ["plan/diagnostics/sarif"],
     "ijson": ["plan/diagnostics/documents.py", "plan/diagnostics/sarif_walk.py"],
     "yaml": ["inputs/yamltext.py"],
-    "msgspec": ["journal", "listeners", "cli/output.py", "plan/diagnostics/go.py", "plan/diagnostics/rustc_json.py"],
+    "msgspec": [
+        "journal",
+        "listeners",
+        "cli/output.py",
+        "model/diagnostics.py",
+        "plan/diagnostics",
+        "plan/findings.py",
+    ],
 }
 
 

@@ -138,6 +138,18 @@ def test_no_sign_reaches_over_the_end_of_its_line() -> None:
     assert [(reader.__name__, reader.signs) for reader in LINE_READERS if crossing.search(reader.signs or "")] == []
 
 
+def test_no_sign_has_a_numbered_group() -> None:
+    assert [reader.__name__ for reader in LINE_READERS if re.compile(reader.signs or "").groups] == []
+
+
+def test_signs_are_the_same_of_one_line_and_of_many() -> None:
+    signs = Signs([reader.signs for reader in LINE_READERS])
+    for recorded in RECORDINGS:
+        lines = recorded.read_bytes().decode("utf-8", "replace").split("\n")
+        of_one = {place: found[0] for place, line in enumerate(lines) if (found := signs.of([line]))}
+        assert of_one == signs.of(lines), recorded
+
+
 def test_each_reader_has_signs_languages_that_can_be_asked_for_and_a_name() -> None:
     assert [reader.__name__ for reader in LINE_READERS if reader.signs is None] == []
     assert {"typescript", "javascript"} <= set(LANGUAGES)

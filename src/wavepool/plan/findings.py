@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from wavepool.model.diagnostics import Diagnostic, Found, Severity, Total
 from wavepool.plan.diagnostics.directories import paths_in

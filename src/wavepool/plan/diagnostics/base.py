@@ -17,8 +17,8 @@ class LineReader(ABC):
         languages: what ``--language`` may say to have it among the readers; none: whatever it says.
         signs: a regular expression that is found in each line with which this reader may take over from another, and
             perhaps in others; None: it is offered each line, which makes noise dear. It may not reach over the end of
-            a line (no ``\\s``, no ``[^x]``). Cheap are parts, between ``|`` outside of groups, that begin with ``^`` or
-            with some letters as they stand.
+            a line (no ``\\s``, no ``[^x]``) nor have a group that is numbered. Cheap are parts, between ``|`` outside
+            of groups, that begin with ``^`` or with some letters as they stand.
         last: whether it reads only what no other reader claims, even while it is the one that reads.
     """
 

@@ -12,6 +12,9 @@ from wavepool.plan.diagnostics.signs import Signs
 IDLE_MAX: Final = 1000
 """After so many lines in a row that are not of the reader that reads, it has to take over again by a sign."""
 
+FEW: Final = 6
+"""After so many lines in a row that are not of the reader that reads, signs are looked for in many lines at once."""
+
 
 class LineReading:
     """Gives each line to the reader that reads, and what that does not claim to the others: whoever claims takes over.
@@ -31,19 +34,30 @@ class LineReading:
     def read(self, lines: Sequence[str]) -> list[Found]:
         """What is complete with these lines."""
         found: list[Found] = []
-        signed: dict[int, set[int]] | None = None
+        signed: dict[int, set[int]] = {}
+        first = after = 0
         for place, line in enumerate(lines):
             reads = self._reads
             if reads is not None and not reads.last and (claimed := reads.read(line)) is not None:
                 self._idle = 0
                 found.extend(claimed)
                 continue
-            if signed is None:
-                signed = self._signs.of(lines)
-            if reads is None and not signed:
+            if place >= after:
+                first, after = place, self._look_ahead(place, len(lines))
+                signed = self._signs.of(lines[first:after])
+            if reads is None and not signed and after == len(lines):
                 break
-            found.extend(self._offer(line, signed.get(place, ())))
+            found.extend(self._offer(line, signed.get(place - first, ())))
         return found
+
+    def _look_ahead(self, place: int, end: int) -> int:
+        """Up to which line signs are looked for at once: each may still be claimed by the reader that reads.
+
+        As many lines as it has left unclaimed in a row, so that one line costs one, and noise is searched at once.
+        """
+        if self._reads is None or self._reads.last:
+            return end
+        return place + 1 if self._idle < FEW else min(place + self._idle, end)
 
     def end(self) -> Sequence[Found]:
         """What was still under way."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar, Final
+
+from msgspec.structs import replace
 
 from wavepool.model.diagnostics import Diagnostic, Found, Total
 from wavepool.plan.diagnostics.base import LineReader

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import ClassVar, Final
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from wavepool.model.diagnostics import Diagnostic, Found, Severity

@@ -17,34 +17,57 @@ _ALWAYS: Final = ""
 class Signs:
     """The signs of several readers, which are known by their numbers.
 
-    A sign that is bound to the beginning of the line is matched with each line, all of them as one expression. The
-    others are searched for in all lines as one text, each by itself: one that begins with letters is found at the speed
-    of `str.find`, which no alternation is.
+    A sign that is bound to the beginning of the line is matched with each line: first all of them as one expression,
+    then, where that matches, as one that tells which. The others are searched for each by itself, in many lines as one
+    text: one that begins with letters is found at the speed of `str.find`, which no alternation is.
     """
 
     def __init__(self, signs: Sequence[str | None]) -> None:
         """Args: `signs`: of each reader by its number; None: it may take over with any line."""
-        beginnings: list[tuple[int, str]] = []
+        beginnings: dict[int, list[str]] = {}
         inside: list[tuple[int, str]] = []
         for number, sign in enumerate(signs):
             for part in (_ALWAYS,) if sign is None else alternatives(sign):
-                (beginnings if part.startswith("^") else inside).append((number, part))
-        self._any_beginning = re.compile("|".join(part for _, part in beginnings) or "(?!)")
-        self._beginnings = [(number, re.compile(part)) for number, part in beginnings]
+                if part.startswith("^"):
+                    beginnings.setdefault(number, []).append(part[1:])
+                else:
+                    inside.append((number, part))
+        told = {number: "|".join(parts) for number, parts in beginnings.items()}
+        self._any_beginning = re.compile("|".join(told.values()) or "(?!)")
+        self._beginnings = re.compile("".join(f"(?:(?={parts})())?" for parts in told.values()))
+        self._begin = tuple(told)
         self._inside = [(number, re.compile(part, re.MULTILINE)) for number, part in inside]
+        self._of_empty = {number for number, part in self._inside if part.search("")}
 
     def of(self, lines: Sequence[str]) -> dict[int, set[int]]:
         """The places of the lines with a sign, and the numbers of the readers whose sign each has."""
+        if len(lines) == 1:
+            numbers = self._of_one(lines[0])
+            return {0: numbers} if numbers else {}
         signed: dict[int, set[int]] = {}
         begins = self._any_beginning.match
         for place in [place for place, line in enumerate(lines) if line and begins(line)]:
-            signed[place] = {number for number, part in self._beginnings if part.match(lines[place])}
+            signed[place] = self._beginning(lines[place])
         text = "\n".join(lines)
         starts: list[int] = []
         for number, part in self._inside:
             for place in _places(part, text, lines, starts):
                 signed.setdefault(place, set()).add(number)
         return signed
+
+    def _of_one(self, line: str) -> set[int]:
+        if not line:
+            return self._of_empty
+        numbers = self._beginning(line) if self._any_beginning.match(line) else set()
+        for number, part in self._inside:
+            if part.search(line):
+                numbers.add(number)
+        return numbers
+
+    def _beginning(self, line: str) -> set[int]:
+        match = self._beginnings.match(line)
+        assert match is not None
+        return {number for number, mark in zip(self._begin, match.groups(), strict=True) if mark is not None}
 
 
 def _places(part: re.Pattern[str], text: str, lines: Sequence[str], starts: list[int]) -> Iterable[int]:
