@@ -170,24 +170,17 @@ def test_ruff_without_the_file(checks: RealChecks) -> None:
 # --- pytest ------------------------------------------------------------------------------------------------------
 
 
-PYTEST_FORMS = (
-    "",
-    "-q",
-    "-v --color=yes",
-    "-vv --showlocals",
-    "--tb=short",
-    "--tb=line",
-    "--tb=native",
-    "--tb=no",
-    "-rA",
-)
+PYTEST_FORMS = ("", "-q", "--tb=short", "--tb=native", "-rA")
+FURTHER_FORMS = ("-v --color=yes", "-vv --showlocals", "--tb=line", "--tb=no")
 
 
 @pytest.mark.parametrize(
     ("project", "options"),
     [
         *(("pytest", options) for options in PYTEST_FORMS),
-        *(("pytest-collection", options) for options in ("", "-q -rN", "--tb=native")),
+        ("pytest-collection", ""),
+        *(pytest.param("pytest", options, marks=pytest.mark.slow) for options in FURTHER_FORMS),
+        *(pytest.param("pytest-collection", options, marks=pytest.mark.slow) for options in ("-q -rN", "--tb=native")),
     ],
 )
 def test_pytest(checks: RealChecks, project: str, options: str) -> None:
