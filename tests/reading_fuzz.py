@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from wavepool.fixing.files import WorkspaceFiles
 from wavepool.model.diagnostics import Diagnostic, Found, Total
 from wavepool.plan.diagnostics.decoding import LINE_MAX
 from wavepool.plan.diagnostics.messages import MESSAGE_MAX
 from wavepool.plan.diagnostics.reading import PROBLEMS_MAX, OutputReader
+from wavepool.plan.findings import Findings
 
 RECORDED = Path(__file__).parent / "transcripts" / "checks"
 
@@ -38,6 +40,17 @@ def assert_sound(data: bytes, cuts: Sequence[int]) -> None:
     totals = [one for one in found if isinstance(one, Total)]
     for tool in {total.tool for total in totals}:
         _assert_well_formed_sum([total for total in totals if total.tool == tool])
+
+
+def assert_gathered(found: Sequence[Found], workspace: Path) -> None:
+    """Reading goes on through placing and gathering: nothing fails, and all that is kept can be written as UTF-8."""
+    findings = Findings(WorkspaceFiles(workspace).place, warnings=True)
+    for one in found:
+        findings.add(one)
+    apart = [one for each in findings.set_apart for one in each.examples]
+    for one in (*apart, *findings.unplaced.diagnostics, *(one for file in findings.files for one in file.diagnostics)):
+        f"{one.path} {one.code} {one.message}".encode()
+    findings.disagreements()
 
 
 def _assert_well_formed(one: Diagnostic) -> None:

@@ -20,7 +20,7 @@ from wavepool.drivers.keeping import SupportsKeeping
 from wavepool.engine.attendance import Attendance
 from wavepool.engine.commands import failed_command
 from wavepool.engine.hearing import Hearing
-from wavepool.engine.saving import most_bytes, save_chunks
+from wavepool.engine.saving import limited_words, most_bytes, save_chunks
 from wavepool.engine.sealing import SealedRuns
 from wavepool.engine.spec import SpecBuilder
 from wavepool.engine.warm import Warmer
@@ -49,7 +49,6 @@ from wavepool.model import (
     VerdictKind,
 )
 from wavepool.statedir import RunDir
-from wavepool.units import human_size
 from wavepool.workspace.base import Workspaces
 
 TRIES = 5
@@ -269,8 +268,7 @@ class Performer:
                         limit_bytes=most_bytes(limit_bytes),
                         also=None if hearing is None else hearing.take,
                     )
-                limited = f"of its output only {human_size(limit_bytes)} are kept (log_limit)"
-                problem = (saved.gap_reason or limited) if saved.gap else None
+                problem = (saved.gap_reason or limited_words(limit_bytes)) if saved.gap else None
                 return LogRecord(
                     path=f"logs/{path.name}", size_bytes=saved.size_bytes, truncated=saved.gap, problem=problem
                 )

@@ -12,9 +12,15 @@ import anyio.to_thread
 
 from wavepool.drivers.base import LogChunk
 from wavepool.engine.streams import StreamRuns
+from wavepool.units import human_size
 
 LOG_SLACK_BYTES = 128 * 1024
 """Beyond a log's limit: the tail that the process driver keeps, and the last piece of the engine's."""
+
+
+def limited_words(log_limit_bytes: int) -> str:
+    """The problem of a log that was cut at its limit, as its record tells it."""
+    return f"of its output only {human_size(log_limit_bytes)} are kept (log_limit)"
 
 
 def most_bytes(log_limit_bytes: int) -> int:

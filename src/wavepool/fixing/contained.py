@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 from wavepool.core.facts import Outcome
 from wavepool.engine.control.client import NobodyHolds, open_control
 from wavepool.engine.report import RunReport
+from wavepool.engine.saving import limited_words
 from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.streams import stream_pieces
 from wavepool.errors import CheckError, InfrastructureError, InputError, first_of_ours
@@ -86,7 +87,7 @@ async def run_contained(
     words = await anyio.to_thread.run_sync(_last_words, log)
     if flooded:
         raise _too_much(check, container, words)
-    exit_code = _exit_code(check, container, entry, words)
+    exit_code = exit_code_of(check, container, entry, words)
     size_bytes = 0 if log is None else await _read(check, log, reading, tell, began_s)
     return Ended(
         exit_code=exit_code,
@@ -168,7 +169,7 @@ def _plan(check: Check, container: Container) -> Plan:
     return parse_plan(json.dumps(document).encode(), source="the check", tiers=TierMap())
 
 
-def _exit_code(check: Check, container: Container, entry: Mapping[str, Any], words: str) -> int:
+def exit_code_of(check: Check, container: Container, entry: Mapping[str, Any], words: str) -> int:
     """What it returned. Raises InputError, CheckError where it was ended, or its output is not whole."""
     verdict, evidence = entry["verdict"], entry["evidence"]
     code, why = evidence.get("exit_code"), evidence.get("reason", "")
@@ -192,8 +193,14 @@ def _exit_code(check: Check, container: Container, entry: Mapping[str, Any], wor
         )
     if verdict not in (VerdictKind.SUCCESS, VerdictKind.FAILED) or code is None:
         raise CheckError(f"{what} came to no end of its own ({verdict}): {why}", last_words=words)
-    if entry["log_problem"] is not None:
-        raise _too_much(check, container, words)
+    if (problem := entry["log_problem"]) is not None:
+        if entry["log"] is not None and problem == limited_words(check.output_limit_bytes):
+            raise _too_much(check, container, words)
+        raise CheckError(
+            f"{what} ended with exit code {code}, but what it wrote is not whole: {problem}",
+            advice="Try again; `wavepool doctor` tells what is wrong with Docker or the disk.",
+            last_words=words,
+        )
     return int(code)
 
 

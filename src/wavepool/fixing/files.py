@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from wavepool.plan.diagnostics.messages import HALF_CHARACTER
 from wavepool.plan.findings import Place, Placed
 from wavepool.plan.grouping import Sources
 from wavepool.plan.placing import is_vendored, place
@@ -46,6 +47,8 @@ class WorkspaceFiles:
         What is not there is looked for in another case, and below the directories of the workspace: tools that were
         started in one of these name paths from there. `NOWHERE`: no such file, or several of which it could be one.
         """
+        if HALF_CHARACTER.search(path):  # no system can be asked for it, and no plan could name it
+            return Placed(place=Place.NOWHERE, path=HALF_CHARACTER.sub("\ufffd", path))
         placed = place(path, self._roots)
         if placed.place is Place.OUTSIDE and path.startswith("/"):  # by yet another link to the same place?
             placed = place(os.path.realpath(path), self._roots)

@@ -64,6 +64,8 @@ def place(path: str, roots: Sequence[str], *, directory: str = "") -> Placed:
     if not path.strip() or path.strip() == "-" or _NO_FILE.fullmatch(path.strip()) or _CONTROL.search(path):
         return Placed(place=Place.NOWHERE, path=path)
     plain = _plain(path)
+    if _CONTROL.search(plain):  # of a `file:` address
+        return Placed(place=Place.NOWHERE, path=path)
     inside = _below(plain, roots) if _is_absolute(plain) else posixpath.normpath(posixpath.join(directory, plain))
     if inside is None or inside == ".." or inside.startswith("../"):
         return Placed(place=Place.OUTSIDE, path=path)

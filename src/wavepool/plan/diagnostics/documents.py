@@ -50,7 +50,7 @@ class JsonDocument(DocumentReader):
     def end(self) -> Sequence[Found]:
         try:
             self._parser.close()
-        except ijson.JSONError as error:
+        except (ijson.JSONError, ValueError) as error:
             raise BadDocument(_why(error), self._hand_out()) from None
         return (*self._hand_out(), *self.finish())
 
@@ -63,7 +63,7 @@ class JsonDocument(DocumentReader):
             self._parser.send(text.encode("utf-8", errors="replace"))
         except BadDocument as problem:
             raise BadDocument(str(problem), self._hand_out()) from None
-        except ijson.JSONError as error:
+        except (ijson.JSONError, ValueError) as error:  # ValueError: half a character, which yajl hands on
             raise BadDocument(_why(error), self._hand_out()) from None
 
     def _hand_out(self) -> Sequence[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from msgspec.structs import replace
@@ -11,6 +12,10 @@ from wavepool.plan.diagnostics.decoding import UNPRINTABLE
 
 MESSAGE_MAX: Final = 8 * 1024
 """How many characters of a message are kept; further lines are dropped."""
+
+
+HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
+"""What JSON can write and no encoding can: it becomes U+FFFD wherever it is told."""
 
 
 class Pending:
@@ -50,4 +55,4 @@ def cut(message: str) -> str:
 
 def tidy(text: str) -> str:
     r"""What a document says, as lines would have said it: no control characters but tabs and ``\n``, and cut."""
-    return cut(UNPRINTABLE.sub("", text.replace("\r\n", "\n")))
+    return cut(HALF_CHARACTER.sub("\ufffd", UNPRINTABLE.sub("", text.replace("\r\n", "\n"))))

@@ -168,7 +168,7 @@ def _opening(line: str) -> _Opening | None:
         path = path[: spot.start()]
         number_of_line, column = spot.groups()
     text = line[level.end() :]
-    is_mypys = path.endswith(_PYTHON) or path == "mypy" or _CODE_AT_END.search(line) is not None
+    is_mypys = path.endswith(_PYTHON) or path == "mypy" or (path != "" and _CODE_AT_END.search(line) is not None)
     if not is_mypys and not text.startswith(_NOT_READ):
         return None
     return _Opening(path, number_of_line, column, level[1], text)
