@@ -111,7 +111,7 @@ class SealedRuns:
         if code is None or ending.kind is VerdictKind.LOST or ending.evidence.signal_sender == "wavepool":
             raise _Lost(f"{argv[0]} was lost in {handle.name}: {ending.evidence.reason}")
         if code:
-            _log.info("a sealed program failed", name=handle.name, code=code, said=await self._last_words(handle))
+            _log.debug("a sealed program failed", name=handle.name, code=code, said=await self._last_words(handle))
         return code
 
     async def _last_words(self, handle: Handle) -> str:
