@@ -142,6 +142,15 @@ def test_no_sign_has_a_numbered_group() -> None:
     assert [reader.__name__ for reader in LINE_READERS if re.compile(reader.signs or "").groups] == []
 
 
+def test_a_sign_may_be_in_a_line_without_a_colon() -> None:
+    signs = Signs(["a:?b", "c(?::|d)", r"\\:", "[:;]e", "f:", "g:{0,1}h"])
+    assert signs.of(["ab"]) == {0: {0}}
+    assert signs.of(["cd ;e gh"]) == {0: {1, 3, 5}}
+    assert signs.of([r"\:"]) == {0: {2}}
+    assert signs.of(["f"]) == {}
+    assert signs.of(["f: a:b"]) == {0: {0, 4}}
+
+
 def test_signs_are_the_same_of_one_line_and_of_many() -> None:
     signs = Signs([reader.signs for reader in LINE_READERS])
     for recorded in RECORDINGS:

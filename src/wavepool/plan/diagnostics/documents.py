@@ -100,17 +100,20 @@ class _Values:
 
     def _build(self, event: str, value: Any) -> None:
         self._events += 1
+        if self._events > VALUE_EVENTS_MAX:
+            raise BadDocument("one entry of it is too large")
         if event == "map_key":
             self._key = value
-        elif event in _ENDS:
-            self._close()
+        elif event in _SCALARS:
+            if type(container := self._container) is dict:
+                container[self._key] = value
+            else:
+                container.append(value)
         elif event in _NEW:
             self._outer.append((self._container, self._key))
             self._container = _NEW[event]()
         else:
-            self._put(value)
-        if self._events > VALUE_EVENTS_MAX:
-            raise BadDocument("one entry of it is too large")
+            self._close()
 
     def _close(self) -> None:
         closed = self._container
@@ -130,8 +133,8 @@ class _Values:
 
 
 _NEW: Final[dict[str, type]] = {"start_map": dict, "start_array": list}
-_ENDS: Final = frozenset({"end_map", "end_array"})
-_BEGINNINGS: Final = frozenset({*_NEW, "null", "boolean", "number", "string"})
+_SCALARS: Final = frozenset({"null", "boolean", "number", "string", "integer", "double"})
+_BEGINNINGS: Final = frozenset({*_NEW, *_SCALARS})
 
 
 def _why(error: Exception) -> str:

@@ -69,6 +69,8 @@ class PytestReader(LineReader):
 
     def __init__(self) -> None:
         self._place = _Place.OUTSIDE
+        self._kind: str | None = None
+        """Of the failures in the section that was entered last; None: it has none."""
         self._width = 0
         """How long the shortest line is that began a section: pytest makes all as long as the total; 0 outside."""
         self._printed = False
@@ -98,11 +100,10 @@ class PytestReader(LineReader):
             return ()
         if self._place is _Place.SUMMARY:
             return self._failures.sum_up(line)
-        kind = _KINDS.get(self._place)
-        if kind is None:
+        if self._kind is None:
             return ()
         if line[:1] == "_" and (title := _TITLE.fullmatch(line)):
-            return self._failures.begin(kind, title["title"])
+            return self._failures.begin(self._kind, title["title"])
         self._failures.read(line)
         return ()
 
@@ -119,6 +120,7 @@ class PytestReader(LineReader):
         before = self._close() if name == "test session starts" else ()
         self._failures.close()
         self._place = _SECTIONS.get(name, _Place.OTHER)
+        self._kind = _KINDS.get(self._place)
         self._width = min(self._width or len(line), len(line))
         return before
 

@@ -52,13 +52,13 @@ class RustTestReader(LineReader):
         self._in_message = False
 
     def read(self, line: str) -> Sequence[Found] | None:
-        if match := _OUTPUT.fullmatch(line):
+        if line.startswith("----") and (match := _OUTPUT.fullmatch(line)):
             before = self._take()
             self._name, self._listing = match[1], False
             return before
-        if match := _RESULT.fullmatch(line):
+        if line.startswith("test result") and (match := _RESULT.fullmatch(line)):
             return self._sum_up(number(match[1]) or 0)
-        if match := _PANIC.match(line):
+        if line.startswith("thread") and (match := _PANIC.match(line)):
             return self._panicked(match)
         if line == "failures:":
             self._listing = True

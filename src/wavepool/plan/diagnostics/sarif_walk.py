@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 import ijson
 
@@ -15,6 +15,9 @@ DEPTH_MAX: Final = 64
 
 UNENDED_MAX: Final = 16 * 1024 * 1024
 """How many characters may come with nothing complete in them before the document is given up."""
+
+PIECE: Final = 16 * 1024
+"""So many characters are parsed at once: what they tell is held until all of it was gone through."""
 
 
 class Part(Enum):
@@ -62,7 +65,8 @@ class SarifWalk:
 
     def __init__(self) -> None:
         self._read: list[tuple[Part, object]] = []
-        self._parser = ijson.basic_parse_coro(self)
+        self._events: list[tuple[str, Any]] = ijson.sendable_list()
+        self._parser = ijson.basic_parse_coro(self._events)
         self._path: list[str] = []
         self._in_array: list[bool] = []
         self._key = ""
@@ -74,8 +78,11 @@ class SarifWalk:
         """What is complete with this piece. Raises BadDocument."""
         before = len(self._read)
         try:
-            self._parser.send(text.encode("utf-8", "replace"))
+            for start in range(0, len(text), PIECE):
+                self._parser.send(text[start : start + PIECE].encode("utf-8", "replace"))
+                self._go_through()
         except (ijson.JSONError, ValueError) as error:
+            self._go_through()
             raise BadDocument(_said(error)) from None
         self._unended = self._unended + len(text) if len(self._read) == before else 0
         if self._unended > UNENDED_MAX:
@@ -87,23 +94,29 @@ class SarifWalk:
         try:
             self._parser.close()
         except (ijson.JSONError, ValueError) as error:
+            self._go_through()
             raise BadDocument(_said(error)) from None
+        self._go_through()
         if self._path:
             raise BadDocument("it is cut off.")
         return self.take()
 
-    def send(self, given: tuple[str, object]) -> None:
-        """One event of ijson's."""
-        event, value = given
-        if self._skipped:
-            self._skipped += _DEEPER.get(event, 0)
-        elif self._building is not None:
-            self._skipped = self._building.event(event, value)
-            if self._building.whole:
-                self._read.append((self._building.part, self._building.value))
-                self._building = None
-        else:
-            self._outside(event, value)
+    def _go_through(self) -> None:
+        """Takes in what the parser has told."""
+        for event, value in self._events:
+            building = self._building
+            if self._skipped:
+                self._skipped += _DEEPER.get(event, 0)
+            elif building is None:
+                self._outside(event, value)
+            elif event == "map_key":
+                building.key = value
+            else:
+                self._skipped = building.event(event, value)
+                if building.whole:
+                    self._read.append((building.part, building.value))
+                    self._building = None
+        self._events.clear()
 
     def _outside(self, event: str, value: object) -> None:
         if event == "map_key":
@@ -145,24 +158,30 @@ class SarifWalk:
 class _Building:
     """A value under way."""
 
+    __slots__ = ("_at_top", "_fields", "_into", "_outer", "key", "part", "value", "whole")
+
     def __init__(self, part: Part, fields: frozenset[str] | None) -> None:
         self.part = part
         self.value: object = None
         self.whole = False
+        self.key = ""
+        """Of what comes next, in an object."""
         self._fields = fields
-        self._open: list[dict[str, object] | list[object]] = []
-        self._key: str = ""
+        self._into: Any = None
+        """The innermost object or array under way."""
+        self._outer: list[Any] = []
+        """What that is in, the innermost last."""
+        self._at_top = False
+        """Whether what comes next is a field of the value itself, which is not to be built whole."""
 
     def event(self, event: str, value: object) -> int:
-        """Takes one in; returns 1 where what comes next is to be skipped."""
-        if event == "map_key":
-            self._key = str(value)
-            return 0
+        """Takes one in, but a key; returns 1 where what comes next is to be skipped."""
         step = _DEEPER.get(event, 0)
         if step < 0:
-            self._open.pop()
-            self.whole = not self._open
-        elif len(self._open) == 1 and self._fields is not None and self._key not in self._fields:
+            self._into = self._outer.pop()
+            self.whole = not self._outer
+            self._at_top = len(self._outer) == 1 and self._fields is not None
+        elif self._at_top and self._fields is not None and self.key not in self._fields:
             return step
         elif step:
             self._begin({} if event == "start_map" else [])
@@ -171,16 +190,19 @@ class _Building:
         return 0
 
     def _begin(self, opened: dict[str, object] | list[object]) -> None:
-        if len(self._open) >= DEPTH_MAX:
+        if len(self._outer) >= DEPTH_MAX:
             raise BadDocument("it is nested too deep.")
         self._put(opened)
-        self._open.append(opened)
+        self._outer.append(self._into)
+        self._into = opened
+        self._at_top = len(self._outer) == 1 and self._fields is not None
 
     def _put(self, value: object) -> None:
-        if not self._open:
+        into = self._into
+        if type(into) is dict:
+            into[self.key] = value
+        elif into is None:
             self.value = value
-        elif isinstance(into := self._open[-1], dict):
-            into[self._key] = value
         else:
             into.append(value)
 

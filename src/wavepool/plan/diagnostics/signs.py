@@ -37,6 +37,9 @@ class Signs:
         self._beginnings = re.compile("".join(f"(?:(?={parts})())?" for parts in told.values()))
         self._begin = tuple(told)
         self._inside = [(number, re.compile(part, re.MULTILINE)) for number, part in inside]
+        self._without_colon = [
+            sign for sign, (_, part) in zip(self._inside, inside, strict=True) if not _has_colon(part)
+        ]
         self._of_empty = {number for number, part in self._inside if part.search("")}
 
     def of(self, lines: Sequence[str]) -> dict[int, set[int]]:
@@ -59,7 +62,7 @@ class Signs:
         if not line:
             return self._of_empty
         numbers = self._beginning(line) if self._any_beginning.match(line) else set()
-        for number, part in self._inside:
+        for number, part in self._inside if ":" in line else self._without_colon:
             if part.search(line):
                 numbers.add(number)
         return numbers
@@ -80,6 +83,17 @@ def _places(part: re.Pattern[str], text: str, lines: Sequence[str], starts: list
         yield place
         after = starts[place + 1]
         found = part.search(text, after) if after <= len(text) else None
+
+
+def _has_colon(part: str) -> bool:
+    """Whether the part of a sign that this is can surely be found in no line without a colon: most are not."""
+    depth = 0
+    pieces = _PIECE.findall(part)
+    for piece, after in zip(pieces, [*pieces[1:], ""], strict=True):
+        depth += (piece == "(") - (piece == ")")
+        if piece == ":" and depth == 0 and after not in ("?", "*", "{"):
+            return True
+    return False
 
 
 def alternatives(expression: str) -> list[str]:
