@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 
 _PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[^\\\[]", re.DOTALL)
@@ -37,9 +37,7 @@ class Signs:
         self._beginnings = re.compile("".join(f"(?:(?={parts})())?" for parts in told.values()))
         self._begin = tuple(told)
         self._inside = [(number, re.compile(part, re.MULTILINE)) for number, part in inside]
-        self._without_colon = [
-            sign for sign, (_, part) in zip(self._inside, inside, strict=True) if not _has_colon(part)
-        ]
+        self._without_colon = [(number, part) for number, part in self._inside if not _has_colon(part.pattern)]
         self._of_empty = {number for number, part in self._inside if part.search("")}
 
     def of(self, lines: Sequence[str]) -> dict[int, set[int]]:
@@ -88,8 +86,7 @@ def _places(part: re.Pattern[str], text: str, lines: Sequence[str], starts: list
 def _has_colon(part: str) -> bool:
     """Whether the part of a sign that this is can surely be found in no line without a colon: most are not."""
     depth = 0
-    pieces = _PIECE.findall(part)
-    for piece, after in zip(pieces, [*pieces[1:], ""], strict=True):
+    for piece, after in pairwise([*_PIECE.findall(part), ""]):
         depth += (piece == "(") - (piece == ")")
         if piece == ":" and depth == 0 and after not in ("?", "*", "{"):
             return True
