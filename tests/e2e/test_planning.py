@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -219,16 +220,42 @@ def test_a_gigabyte_of_output_ends_soon_and_takes_little_memory(here: World, how
     assert used.ru_maxrss < RSS_MAX_KIB
 
 
-def test_ctrl_c_ends_the_check_and_says_so(here: World) -> None:
+LEFT = "setsid sh -c 'touch begun; sleep 300; exit 1' & "
+"""It has left the process group, and holds the output; the world proves that nothing of it is left."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_all_of_the_check_and_is_told(here: World, number: int) -> None:
     running = here.command(
         *("plan", "--workspace", str(here.workspace), "--state-dir", str(here.state), "--shell"),
-        *("-c", "touch begun; sleep 100 & sleep 100"),
+        *("-c", f"{LEFT} sleep 100 & sleep 100"),
     )
     here.wait_for_file("begun")
-    running.interrupt()
+    running.interrupt(number)
     done = running.finish()
     assert (done.exit_code, done.stdout) == (130, b"")
     assert "interrupted" in done.stderr
+    assert here.processes() == []
+
+
+def test_a_flood_is_ended_with_what_has_left_its_group(here: World) -> None:
+    flood = f"{LEFT} while ! test -e begun; do sleep 0.02; done; exec yes"
+    done = plan(here, "--shell", "--output-limit", "1m", "-c", flood)
+    assert done.exit_code == 3, done.stderr
+    assert here.processes() == []
+
+
+def test_a_named_pipe_is_waited_for_and_read_and_ctrl_c_ends_the_waiting(here: World) -> None:
+    pipe = here.workspace / "pipe"
+    os.mkfifo(pipe)
+    where = ("--workspace", str(here.workspace), "--state-dir", str(here.state), "--budget", "2g")
+    running = here.command("plan", *where, "--input", str(pipe))
+    pipe.write_text(ERRORS)  # returns when somebody has opened it
+    assert running.finish().result["errors"] == 2
+    running = here.command("plan", *where, "--input", str(pipe))
+    running.wait_for_line("reading")  # the first line of progress
+    running.interrupt()
+    assert running.finish().exit_code == 130
 
 
 @pytest.mark.docker

@@ -1,4 +1,7 @@
-"""Signals of a fix: a run or a check has them while it goes on; between two of them SIGTERM is as good as Ctrl-C."""
+"""Signals of a fix: a run or a check has them while it goes on; between two of them SIGTERM is as good as Ctrl-C.
+
+A terminal that closes (SIGHUP) is a SIGTERM too, except under nohup.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,19 @@ import anyio
 from wavepool.errors import first_of_ours
 
 T = TypeVar("T")
+_NUMBERS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt inside the block. Only in the main thread."""
-    before = signal.getsignal(signal.SIGTERM)
+    """SIGTERM and SIGHUP raise KeyboardInterrupt inside the block. Only in the main thread."""
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
     _listen()
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_to_its_end(work: Callable[[], Awaitable[T]]) -> T:
@@ -49,7 +54,9 @@ def taken_back() -> Iterator[None]:
 
 
 def _listen() -> None:
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    for number in _NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _as_ctrl_c)
 
 
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:

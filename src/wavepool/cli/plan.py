@@ -13,6 +13,7 @@ from wavepool.agents import adapter
 from wavepool.cli import options
 from wavepool.cli.agent_words import AgentCommand, agent_words
 from wavepool.cli.check_options import CheckOptions, plan_order
+from wavepool.cli.fix_signals import sigterm_as_ctrl_c
 from wavepool.cli.option_groups import with_options
 from wavepool.cli.output import check_output, json_text, progress_line, write_text
 from wavepool.cli.pipes import INTERRUPTED, complain
@@ -87,9 +88,10 @@ def plan(
     order = _order(checked, settings, input_)
     order = replace(order, agent=_agent(agent), words=words)
     try:
-        planned = plan_check(order, progress_line)
+        with sigterm_as_ctrl_c():
+            planned = plan_check(order, progress_line)
     except KeyboardInterrupt:
-        complain("interrupted: nothing is left of the check, and there is no plan")
+        complain("interrupted: the check was ended, and there is no plan")
         raise typer.Exit(INTERRUPTED) from None
     for line in (*check_words(planned, order, verbose=verbose), *planned.notices):
         progress_line(line)

@@ -72,7 +72,7 @@ class Ended:
 
 
 class Interrupted(Exception):
-    """Ctrl-C, or SIGTERM. Nothing of the check is left."""
+    """Ctrl-C, or SIGTERM. The check was ended, with what was in its group or held its output."""
 
 
 def argv_of(command: str, *, shell: bool) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ STDIN = "-"
 LOOK_S = 0.2
 """How long a thread waits for more before it looks whether anybody still wants it."""
 TAKEN_BYTES = 1 << 20
+_AS_READER = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""A named pipe is opened at once, and its first writer is waited for where Ctrl-C is heard."""
 
 
 async def read_given(
@@ -37,7 +39,7 @@ async def read_given(
     """
     where = "standard input" if path == STDIN else path
     try:
-        descriptor = os.dup(0) if path == STDIN else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.dup(0) if path == STDIN else os.open(path, _AS_READER)
     except (OSError, ValueError) as error:
         raise UnreadableFile("--input", where, error, advice="Name a file, or - for standard input.") from None
     given = _Given(descriptor, where, reading, limit_bytes)
@@ -111,6 +113,8 @@ class _Given:
         while select.select([self._descriptor], [], [], LOOK_S if wait else 0)[0]:
             try:
                 data = os.read(self._descriptor, TAKEN_BYTES)
+            except BlockingIOError:  # another reader was quicker
+                return True
             except OSError as error:
                 raise UnreadableFile("--input", self._where, error) from None
             if not data:

@@ -1,4 +1,6 @@
-"""A check on this host: a process group of its own, ended whole when it lasts too long, writes too much, or on Ctrl-C.
+"""A check on this host: a process group of its own, ended when it lasts too long, writes too much, or on Ctrl-C.
+
+With it ends whatever is in its group or holds its output; what has left both is not found.
 
 What it writes goes into `Spool`s as fast as it comes, and is read behind that: neither waits for the other, and what
 floods its output is ended in the time that the flood takes to reach the limit.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
+import anyio.lowlevel
 
 from wavepool.budget import Budget
+from wavepool.engine.signals import forward_interrupts
+from wavepool.errors import first_of_ours
+from wavepool.fixing.background import left_behind
 from wavepool.fixing.checks import Check, Ended, Interrupted, Tell
 from wavepool.fixing.contained import Container, run_contained
 from wavepool.fixing.files import WorkspaceFiles
@@ -111,12 +114,27 @@ def plan_check(order: PlanOrder, tell: Tell = lambda text: None) -> Planned:
         InputError: what is to be run or read cannot be; a batch is above the budget (PlanError).
         CheckError: the check came to no end that anybody could plan by.
         InfrastructureError: no Docker for the check in an image, no such image.
-        KeyboardInterrupt: the user ended it. Nothing of the check is left.
+        KeyboardInterrupt: the user ended it, and with it the check.
     """
     try:
-        return anyio.run(partial(_planned, order, tell))
-    except Interrupted:
-        raise KeyboardInterrupt from None
+        return anyio.run(_heeding, partial(_planned, order, tell))
+    except BaseExceptionGroup as errors:
+        error = first_of_ours(errors)
+        raise KeyboardInterrupt if isinstance(error, Interrupted) else error from errors
+
+
+async def _heeding(work: Callable[[], Awaitable[Planned]]) -> Planned:
+    """Ctrl-C ends it wherever it is; while a check goes on, that hears of it itself."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(forward_interrupts, _interrupt)
+        await anyio.lowlevel.checkpoint()  # it listens before there is anything to be ended
+        planned = await work()
+        group.cancel_scope.cancel()
+    return planned
+
+
+def _interrupt(_force: bool) -> None:
+    raise Interrupted
 
 
 async def _planned(order: PlanOrder, tell: Tell) -> Planned:
@@ -125,7 +143,7 @@ async def _planned(order: PlanOrder, tell: Tell) -> Planned:
     reading = CheckReading(findings, order.languages)
     ended = await _ended(order, reading, tell)
     told = judge(order.check, ended, reading, warnings=order.warnings)
-    groups = () if told.passed else await anyio.to_thread.run_sync(_groups, order, findings, files)
+    groups = () if told.passed else await left_behind(partial(_groups, order, findings, files))
     packed, document = await _plan(order, findings, groups)
     return Planned(
         passed=told.passed,
@@ -160,7 +178,7 @@ async def _plan(
     command = order.check.shown or None
     batches = batches_of(groups, order.tiers, iteration=order.iteration, check=command, unplaced=findings.unplaced)
     budget_bytes = await _budget_bytes(order) if batches else 0
-    packed = pack(batches, max(1, budget_bytes), order.max_parallel, way=order.way)
+    packed = await left_behind(partial(pack, batches, max(1, budget_bytes), order.max_parallel, way=order.way))
     origin = Origin(
         command=command,
         findings=findings,
