@@ -47,9 +47,24 @@ def _told(checks: list[list[dict[str, str]]]) -> list[str]:
 @pytest.mark.parametrize("name", ["test.txt", "test.jsonl"])
 def test_the_tests_that_fail(name: str) -> None:
     found = recorded(f"go/{name}")
-    assert brief(found) == ["E test", "E test", "E test"]
+    placed = [f"E example.com/shop/tests/t_test.go:{line} test" for line in (3, 4)]
+    assert brief(found) == [*placed, "E test"], "where it panicked is not read"
     assert [message.split()[0] for message in messages(found)] == ["TestAdd", "TestAdd/sub_case", "TestPanic"]
     assert name == "test.jsonl" or messages(found)[0] == "TestAdd failed\nt_test.go:3: got -1,\nwant 3"
+
+
+def test_a_test_is_in_the_package_that_is_told_after_it() -> None:
+    one = "--- FAIL: TestX (0.00s)\n    x_test.go:3: no\nFAIL\n"
+    other = "--- FAIL: TestX (0.00s)\n    --- FAIL: TestX/sub (0.00s)\n        x_test.go:9: no\nFAIL\n"
+    text = f"{one}FAIL\tx.org/m/one\t0.01s\nok  \tx.org/m/fine\t0.01s\n{other}FAIL\tx.org/m/two\t0.01s\nFAIL\n"
+    assert brief(read(text)) == [f"E x.org/m/{place} test" for place in ("one/x_test.go:3", *["two/x_test.go:9"] * 2)]
+    assert brief(read(one)) == ["E test"], "its package was never told"
+
+
+def test_more_failed_tests_than_are_held_are_told_too() -> None:
+    text = "".join(f"--- FAIL: Test{number} (0.00s)\n    x_test.go:3: no\n" for number in range(1200))
+    found = brief(read(f"{text}FAIL\tx.org/m\t0.01s\n"))
+    assert (len(found), found.count("E x.org/m/x_test.go:3 test"), found.count("E test")) == (1200, 1000, 200)
 
 
 def test_errors_in_the_events_of_a_build() -> None:

@@ -82,6 +82,19 @@ def test_where_a_path_leads(root: Path, written: str, place: Place, path: str) -
     assert (found.place, found.path) == (place, path)
 
 
+def test_go_names_files_by_modules(root: Path) -> None:
+    for name in ("cart/x_test.go", "x_test.go", "tools/gen/x_test.go"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "go.mod").write_text("// ours\nmodule example.com/shop // v1\n\ngo 1.19\n")
+    (root / "tools" / "go.mod").write_text('module "example.com/shop/tools"\n')
+    files = WorkspaceFiles(root)
+    for name in ("cart/x_test.go", "x_test.go", "tools/gen/x_test.go"):
+        assert files.place(f"example.com/shop/{name}").path == name
+    for name in ("example.com/shop/gone/x_test.go", "example.com/shopping/x_test.go", "shop/x_test.go"):
+        assert files.place(name).place is NOWHERE
+
+
 def test_a_name_of_the_workspace_with_links_in_it_leads_inside(root: Path) -> None:
     alias = root.parent / "alias"
     assert WorkspaceFiles(root, alias).place(f"{alias}/src/app.ts").path == "src/app.ts"

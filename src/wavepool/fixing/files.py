@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ TEXT_MAX_BYTES = MIB
 """Of a file that is read for what it imports."""
 FILES_MAX = 200_000
 """That are listed of a workspace."""
+
+_MODULE = re.compile(r'^module\s+"?([^\s"]+)', re.MULTILINE)
 
 
 class WorkspaceFiles:
@@ -104,9 +107,21 @@ class WorkspaceFiles:
         if spelled is not None:
             return spelled
         self._listed()
+        if inner.endswith(".go") and (of_module := self._in_modules(inner)) is not None:
+            return of_module
         ending = f"/{inner}"
         below = [each for each in self._by_name.get(posixpath.basename(inner), ()) if each.endswith(ending)]
         return below[0] if len(below) == 1 else None
+
+    def _in_modules(self, inner: str) -> str | None:
+        """The file that Go calls by its module's name and its path in there; None where there is none."""
+        for at in self._by_name.get("go.mod", ()):
+            module = _MODULE.search(self.read(at) or "")
+            if module is not None and inner.startswith(f"{module[1]}/"):
+                found = posixpath.join(posixpath.dirname(at), inner[len(module[1]) + 1 :])
+                if os.path.lexists(self._full(found)):
+                    return found
+        return None
 
     def _real(self, inner: str) -> str | None:
         """The same file without links; None where one leads out of the workspace."""

@@ -18,6 +18,7 @@ import msgspec
 
 from wavepool.model.diagnostics import Diagnostic, Found
 from wavepool.plan.diagnostics.base import LineReader
+from wavepool.plan.diagnostics.go_tests import FailedTests
 from wavepool.plan.diagnostics.messages import Pending
 from wavepool.plan.diagnostics.places import number
 
@@ -39,6 +40,7 @@ _ASIDE = re.compile(
     r"go: |# |FAIL(?:\t|$)|ok  \t|\?   \t|PASS$|too many errors$|=== (?:RUN|PAUSE|CONT|NAME) |exit status \d"
 )
 _FAILED_TEST = re.compile(r"--- FAIL: (\S.*?) \([\d.]+s\)")
+_FAILED_PACKAGE = re.compile(r"FAIL\t(\S+)\t")
 _LOGGED = re.compile(r"[ \t]+\S+_test\.go:\d+: |\t| {8}")
 
 
@@ -46,6 +48,8 @@ class _Event(msgspec.Struct):
     """A line of ``go test -json`` or ``go build -json``."""
 
     Action: str = ""
+    Package: str = ""
+    Test: str = ""
     Output: str = ""
 
 
@@ -65,12 +69,14 @@ class GoReader(LineReader):
 
     def __init__(self) -> None:
         self._pending = Pending()
+        self._tests = FailedTests()
         self._goes_on: re.Pattern[str] | None = None
         """What the lines look like that go on with what is pending."""
 
     def read(self, line: str) -> Sequence[Found] | None:
         if self._goes_on is not None and self._goes_on.match(line):
             self._pending.go_on(line.strip())
+            self._tests.log(line)
             return ()
         if line.startswith("{"):
             return self._read_event(line)
@@ -78,7 +84,7 @@ class GoReader(LineReader):
 
     def end(self) -> Sequence[Found]:
         self._goes_on = None
-        return self._pending.take()
+        return (*self._take(), *self._tests.end())
 
     def _read_event(self, line: str) -> Sequence[Found] | None:
         if not line.startswith(('{"Time":', '{"ImportPath":', '{"Action":')):
@@ -89,6 +95,8 @@ class GoReader(LineReader):
             return None
         if event.Action not in ("output", "build-output") or event.Output.startswith("{"):
             return ()
+        if event.Test:
+            self._tests.log_of(event.Package, event.Test, event.Output)
         return self.read(event.Output.rstrip("\n")) or ()
 
     def _read_opening(self, line: str) -> Sequence[Found] | None:
@@ -97,7 +105,9 @@ class GoReader(LineReader):
                 return self.end()
             return self._open(_placed(match), _TABBED)
         if "--- FAIL: " in line and (match := _FAILED_TEST.match(line.lstrip(" "))):
-            return self._open(Diagnostic(tool=self.tool, code="test", message=f"{match[1]} failed"), _LOGGED)
+            before = self._open(Diagnostic(tool=self.tool, code="test", message=f"{match[1]} failed"), _LOGGED)
+            self._tests.begin(match[1])
+            return before
         if "found packages " in line and (match := _TWO_PACKAGES.fullmatch(line)):
             return self._open(Diagnostic(tool=self.tool, path=f"{match[2]}/{match[1]}", message=line), _TABBED)
         if _OF_A_PACKAGE.fullmatch(line) or any(word in line for word in _OF_THE_LINKER):
@@ -105,13 +115,19 @@ class GoReader(LineReader):
         if match := _GO_SAYS.fullmatch(line):
             return self._open(Diagnostic(tool=self.tool, message=match[1]), _TABBED)
         self._goes_on = None
-        return self.end() if _ASIDE.match(line) else None
+        if failed := _FAILED_PACKAGE.match(line):
+            return (*self._take(), *self._tests.of_package(failed[1]))
+        return self._take() if _ASIDE.match(line) else None
 
     def _open(self, diagnostic: Diagnostic, goes_on: re.Pattern[str]) -> Sequence[Found]:
-        before = self._pending.take()
+        before = self._take()
         self._pending.begin(diagnostic)
         self._goes_on = goes_on
         return before
+
+    def _take(self) -> Sequence[Found]:
+        """What was under way and is complete: a test that failed is held until its package is told."""
+        return [one for each in self._pending.take() for one in self._tests.hold(each)]
 
 
 _TABBED = re.compile(r"\t")
