@@ -60,6 +60,7 @@ class Ended:
         where: ``host``, the image that it ran in, or the file that its output was read from.
         run_id: of the run that it was; None where it was none.
         notices: what a person should be told of its end.
+        doubt: why no tool's word in it that all is well is good enough, where only that could tell; empty for none.
     """
 
     exit_code: int | None
@@ -69,6 +70,7 @@ class Ended:
     where: str
     run_id: str | None = None
     notices: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 class Interrupted(Exception):

@@ -7,6 +7,7 @@ import select
 import stat
 import time
 from contextlib import ExitStack
+from itertools import takewhile
 from pathlib import Path
 
 import anyio
@@ -15,6 +16,7 @@ import anyio.to_thread
 from wavepool.engine.signals import forward_interrupts
 from wavepool.errors import CheckError, UnreadableFile, first_of_ours
 from wavepool.fixing.checks import OUTPUT_LIMIT_BYTES, PROGRESS_S, Ended, Interrupted, Tell
+from wavepool.fixing.doubts import DOCUMENTS, doubt_in
 from wavepool.fixing.reading import LAST_WORDS_BYTES, CheckReading, last_words, progress_words
 from wavepool.fixing.spool import Spool, open_spool
 from wavepool.units import human_size
@@ -69,6 +71,7 @@ class _Given:
         self._began_s = time.monotonic()
         self._size_bytes = 0
         self._words = ""
+        self._doubt = ""
         self.interrupted = False
 
     def interrupt(self, _force: bool) -> None:
@@ -89,6 +92,9 @@ class _Given:
                 if not piece and not flows:
                     break
             self._reading.end()
+            if self._reading.content and not self._reading.errors:
+                rest = takewhile(lambda _: not self.interrupted, spool.pieces())
+                self._doubt = doubt_in(rest, document=self._reading.spoke in DOCUMENTS)
             self._words = last_words(spool.end(LAST_WORDS_BYTES))
 
     def ended(self) -> Ended:
@@ -99,6 +105,7 @@ class _Given:
             output_bytes=self._size_bytes,
             last_words=self._words,
             where=self._where,
+            doubt=self._doubt,
         )
 
     async def progress(self, tell: Tell) -> None:

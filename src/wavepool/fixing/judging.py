@@ -86,15 +86,17 @@ def _judge_success(check: Check, reading: CheckReading, anything: int, *, warnin
 
 
 def _judge_text(ended: Ended, reading: CheckReading, anything: int) -> Judgement:
-    """Without an exit code only a tool's own word that all is well is good enough."""
+    """Without an exit code only a tool's own word that all is well is good enough, and only where nothing is amiss."""
     if anything:
         return Judgement(passed=False)
-    if reading.content and not reading.complaint and not reading.problems:
+    if reading.content and not (reading.complaint or reading.problems or ended.doubt):
         return Judgement(passed=True)
     if not ended.output_bytes:
         what = f"{ended.where} is empty: whether its command found nothing or never ran cannot be told"
     elif reading.complaint:
         what = f"a tool says in {ended.where} that there are errors, and none could be read"
+    elif ended.doubt:
+        what = f"no error could be read in {ended.where}; a tool says that there are none, but {ended.doubt}"
     else:
         what = f"no error could be read in {ended.where}, and no tool says in it that there are none"
     raise CheckError(

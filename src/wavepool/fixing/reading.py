@@ -33,6 +33,7 @@ class CheckReading:
         errors: how many diagnostics of severity error so far, duplicates counted.
         content: a tool has said itself that there are none.
         complaint: a tool has said itself that there are some.
+        spoke: the tool that said last how many there are; empty for none.
         problems: what could not be read, as sentences; bounded.
     """
 
@@ -41,6 +42,7 @@ class CheckReading:
         self.errors = 0
         self.content = False
         self.complaint = False
+        self.spoke = ""
         self.problems: list[str] = []
         self._readers = {name: OutputReader(languages) for name in ("stdout", "stderr")}
 
@@ -68,6 +70,7 @@ class CheckReading:
         for each in found:
             self.findings.add(each)
             if isinstance(each, Total):
+                self.spoke = each.tool
                 self.content = self.content or each.errors == 0
                 self.complaint = self.complaint or bool(each.errors)
             else:

@@ -51,6 +51,13 @@ class Spool:
         self._read_bytes += len(piece)
         return piece
 
+    def pieces(self) -> Iterator[bytes]:
+        """All that there is, from the beginning, wherever the reading is."""
+        place = 0
+        while piece := os.pread(self._descriptor, min(PIECE_BYTES, self.size_bytes - place), place):
+            place += len(piece)
+            yield piece
+
     def end(self, size_bytes: int) -> bytes:
         """The last so many bytes, wherever the reading is."""
         first = max(0, self.size_bytes - size_bytes)
