@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from git_ground import Ground
 
+from wavepool.cli.dead_fixes import clear_dead_fixes, dead_fix_lines
 from wavepool.engine.merging import Branch, MergePlan
-from wavepool.errors import InputError
-from wavepool.fixing.branch import FixBranch, clear_up, dead_fixes
+from wavepool.errors import InputError, WorkspaceError
+from wavepool.fixing.branch import FixBranch
+from wavepool.fixing.dead import clear_up, dead_fixes
 from wavepool.statedir import StateDir
-from wavepool.workspace.repository import Repository
+from wavepool.workspace.repository import LOCK_FILE, Repository
 
 FIX = "20261127-090000-beef"
 NAME = f"wavepool/fix-{FIX}"
@@ -250,3 +257,153 @@ def test_one_that_goes_on_is_neither_dead_nor_cleared_up(yard: Yard) -> None:
         clear_up(dead)
         assert yard.place.tree.is_dir()
     assert len(dead_fixes(yard.state)) == 1
+
+
+@pytest.mark.parametrize("place", ["gen", "src", "src/deep/gen", "module"])
+def test_a_repository_that_a_check_has_made_is_not_seen_by_the_next_one(yard: Yard, place: str) -> None:
+    yard.git("update-index", "--add", "--cacheinfo", f"160000,{yard.head()},module")
+    yard.git("commit", "-qm", "a submodule")
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        yard.git("init", "-q", str(branch.tree / place))
+        yard.git("-c", "safe.directory=*", "commit", "-q", "--allow-empty", "-m", "own", at=branch.tree / place)
+        (branch.tree / place / "ok").touch()
+        branch.restore()
+        left = sorted(path.relative_to(branch.tree).as_posix() for path in branch.tree.rglob("*"))
+        assert left == [".git", "README", "module", "src", "src/app.py"]
+
+
+def test_no_link_of_a_check_leads_the_removal_of_repositories_astray(yard: Yard) -> None:
+    yard.git("update-index", "--add", "--cacheinfo", f"160000,{yard.head()},lib/module")
+    yard.git("commit", "-qm", "a submodule")
+    outside = yard.root / "outside"
+    (outside / "module").mkdir(parents=True)
+    (outside / "module" / "precious").touch()
+    (outside / ".git").touch()
+    with FixBranch.begun(yard.repository(), yard.place) as branch:
+        (branch.tree / "lib" / "module").rmdir()
+        (branch.tree / "lib").rmdir()
+        (branch.tree / "lib").symlink_to(outside)
+        branch.restore()
+        assert (outside / "module" / "precious").exists()
+        assert (outside / ".git").exists()
+
+
+def test_what_cannot_be_cleaned_is_an_error(yard: Yard) -> None:
+    with immovable(yard.root / "probe"):  # where the file system knows of no such thing
+        pass
+    with (
+        FixBranch.begun(yard.repository(), yard.place) as branch,
+        immovable(branch.tree / "left-by-the-check"),
+        pytest.raises(WorkspaceError, match="left-by-the-check"),
+    ):
+        branch.restore()
+
+
+@contextmanager
+def immovable(path: Path) -> Iterator[None]:
+    """A file that not even root can remove."""
+    path.touch()
+    if os.geteuid() != 0 or subprocess.run(["chattr", "+i", str(path)], check=False, capture_output=True).returncode:
+        pytest.skip("no file can be made immovable here")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", str(path)], check=True)
+
+
+def test_a_worktree_that_resists_is_told_and_replaces_nothing(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wavepool.workspace.repository.LOCK_PATIENCE_S", 0.0)
+    told: list[str] = []
+    lock = yard.repo / ".git" / LOCK_FILE
+    with lock.open("w") as held:
+        with FixBranch.begun(yard.repository(), yard.place, told=told.append) as branch:
+            assert branch.take_in(yard.plan(yard.left("one", begin=yard.head(), README="better\n"))) is not None
+            fcntl.flock(held, fcntl.LOCK_EX)
+        assert yard.place.tree.is_dir()
+    (line,) = told
+    assert "other processes held" in line
+    assert "`wavepool recover` removes it" in line
+    assert yard.git("show", f"{NAME}:README") == "better"
+    assert [each.fate for each in clear_dead_fixes(yard.state)] == ["removed"]
+    assert yard.branches() == {"main", NAME}
+    assert yard.worktrees() == 1
+
+
+def damage(yard: Yard, kind: str) -> None:
+    record = yard.place.path / "record.json"
+    whole = json.loads(record.read_text())
+    if kind == "directory":
+        record.unlink()
+        record.mkdir()
+        return
+    whole.pop("base")
+    texts = {"torn": b'{"repo', "list": b"[]", "binary": b"\xff\xfe\0", "keyless": json.dumps(whole).encode()}
+    record.write_bytes(texts[kind])
+
+
+@pytest.mark.parametrize("kind", ["torn", "list", "binary", "keyless", "directory"])
+def test_one_that_is_damaged_keeps_nobody_from_clearing_up_the_others(yard: Yard, kind: str) -> None:
+    killed(yard)
+    damage(yard, kind)
+    other = yard.state.fix(f"{FIX}-2")
+    with other.held() as held:
+        assert held
+    (yard.state.path / "fixes" / "stray").write_text("of somebody else")
+    assert [bool(each.unreadable) for each in dead_fixes(yard.state)] == [True, False]
+    assert [each.fate for each in clear_dead_fixes(yard.state)] == ["unreadable", "removed"]
+    (left,) = clear_dead_fixes(yard.state)
+    assert left.resisted
+    assert str(yard.place.path) in str(left)
+    assert f"Remove {yard.place.path}" in str(left) or kind == "directory"
+    (line,) = dead_fix_lines(yard.state)
+    assert "`wavepool recover`" not in line
+    assert yard.place.tree.is_dir()
+
+
+def test_who_only_looks_makes_nothing_and_keeps_the_lock_from_nobody(yard: Yard) -> None:
+    place = yard.state.fix(FIX)
+    assert not place.is_dead()
+    with place.taken_over() as held:
+        assert not held
+    assert not place.path.exists()
+    place.path.mkdir(parents=True)
+    assert not place.is_dead()  # its process has made the directory, and not yet the lock
+    assert list(place.path.iterdir()) == []
+    with place.held() as held:
+        assert held
+        assert not place.is_dead()
+        place.remove()
+        assert not place.is_dead()
+    assert not place.path.exists()
+
+
+def test_the_owner_waits_for_who_only_looks(yard: Yard) -> None:
+    place = yard.state.fix(FIX)
+    with place.held():
+        pass
+    with (place.path / "lock").open() as looker, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(looker, fcntl.LOCK_SH)
+
+        def owner() -> bool:
+            with place.held() as held:
+                return held
+
+        asked = pool.submit(owner)
+        fcntl.flock(looker, fcntl.LOCK_UN)
+        assert asked.result()
+
+
+def test_the_owner_begins_anew_where_its_place_was_cleared_up_meanwhile(yard: Yard) -> None:
+    place = yard.state.fix(FIX)
+    with place.held():
+        pass
+    with place.taken_over() as taken, ThreadPoolExecutor(1) as pool:
+        assert taken
+
+        def owner() -> bool:
+            with place.held() as held:
+                return held and (place.path / "lock").exists()
+
+        asked = pool.submit(owner)
+        place.remove()
+    assert asked.result()

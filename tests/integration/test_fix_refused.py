@@ -90,9 +90,11 @@ def test_a_repository_with_a_commit_is_worked_on_in_clones_and_all_else_as_it_is
     with pytest.raises(InputError, match="in no git repository"):
         whereabouts_of(settings(workspace=plain, workspace_kind="clone"))
     ground.git("init", "-q", str(plain))
-    assert whereabouts_of(settings(workspace=plain)).kind is WorkspaceKind.SHARED  # it has no commit
-    with pytest.raises(InputError, match="no commit yet"):
-        whereabouts_of(settings(workspace=plain, workspace_kind="clone"))
+    for kind in ({}, {"workspace_kind": "clone"}):
+        with pytest.raises(InputError, match="no commit yet") as refusal:
+            whereabouts_of(settings(workspace=plain, **kind))
+        assert "Commit something first. Or --workspace-kind shared" in refusal.value.advice
+    assert whereabouts_of(settings(workspace=plain, workspace_kind="shared")).kind is WorkspaceKind.SHARED
 
 
 def test_words_alone_are_a_command_and_with_a_named_agent_that_agents() -> None:
@@ -105,3 +107,12 @@ def test_words_alone_are_a_command_and_with_a_named_agent_that_agents() -> None:
     assert labour_of(settings(agent_image="own:2"), CLAUDE, words, agent_named=False).image == "own:2"
     with pytest.raises(SettingError, match="files"):
         labour_of(settings(), CLAUDE, ("mend=--x={files}",), agent_named=False)
+
+
+def test_agents_are_kept_from_a_directory_of_root_before_anything_is_checked(call: Call, ground: Ground) -> None:
+    if ground.repo.stat().st_uid != 0:
+        pytest.skip("only root has directories of root")
+    for more in ((), ("--dry-run",)):
+        words = ("--command", "touch checked", "--workspace-kind", "shared", "--no-key", *more)
+        assert "agents never work as root" in refused(call(*words)).message
+    assert not (ground.repo / "checked").exists()

@@ -124,6 +124,12 @@ def test_batches_that_fail_or_conflict_end_nothing_by_themselves() -> None:
     assert fixed.iterations[0].worked == bad
 
 
+def test_a_check_that_passes_although_nothing_was_changed_proves_nothing() -> None:
+    idle = Worked(run_id="run-2", merged=0, unchanged=True)
+    fixed = iterate(Script([found(3), found(1), found(0)], [Worked(run_id="run-1", merged=1), idle]), most=3)
+    assert (fixed.ending, fixed.exit_code) == (Ending.UNSTABLE, 1)
+
+
 def test_a_run_that_was_interrupted_is_followed_by_no_check() -> None:
     ground = Script([found(3)], [Worked(run_id="run-1", interrupted=True, merged=1)])
     fixed = iterate(ground, most=3)

@@ -69,6 +69,11 @@ def rounds(*errors: int, **fields: Any) -> tuple[Iteration, ...]:
             Fixed(ending=Ending.NO_PROGRESS, first=checked(9), iterations=rounds(9, 9)),
             "9 errors -> 9 in 1 iteration: the last one left no fewer errors, so there is none after it (--keep-going)",
         ),
+        (
+            Fixed(ending=Ending.UNSTABLE, first=checked(1), iterations=rounds(1, 0)),
+            "1 error -> 0 in 1 iteration: the check passed without any change, which proves nothing: it is not stable, "
+            "or depends on what is not in git",
+        ),
         (Fixed(ending=Ending.INTERRUPTED), "interrupted, before the first check had come to its end"),
         (Fixed(ending=Ending.INTERRUPTED, first=checked(1)), "1 error -> 1 in 0 iterations: interrupted"),
     ],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wavepool.errors import WavepoolError
-from wavepool.fixing.branch import clear_up, dead_fixes
+from wavepool.fixing.dead import clear_up, dead_fixes
 from wavepool.statedir import StateDir
 
 
@@ -15,7 +15,8 @@ class FateOfFix:
     """One dead fix, and what became of its worktree.
 
     Attributes:
-        fate: ``removed``, ``goes`` (a rehearsal), ``left`` (a run needs it), or ``stays`` (it resisted).
+        fate: ``removed``, ``goes`` (a rehearsal), ``left`` (a run needs it), ``stays`` (it resisted), or ``unreadable``
+            (nobody knows what it has).
         why: for a person; empty where nothing is to be said.
     """
 
@@ -23,6 +24,11 @@ class FateOfFix:
     branch: str | None
     fate: str
     why: str = ""
+
+    @property
+    def resisted(self) -> bool:
+        """It is there, and will not go by itself."""
+        return self.fate in ("stays", "unreadable")
 
     def __str__(self) -> str:
         words = {"removed": "its worktree is removed", "goes": "its worktree would be removed"}
@@ -44,7 +50,9 @@ def clear_dead_fixes(state_dir: StateDir, *, dry_run: bool = False) -> list[Fate
     fates = []
     for dead in dead_fixes(state_dir):
         fate, why = "goes" if dry_run else "removed", ""
-        if dead.waits_for is not None:
+        if dead.unreadable:
+            fate, why = "unreadable", dead.unreadable
+        elif dead.waits_for is not None:
             fate, why = "left", f"run {dead.waits_for} of it can still be resumed"
         elif not dry_run:
             try:
@@ -58,6 +66,7 @@ def clear_dead_fixes(state_dir: StateDir, *, dry_run: bool = False) -> list[Fate
 def dead_fix_lines(state_dir: StateDir) -> list[str]:
     """A sentence for each; none where the state directory cannot be read, as this is only said beside a new one."""
     try:
-        return [f"{dead}: `wavepool recover` removes its worktree" for dead in dead_fixes(state_dir)]
+        found = dead_fixes(state_dir)
     except WavepoolError:
         return []
+    return [str(dead) if dead.unreadable else f"{dead}: `wavepool recover` removes its worktree" for dead in found]

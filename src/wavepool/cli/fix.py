@@ -31,7 +31,6 @@ from wavepool.errors import SettingError
 from wavepool.fixing.branch import FixBranch
 from wavepool.fixing.ground import BranchGround, Purse, SharedGround
 from wavepool.fixing.iterations import Ending, Fixed, Ground, Told, iterate
-from wavepool.fixing.planning import Planned
 from wavepool.fixing.report import (
     Setting,
     began_json,
@@ -150,15 +149,16 @@ class _Stage:
         if self._events is not None:
             self._events.say(began_json(setting))
 
-    def finish(self, fixed: Fixed, setting: Setting, asked: _Asked, plan: Planned | None) -> None:
+    def finish(self, fixed: Fixed, setting: Setting, asked: _Asked, checks: FixChecks) -> None:
         """The end: a summary on stderr, and the result on stdout; not where that is a terminal, as the summary says it.
 
         Args:
-            plan: of a rehearsal.
+            checks: that were made; a rehearsal tells the plan of the last.
 
         Raises:
             InputError: it cannot be written to --output.
         """
+        plan = checks.last if fixed.ending is Ending.PLANNED else None
         result = result_of(fixed, setting) | ({} if plan is None else {"plan": plan.document})
         for line in summary_lines(fixed, setting):
             remark(line)
@@ -182,14 +182,13 @@ def _fix(asked: _Asked) -> Fixed:
         stage = _Stage(events, verbose=asked.shared.verbose)
         checks = FixChecks(asked.settings, asked.check, asked.shared, asked.labour, image=asked.image)
         checks.look(asked.where.workspace)
-        fixed, setting = _on_its_ground(asked, state_dir, stage, checks, events)
-        stage.finish(fixed, setting, asked, checks.last if fixed.ending is Ending.PLANNED else None)
-    return fixed
+        return _on_its_ground(asked, state_dir, stage, checks, events)
 
 
 def _on_its_ground(
     asked: _Asked, state_dir: StateDir, stage: _Stage, checks: FixChecks, events: JsonLinesListener | None
-) -> tuple[Fixed, Setting]:
+) -> Fixed:
+    """What it came to is told before anything is removed: that may last, and resist."""
     setting = Setting(
         fix_id=asked.fix_id,
         command=asked.check.command or "",
@@ -201,21 +200,26 @@ def _on_its_ground(
     if asked.where.repository is None:
         runs = _runs(asked, lambda run_id: None, events)
         ground = SharedGround(asked.where.workspace, check=checks, run=runs, purse=asked.purse)
-        return _iterate(asked, ground, stage, runs, asked.where.workspace), setting
+        fixed = _iterate(asked, ground, stage, runs, asked.where.workspace)
+        stage.finish(fixed, setting, asked, checks)
+        return fixed
     repository = asked.where.repository
     if count := repository.uncommitted():
         remark(
             f"{repository.top} has {count} uncommitted {'change' if count == 1 else 'changes'}: it begins at the "
             f"commit {repository.head()[:12]}, without {'it' if count == 1 else 'them'}"
         )
-    with FixBranch.begun(repository, state_dir.fix(asked.fix_id), contained=asked.image is not None) as branch:
+    place, contained = state_dir.fix(asked.fix_id), asked.image is not None
+    with FixBranch.begun(repository, place, contained=contained, told=remark) as branch:
         runs = _runs(asked, branch.intends, events)
         on_branch = BranchGround(branch, check=checks, run=runs, purse=asked.purse, told=remark)
         fixed = _iterate(asked, on_branch, stage, runs, branch.tree)
         if fixed.ending is Ending.FIXED:
             branch.drop_left_out()
         kept = tuple(each.name for each in branch.left_out)
-        return fixed, replace(setting, branch=branch.name, base=branch.base, commit=branch.tip(), kept=kept)
+        setting = replace(setting, branch=branch.name, base=branch.base, commit=branch.tip(), kept=kept)
+        stage.finish(fixed, setting, asked, checks)
+        return fixed
 
 
 def _runs(asked: _Asked, intends: Callable[[str], None], events: JsonLinesListener | None) -> BatchRuns:

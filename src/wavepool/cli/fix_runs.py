@@ -26,6 +26,7 @@ from wavepool.model import Schedule, Task, WorkspaceKind
 from wavepool.plan import Plan, TierMap, parse_plan
 from wavepool.statedir import StateDir, new_run_id
 from wavepool.wiring import RunRequest, run_plan
+from wavepool.workspace import refuse_roots_own
 
 
 class _Ears(Listener):
@@ -78,12 +79,21 @@ class BatchRuns:
 
     def check(self, directory: Path, plan: Plan | None = None) -> None:
         """See that such a plan could be run, or any at all, before anything is. Raises InputError."""
-        self._request(plan or parse_plan(_ANY, source="any plan", tiers=TierMap()), directory, Purse())
+        request, _ = self._request(plan or parse_plan(_ANY, source="any plan", tiers=TierMap()), directory, Purse())
+        if self.kind is WorkspaceKind.SHARED and request.driver == "docker":
+            refuse_roots_own(request.plan.tasks, directory)
+
+    @property
+    def _driver(self) -> str:
+        """Docker alone, unless this host is allowed: from the second iteration on batches execute what agents wrote."""
+        settings = self.settings
+        return "docker" if settings.driver == "auto" and not settings.allow_host else settings.driver
 
     def _request(self, plan: Plan, directory: Path, purse: Purse) -> tuple[RunRequest, Sequence[str]]:
         settings = as_run_settings(self.settings.model_copy(update={"repo": directory}))
         given = {
             "schedule": self.settings.schedule if _says(self.settings, "schedule") else Schedule.BARRIER,
+            "driver": self._driver,
             "workspace_kind": self.kind,
             "base_image": self.labour.image,
             "run_max_cost": purse.cost_usd,

@@ -86,11 +86,11 @@ def _repository(workspace: Path, kind: WorkspaceKind | None) -> Repository | Non
         raise SettingError("--workspace-kind", kind.value, "clone (the default in a git repository) or shared")
     try:
         repository = Repository.at(workspace)
-        repository.head()
     except InputError:
         if kind is None:
             return None
         raise
+    _see_a_commit(repository)
     check_git(repository.git)
     if repository.top != workspace:
         raise InputError(
@@ -99,3 +99,12 @@ def _repository(workspace: Path, kind: WorkspaceKind | None) -> Repository | Non
             "from there. Or --workspace-kind shared: batches then work in the directory itself.",
         )
     return repository
+
+
+def _see_a_commit(repository: Repository) -> None:
+    """Clones begin at a commit. Without one the directory itself is worked on only by whoever asked for that."""
+    try:
+        repository.head()
+    except InputError as error:
+        advice = "Commit something first. Or --workspace-kind shared: batches then change the files where they are."
+        raise InputError(error.message, advice=advice) from error

@@ -81,7 +81,7 @@ def prune(
     fixes = clear_dead_fixes(place, dry_run=dry_run)
     for line in (*problems, *map(str, fixes)):
         progress_line(line)
-    resisted = any(each.fate == "stays" for each in fixes)
+    resisted = any(each.resisted for each in fixes)
     raise typer.Exit(1 if (done is not None and done.problems) or resisted else 0)
 
 

@@ -85,7 +85,7 @@ def recover(
         _print(report)
         for fix in fixes:
             say(printable(str(fix)))
-    resisted = any(each.fate == "stays" for each in fixes)
+    resisted = any(each.resisted for each in fixes)
     raise typer.Exit(INTERRUPTED if interrupted else report.exit_code or int(resisted))
 
 

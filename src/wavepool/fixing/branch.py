@@ -15,15 +15,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
-from wavepool.core.facts import RunFinished
 from wavepool.engine.merging import Branch, MergePlan, MergeReport, merge
-from wavepool.engine.recover.runs import last_fact
-from wavepool.errors import InfrastructureError, InputError, WavepoolError, WorkspaceError
-from wavepool.statedir import FixPlace, StateDir
+from wavepool.errors import InfrastructureError, WavepoolError, WorkspaceError
+from wavepool.fixing.checks import Tell
+from wavepool.fixing.nested import drop_nested
+from wavepool.statedir import FixPlace
 from wavepool.workspace.adding import admin_of, new_branch, take_away
 from wavepool.workspace.git import LONG_S, Git
 from wavepool.workspace.removal import delete, give_to
@@ -63,12 +62,17 @@ class FixBranch:
 
     @classmethod
     @contextmanager
-    def begun(cls, repository: Repository, place: FixPlace, *, contained: bool = True) -> Iterator[FixBranch]:
+    def begun(
+        cls, repository: Repository, place: FixPlace, *, contained: bool = True, told: Tell = lambda text: None
+    ) -> Iterator[FixBranch]:
         """Make both; when the block ends, the worktree goes, and the branch where it has nothing new.
+
+        Args:
+            told: gets a sentence where something of it resists, which `dead_fixes` finds from then on.
 
         Raises:
             InputError: the repository has no commit.
-            WorkspaceError, InfrastructureError: they cannot be made, or removed.
+            WorkspaceError, InfrastructureError: they cannot be made.
         """
         branch = cls(repository, place, contained=contained)
         with place.held() as held:
@@ -78,7 +82,11 @@ class FixBranch:
                 branch._make()
                 yield branch
             finally:
-                _end(repository, place, branch.name, branch.base)
+                try:
+                    end(repository, place, branch.name, branch.base)
+                except WavepoolError as error:  # what has come of it stands all the same
+                    why = " ".join(error.message.split())
+                    told(f"the worktree of this fix is still there: {why}; `wavepool recover` removes it")
 
     def intends(self, run_id: str) -> None:
         """Write down that this run works on it: as long as it can be resumed, the worktree is left to it."""
@@ -88,18 +96,25 @@ class FixBranch:
     def restore(self) -> None:
         """Bring the worktree back to the branch: what a check has changed or left goes, but for ignored files.
 
+        Repositories that it has made are no exception: what the branch does not have, no later check may see.
+
         Raises:
-            WorkspaceError: it cannot be written.
+            WorkspaceError: something cannot be written, or resists.
         """
         git = self._git()
         git.call("update-ref", "--no-deref", "HEAD", self.commit)
         self._repository.check_out(git, self.commit)
-        git.call("clean", "-f", "-d", "-q", codes=None, timeout_s=LONG_S)
+        drop_nested(git, self.tree, self.commit)
+        git.call("clean", "-f", "-f", "-d", "-q", timeout_s=LONG_S)
         give_to(self.tree, self._owner, spare=".git")
 
     def tip(self) -> str:
         """The commit that it stands at, also where a merge was interrupted."""
         return self._repository.tip(self.name) or self.commit
+
+    def content(self) -> str:
+        """The tree of its commit, in hex: two commits that have the same differ in nothing that a check sees."""
+        return self._repository.git.line("rev-parse", "--verify", f"{self.commit}^{{tree}}")
 
     def take_in(self, plan: MergePlan) -> MergeReport | None:
         """Merge the branches of a run, delete those that are in, and bring the worktree up to it; None for nothing.
@@ -167,82 +182,14 @@ class FixBranch:
         return self._repository.of_worktree(self._admin, self.tree)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadFix:
-    """A fix whose process died over it.
-
-    Attributes:
-        branch: None where it has none, or nothing new on it.
-        waits_for: a run of it that can still be resumed, and needs the worktree.
-    """
-
-    place: FixPlace
-    repository: str
-    branch: str | None
-    waits_for: str | None
-
-    def __str__(self) -> str:
-        has = f"; {self.branch} of {self.repository} has what it had merged" if self.branch else ""
-        return f"fix {self.place.id} died{has}"
-
-
-def dead_fixes(state_dir: StateDir) -> list[DeadFix]:
-    """All of them, the oldest first; nothing is changed. What cannot be read is passed over.
-
-    Raises:
-        InfrastructureError: the state directory cannot be read.
-    """
-    found = []
-    for place in state_dir.fixes():
-        with place.held() as held:
-            if held:
-                found.append(_look_at(place, state_dir))
-    return found
-
-
-def clear_up(dead: DeadFix) -> None:
-    """Remove the worktree of a dead fix, and its branch where nothing new is on it. One that lives again is spared.
+def end(repository: Repository, place: FixPlace, name: str, base: str) -> None:
+    """Remove the worktree of a fix and its place, and its branch where nothing new is on it; whoever holds it calls.
 
     Raises:
         WavepoolError: something resists.
     """
-    with dead.place.held() as held:
-        if not held:
-            return
-        record = dead.place.read() or {}
-        try:
-            repository = Repository.at(Path(record.get("repository", os.devnull)))
-        except (InputError, WorkspaceError):  # it is gone, or was never told: nothing of it can be there
-            delete(dead.place.path)
-            return
-        _end(repository, dead.place, record["branch"], record["base"])
-
-
-def _look_at(place: FixPlace, state_dir: StateDir) -> DeadFix:
-    record = place.read() or {}
-    where, name = record.get("repository", ""), record.get("branch")
-    tip: str | None = None
-    with suppress(WavepoolError):
-        tip = Repository.at(Path(where)).tip(name) if where and name else None
-    waits_for = next((each for each in record.get("runs", ()) if _goes_on(state_dir, each)), None)
-    new = tip is not None and tip != record.get("base")
-    return DeadFix(place=place, repository=where, branch=name if new else None, waits_for=waits_for)
-
-
-def _goes_on(state_dir: StateDir, run_id: str) -> bool:
-    """Whether a run has begun and not come to its end."""
-    files = state_dir.run(run_id)
-    if not files.journal.exists():
-        return False
-    with suppress(InfrastructureError):
-        last = last_fact(files)
-        return last is not None and not isinstance(last.fact, RunFinished)
-    return False
-
-
-def _end(repository: Repository, place: FixPlace, name: str, base: str) -> None:
     with repository.turn():
-        take_away(repository, place.tree)
         if repository.tip(name) == base:
             repository.drop_branch(name, base)
-    delete(place.path)
+        take_away(repository, place.tree)
+    place.remove()

@@ -96,13 +96,19 @@ class BranchGround(SharedGround):
         return super().work(number, checked)
 
     def _settle(self, result: Mapping[str, Any], worked: Worked) -> Worked:
-        plan = merge_plan(result, self._branch.tree)
+        before, plan = self._branch.content(), merge_plan(result, self._branch.tree)
         for each in plan.unsuccessful:
             self._told(f"{each.task_id} did not succeed, and is not merged: what it left is on {each.name}")
         report = self._branch.take_in(plan)
         if report is None:
-            return replace(worked, merged=0, commit=self._branch.commit)
+            return replace(worked, merged=0, commit=self._branch.commit, unchanged=True)
         for conflict in report.conflicts:
             why = conflict.problem or f"conflicts in {', '.join(conflict.files[:5])}"
             self._told(f"{conflict.branch.task_id} is left out: {why}; it is on {conflict.branch.name}")
-        return replace(worked, merged=len(report.merged), left_out=left_out_of(report), commit=self._branch.commit)
+        return replace(
+            worked,
+            merged=len(report.merged),
+            left_out=left_out_of(report),
+            commit=self._branch.commit,
+            unchanged=self._branch.content() == before,
+        )

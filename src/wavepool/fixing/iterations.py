@@ -21,6 +21,8 @@ class Ending(StrEnum):
     """After as many iterations as were asked for."""
     NO_PROGRESS = "no_progress"
     """An iteration has left as many errors as it found, or more."""
+    UNSTABLE = "unstable"
+    """The check passes, and nothing was changed since it did not: that proves nothing."""
     PLANNED = "planned"
     """A rehearsal: nothing was to be run."""
     NO_BATCHES = "no_batches"
@@ -36,6 +38,7 @@ EXIT_CODES: Mapping[Ending, int] = {
     Ending.FIXED: 0,
     Ending.ERRORS_LEFT: 1,
     Ending.NO_PROGRESS: 1,
+    Ending.UNSTABLE: 1,
     Ending.PLANNED: 0,
     Ending.NO_BATCHES: 1,
     Ending.SPENT: 1,
@@ -102,6 +105,7 @@ class Worked:
         turns, tokens, cost_usd: of all agents; `cost_known` False where one did not tell.
         stopped_because: why the run stopped before its end; None where it did not.
         spent: it stopped as its agents may not use more.
+        unchanged: the next check sees exactly what the one before saw; False also where nobody can know.
         interrupted, broken: it was ended by the user, or by the machine.
     """
 
@@ -119,6 +123,7 @@ class Worked:
     took_s: float = 0.0
     stopped_because: str | None = None
     spent: bool = False
+    unchanged: bool = False
     interrupted: bool = False
     broken: bool = False
 
@@ -240,7 +245,7 @@ class _Loop:
     def _ending(self, before: Checked, worked: Worked, after: Checked) -> Ending | None:
         """Why there is no next iteration; None where there may be one."""
         if after.passed:
-            return Ending.FIXED
+            return Ending.UNSTABLE if worked.unchanged else Ending.FIXED
         if worked.spent:
             return Ending.SPENT
         if after.errors >= before.errors and not self._keep_going:

@@ -64,6 +64,8 @@ def headline(fixed: Fixed, setting: Setting) -> str:
 
 
 _ENDINGS: Mapping[Ending, str] = {
+    Ending.UNSTABLE: "the check passed without any change, which proves nothing: it is not stable, or depends on what "
+    "is not in git",
     Ending.NO_PROGRESS: "the last one left no fewer errors, so there is none after it (--keep-going)",
     Ending.SPENT: "what all agents together may use is used up",
     Ending.INTERRUPTED: "interrupted",

@@ -7,12 +7,13 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from wavepool.errors import InfrastructureError
-from wavepool.statedir.files import leads_to, make_private, opened, take_lock, told
+from wavepool.statedir.files import leads_to, make_private, opened, remove_tree, take_lock, told
+from wavepool.statedir.rundir import LOCK_TRIES, LOOK_PATIENCE_S
 
 
 class FixPlace:
@@ -33,21 +34,72 @@ class FixPlace:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Hold it until the block ends, or this process does; False where another process does, or it is gone.
+        """Make it, and hold it until the block ends, or this process does; False where another process holds it.
 
         Raises:
             InfrastructureError: the state directory cannot be written to.
         """
-        with told(self.path, "make"):
-            make_private(self.path)
-        with opened(self._lock) as descriptor:
-            if not take_lock(descriptor, fcntl.LOCK_EX, patience_s=0.0) or not leads_to(self._lock, descriptor):
-                yield False
-                return
-            with told(self._lock, "write"):
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
-            yield True
+        with ExitStack() as stack:
+            tries = (self._locked(stack, make=True) for _ in range(LOCK_TRIES))
+            yield next((locked for locked in tries if locked is not None), False)
+
+    @contextmanager
+    def taken_over(self) -> Iterator[bool]:
+        """Hold what a dead process left; False where one lives that holds it, or it is gone. Makes no directory.
+
+        Raises:
+            InfrastructureError: the state directory cannot be written to.
+        """
+        with ExitStack() as stack:
+            yield bool(self._locked(stack, make=False))
+
+    def is_dead(self) -> bool:
+        """Whether it is there and nobody holds it. Makes nothing, and keeps the lock from nobody.
+
+        Raises:
+            InfrastructureError: its lock cannot be opened.
+        """
+        try:
+            with opened(self._lock, os.O_RDONLY) as descriptor:
+                free = take_lock(descriptor, fcntl.LOCK_SH, patience_s=0.0)  # shared: two who look see the same
+                return free and leads_to(self._lock, descriptor)
+        except InfrastructureError as error:
+            if _not_there(error):  # who holds it makes the lock first, and removes it last
+                return self._record.exists()
+            raise
+
+    def remove(self) -> None:
+        """Delete all of it, what is known of it late and the lock last. Only for whoever holds it.
+
+        Raises:
+            InfrastructureError: something resists.
+        """
+        last = (self._record.name, self._lock.name)
+        with told(self.path, "remove"), suppress(FileNotFoundError):
+            for name in sorted(os.listdir(self.path), key=lambda each: (each in last, each == self._lock.name)):
+                _remove(self.path / name)
+            with suppress(OSError):  # somebody has begun anew in it
+                self.path.rmdir()
+
+    def _locked(self, stack: ExitStack, *, make: bool) -> bool | None:
+        """Take the lock: False where another process has it, None where it went away meanwhile."""
+        try:
+            if make:
+                with told(self.path, "make"):
+                    make_private(self.path)
+            descriptor = stack.enter_context(opened(self._lock))
+        except InfrastructureError as error:
+            if _not_there(error):
+                return None
+            raise
+        if not take_lock(descriptor, fcntl.LOCK_EX, patience_s=LOOK_PATIENCE_S):
+            return False
+        if not leads_to(self._lock, descriptor):
+            return None
+        with told(self._lock, "write"):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
+        return True
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Put what is written down of it on the disk, in one step. Raises InfrastructureError."""
@@ -63,15 +115,33 @@ class FixPlace:
         """What is written down of it; None for nothing.
 
         Raises:
-            InfrastructureError: it cannot be read.
+            InfrastructureError: it cannot be read, or is no JSON object.
         """
         with told(self._record, "read"):
             try:
-                text = self._record.read_text("utf-8")
+                raw = self._record.read_bytes()
             except FileNotFoundError:
                 return None
         try:
-            found = json.loads(text)
-        except ValueError as error:
-            raise InfrastructureError(f"{self._record} is damaged: {error}", advice=f"Remove {self.path}.") from error
-        return found if isinstance(found, dict) else None
+            found = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise self.damaged(str(error)) from error
+        if not isinstance(found, dict):
+            raise self.damaged("no JSON object")
+        return found
+
+    def damaged(self, why: str) -> InfrastructureError:
+        """What is said where `read` has brought nothing that can be used."""
+        advice = f"Remove {self.path}, and call `git worktree prune` in the repository that it worked on."
+        return InfrastructureError(f"{self._record} is damaged: {why}", advice=advice)
+
+
+def _not_there(error: InfrastructureError) -> bool:
+    return isinstance(error.__cause__, FileNotFoundError)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        path.unlink(missing_ok=True)

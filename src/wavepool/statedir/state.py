@@ -106,12 +106,17 @@ class StateDir:
         return FixPlace(self._fixes / fix_id)
 
     def fixes(self) -> list[FixPlace]:
-        """The places of all fixes that go on, or whose process died over them. Raises InfrastructureError."""
+        """The places of all fixes that go on, or whose process died over them: directories, whatever else lies there.
+
+        Raises:
+            InfrastructureError: the state directory cannot be read.
+        """
         with told(self._fixes, "read"):
             try:
-                return [FixPlace(self._fixes / name) for name in sorted(os.listdir(self._fixes))]
+                found = sorted(each.name for each in os.scandir(self._fixes) if each.is_dir(follow_symlinks=False))
             except FileNotFoundError:
                 return []
+        return [FixPlace(self._fixes / name) for name in found]
 
     def processes(self) -> Path:
         """Where attempts that are plain processes keep their records; made where it is missing.

@@ -1,0 +1,124 @@
+"""Fixes whose process died over them, or that could not remove their worktree: found by their locks, and cleared up."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavepool.core.facts import RunFinished
+from wavepool.engine.recover.runs import last_fact
+from wavepool.errors import InfrastructureError, InputError, WavepoolError, WorkspaceError, in_one_line
+from wavepool.fixing.branch import end
+from wavepool.statedir import FixPlace, StateDir
+from wavepool.workspace.repository import Repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadFix:
+    """One of them.
+
+    Attributes:
+        branch: None where it has none, or nothing new on it.
+        waits_for: a run of it that can still be resumed, and needs the worktree.
+        unreadable: why nobody knows what it has; empty where that is known.
+    """
+
+    place: FixPlace
+    repository: str = ""
+    branch: str | None = None
+    waits_for: str | None = None
+    unreadable: str = ""
+
+    def __str__(self) -> str:
+        if self.unreadable:
+            return f"fix {self.place.id} died, and what it has is not known: {self.unreadable}"
+        has = f"; {self.branch} of {self.repository} has what it had merged" if self.branch else ""
+        return f"fix {self.place.id} died{has}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What a fix has written down of itself; all of it empty where it died before that."""
+
+    repository: str = ""
+    branch: str = ""
+    base: str = ""
+    runs: tuple[str, ...] = ()
+
+
+def dead_fixes(state_dir: StateDir) -> list[DeadFix]:
+    """All of them, the oldest first; nothing is made or changed.
+
+    Raises:
+        InfrastructureError: the state directory cannot be read.
+    """
+    found = []
+    for place in state_dir.fixes():
+        try:
+            if place.is_dead():
+                found.append(_look_at(place, state_dir))
+        except InfrastructureError as error:
+            found.append(DeadFix(place=place, unreadable=in_one_line(str(error))))
+    return found
+
+
+def clear_up(dead: DeadFix) -> None:
+    """Remove the worktree of a dead fix, and its branch where nothing new is on it. One that lives again is spared.
+
+    Raises:
+        WavepoolError: something resists, or nobody knows what is to be removed.
+    """
+    with dead.place.taken_over() as held:
+        if not held:
+            return
+        record = _record_of(dead.place)
+        try:
+            repository = Repository.at(Path(record.repository or os.devnull))
+        except (InputError, WorkspaceError):  # it is gone, or was never told: nothing of it can be there
+            dead.place.remove()
+            return
+        end(repository, dead.place, record.branch, record.base)
+
+
+def _look_at(place: FixPlace, state_dir: StateDir) -> DeadFix:
+    record = _record_of(place)
+    tip: str | None = None
+    if record.repository:
+        with suppress(WavepoolError):
+            tip = Repository.at(Path(record.repository)).tip(record.branch)
+    new = tip is not None and tip != record.base
+    return DeadFix(
+        place=place,
+        repository=record.repository,
+        branch=record.branch if new else None,
+        waits_for=next((each for each in record.runs if _goes_on(state_dir, each)), None),
+    )
+
+
+def _record_of(place: FixPlace) -> _Record:
+    """Raises InfrastructureError: it is damaged."""
+    told = place.read()
+    if told is None:
+        return _Record()
+    names, runs = [told.get(each) for each in ("repository", "branch", "base")], told.get("runs")
+    if not isinstance(runs, list) or not all(_is_name(each) for each in (*names, *runs)):
+        raise place.damaged("it names no repository, branch, commit and runs")
+    repository, branch, base = map(str, names)
+    return _Record(repository=repository, branch=branch, base=base, runs=tuple(runs))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and "\0" not in value
+
+
+def _goes_on(state_dir: StateDir, run_id: str) -> bool:
+    """Whether a run has begun and not come to its end."""
+    files = state_dir.run(run_id)
+    if not files.journal.exists():
+        return False
+    with suppress(InfrastructureError):
+        last = last_fact(files)
+        return last is not None and not isinstance(last.fact, RunFinished)
+    return False
