@@ -61,6 +61,15 @@ def test_a_test_is_in_the_package_that_is_told_after_it() -> None:
     assert brief(read(one)) == ["E test"], "its package was never told"
 
 
+def test_under_v_a_test_logs_before_it_fails() -> None:
+    text = (
+        "=== RUN   TestX\n    x_test.go:3: no\n--- FAIL: TestX (0.00s)\n=== RUN   TestY\n=== RUN   TestY/sub\n"
+        "    y_test.go:4: multi\n        line\n--- FAIL: TestY (0.00s)\n    --- FAIL: TestY/sub (0.00s)\nFAIL\n"
+    )
+    found = brief(read(f"{text}FAIL\tx.org/m\t0.01s\nFAIL\n"))
+    assert found == ["E x.org/m/x_test.go:3 test", *["E x.org/m/y_test.go:4 test"] * 2]
+
+
 def test_more_failed_tests_than_are_held_are_told_too() -> None:
     text = "".join(f"--- FAIL: Test{number} (0.00s)\n    x_test.go:3: no\n" for number in range(1200))
     found = brief(read(f"{text}FAIL\tx.org/m\t0.01s\n"))

@@ -64,7 +64,7 @@ class GoReader(LineReader):
     signs: ClassVar[str | None] = (
         r"\.go:\d|go\.(?:mod|work):\d|^go: |^package |^malformed import|^found packages|^no Go files"
         r"|^no required module|^stat |^pattern |^build |^cannot find |^ *--- FAIL: |^\{\"(?:Time|ImportPath|Action)\":"
-        r"|: function main is undeclared|: relocation target "
+        r"|^=== (?:RUN|CONT|NAME) |: function main is undeclared|: relocation target "
     )
 
     def __init__(self) -> None:
@@ -115,6 +115,8 @@ class GoReader(LineReader):
         if match := _GO_SAYS.fullmatch(line):
             return self._open(Diagnostic(tool=self.tool, message=match[1]), _TABBED)
         self._goes_on = None
+        if self._tests.runs(line) or (not line and self._tests.held):
+            return self._take()
         if failed := _FAILED_PACKAGE.match(line):
             return (*self._take(), *self._tests.of_package(failed[1]))
         return self._take() if _ASIDE.match(line) else None

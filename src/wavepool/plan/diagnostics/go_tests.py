@@ -22,6 +22,7 @@ HELD_MAX: Final = 1000
 """So many tests of one package are held; where more fail, those are told without their file."""
 
 _LOG = re.compile(r"[ \t]+([^\s:/]+_test\.go):(\d+): ")
+_RUNS = re.compile(r"=== (?:RUN|CONT|NAME) +(\S+)$")
 _Place = tuple[str, int | None]
 
 
@@ -30,15 +31,31 @@ class FailedTests:
 
     def __init__(self) -> None:
         self._name = ""
+        self._running = ""
         self._held: list[tuple[str, Diagnostic]] = []
         self._places: dict[str, _Place] = {}
         """Where the tests that are under way have logged first: by their names, and by those of the tests they are in.
         """
         self._package = ""
 
+    @property
+    def held(self) -> bool:
+        """Whether any test is."""
+        return bool(self._held)
+
     def begin(self, name: str) -> None:
         """This test is the one that is under way."""
         self._name = name
+
+    def runs(self, line: str) -> bool:
+        """Whether a line of ``-v`` says which test runs, or is one that this test has logged."""
+        if (begun := _RUNS.match(line)) is not None:
+            self._running = begun[1]
+            return True
+        if self._running and (match := _LOG.match(line)) is not None:
+            self._note(self._running, match)
+            return True
+        return False
 
     def log(self, line: str) -> None:
         """A line that a test has logged, the one under way."""
@@ -66,6 +83,7 @@ class FailedTests:
     def of_package(self, package: str) -> Sequence[Diagnostic]:
         """The tests that were held: they are of this package."""
         held, self._held = self._held, []
+        self._running = ""
         places, self._places = self._places, {}
         return [_placed(diagnostic, package, places.get(name)) for name, diagnostic in held]
 
