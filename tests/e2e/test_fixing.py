@@ -71,7 +71,7 @@ def test_dozens_of_errors_go_to_zero_in_several_waves_and_iterations(shop: Works
     assert changed == sorted(f"part_{number % 3}/mod_{number}.py" for number in range(12))
     # and all of it is said
     for told in (
-        "1 uncommitted change: it begins at the commit",
+        "1 uncommitted change: the fix begins at the commit",
         "check 1: 24 errors in 12 files; 3 batches in 2 waves",
         "F401 12, W291 12",
         "iteration 1: 3 of 3 batches succeeded, 3 merged",

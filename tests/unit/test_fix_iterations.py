@@ -104,6 +104,16 @@ def test_errors_that_nobody_can_be_given_are_an_end() -> None:
     assert (later.ending, len(later.iterations)) == (Ending.NO_BATCHES, 1)
 
 
+def test_a_check_that_changes_files_ends_it_whatever_it_says() -> None:
+    for odd in (found(0, changed=("a.py",)), found(2, changed=("a.py",))):
+        ground = Script([odd])
+        fixed = iterate(ground, most=3)
+        assert (fixed.ending, fixed.exit_code, fixed.now) == (Ending.CHECK_CHANGES, 1, None)
+        assert ground.calls == ["check 1"]
+        later = run(found(3), odd)
+        assert (later.ending, len(later.iterations), later.now) == (Ending.CHECK_CHANGES, 1, None)
+
+
 def test_a_rehearsal_checks_once_and_runs_nothing() -> None:
     for errors, ending in ((3, Ending.PLANNED), (0, Ending.FIXED)):
         ground = Script([found(errors)])
@@ -137,6 +147,7 @@ def test_a_run_that_was_interrupted_is_followed_by_no_check() -> None:
     assert ground.calls == ["check 1", "work 1 on 3"]
     assert fixed.iterations[0].after is None
     assert fixed.last == found(3)
+    assert fixed.now is None
 
 
 def test_a_run_that_the_machine_ended_is_followed_by_no_check() -> None:
@@ -163,6 +174,7 @@ def test_when_all_money_is_spent_a_last_check_says_what_for() -> None:
 def test_ctrl_c_keeps_what_is_known(checks: list[Step], runs: list[Step], iterations: int) -> None:
     fixed = iterate(Script(checks, runs), most=3)
     assert (fixed.ending, fixed.exit_code, len(fixed.iterations)) == (Ending.INTERRUPTED, 130, iterations)
+    assert fixed.now is None
 
 
 @pytest.mark.parametrize("error", [InputError("a batch above the budget"), InfrastructureError("no daemon")])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from wavepool.errors import InfrastructureError
+from wavepool.fixing.brings import Brings
 from wavepool.fixing.ground import Purse, SharedGround
 from wavepool.fixing.iterations import Checked, Ending, Fixed, Iteration, LeftOut, Told, Trouble, Worked
 from wavepool.fixing.report import (
@@ -110,6 +111,49 @@ def test_the_first_errors_that_are_left_are_told_one_by_one() -> None:
     assert lines[2:5] == ["  left: a.py:1: E711 Comparison\\x1b", "  left: b.py: odd", "  and 1 more"]
     planned = Fixed(ending=Ending.PLANNED, first=last)
     assert not any("left:" in line for line in summary_lines(planned, SETTING))
+
+
+@pytest.mark.parametrize("ending", [Ending.INTERRUPTED, Ending.INFRASTRUCTURE])
+def test_work_that_no_check_has_followed_is_not_counted(ending: Ending) -> None:
+    """What the check before it had counted may be mended and merged by now."""
+    before = checked(3, examples=("a.py:1: F401 unused",))
+    worked = Worked(run_id="run-1", merged=3, succeeded=3, commit="c" * 40)
+    one = Iteration(number=1, before=before, worked=worked)
+    fixed = Fixed(ending=ending, first=before, iterations=(one,), unchecked=True)
+    lines = list(summary_lines(fixed, SETTING))
+    assert lines[0].startswith("3 errors -> not checked in 1 iteration: ")
+    assert not any("left:" in line for line in lines)
+    assert result_of(fixed, SETTING)["errors_after"] is None
+    early = Fixed(ending=ending, first=before, unchecked=True)
+    assert headline(early, SETTING).startswith("3 errors -> not checked in 0 iterations")
+
+
+def test_a_check_that_changes_files_is_not_believed() -> None:
+    odd = checked(0, changed=tuple(f"{number}.py" for number in range(7)))
+    fixed = Fixed(ending=Ending.CHECK_CHANGES, first=odd)
+    first, advice, *_ = summary_lines(fixed, SETTING)
+    assert first == (
+        "the check changed 7 tracked files (0.py, 1.py, 2.py, 3.py, 4.py, ...), "
+        "so its word says nothing about what is committed"
+    )
+    assert "leave out --fix" in advice
+    told = result_of(fixed, SETTING)
+    assert (told["exit_code"], told["errors_before"], told["errors_after"]) == (1, None, None)
+    later = Fixed(ending=fixed.ending, first=checked(3), iterations=(replace(rounds(3, 0)[0], after=odd),))
+    assert headline(later, SETTING).startswith("3 errors -> not known in 1 iteration: the check changed 7 tracked")
+    assert "; it changed 7 tracked files (" in check_line(Told(number=1, checked=odd))
+
+
+def test_before_a_merge_it_is_said_what_it_brings() -> None:
+    fixed = Fixed(ending=Ending.FIXED, first=checked(3), iterations=rounds(3, 0))
+    gone = Brings(files=3, insertions=0, deletions=9, deleted=("a.py", "b.py"), uncommitted=2)
+    *_, told, clean, merge = summary_lines(fixed, replace(SETTING, brings=gone))
+    assert told == f"the branch: 3 files changed, +0 -9, 2 files (a.py, b.py) deleted: git diff HEAD...{BRANCH}"
+    assert clean == "git merge needs a clean checkout, and yours has 2 uncommitted changes: commit or stash first"
+    assert merge == f"next: git merge {BRANCH}"
+    assert result_of(fixed, replace(SETTING, brings=gone))["changes"]["deleted_files"] == 2
+    clashing = replace(SETTING, brings=replace(gone, clashing=("a.py",)))
+    assert "changed by the branch too: 1 file (a.py)" in list(summary_lines(fixed, clashing))[-2]
 
 
 def test_where_nothing_was_merged_nobody_is_sent_to_a_branch() -> None:

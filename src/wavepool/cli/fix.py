@@ -206,7 +206,7 @@ def _on_its_ground(
     repository = asked.where.repository
     if count := repository.uncommitted():
         remark(
-            f"{repository.top} has {count} uncommitted {'change' if count == 1 else 'changes'}: it begins at the "
+            f"{repository.top} has {count} uncommitted {'change' if count == 1 else 'changes'}: the fix begins at the "
             f"commit {repository.head()[:12]}, without {'it' if count == 1 else 'them'}"
         )
     place, contained = state_dir.fix(asked.fix_id), asked.image is not None
@@ -217,7 +217,9 @@ def _on_its_ground(
         if fixed.ending is Ending.FIXED:
             branch.drop_left_out()
         kept = tuple(each.name for each in branch.left_out)
-        setting = replace(setting, branch=branch.name, base=branch.base, commit=branch.tip(), kept=kept)
+        setting = replace(
+            setting, branch=branch.name, base=branch.base, commit=branch.tip(), kept=kept, brings=branch.brings()
+        )
         stage.finish(fixed, setting, asked, checks)
         return fixed
 

@@ -15,13 +15,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wavepool.engine.merging import Branch, MergePlan, MergeReport, merge
 from wavepool.errors import InfrastructureError, WavepoolError, WorkspaceError
+from wavepool.fixing.brings import Brings, brings
 from wavepool.fixing.checks import Tell
 from wavepool.fixing.nested import drop_nested
+from wavepool.fixing.tracked import unlike
 from wavepool.statedir import FixPlace
 from wavepool.workspace.adding import admin_of, new_branch, take_away
 from wavepool.workspace.git import LONG_S, Git
@@ -108,6 +110,10 @@ class FixBranch:
         git.call("clean", "-f", "-f", "-d", "-q", timeout_s=LONG_S)
         give_to(self.tree, self._owner, spare=".git")
 
+    def changed(self) -> tuple[str, ...]:
+        """Files of the branch that are not in the worktree as they are on it. Raises WorkspaceError."""
+        return tuple(unlike(self._git(), self.commit))
+
     def tip(self) -> str:
         """The commit that it stands at, also where a merge was interrupted."""
         return self._repository.tip(self.name) or self.commit
@@ -115,6 +121,13 @@ class FixBranch:
     def content(self) -> str:
         """The tree of its commit, in hex: two commits that have the same differ in nothing that a check sees."""
         return self._repository.git.line("rev-parse", "--verify", f"{self.commit}^{{tree}}")
+
+    def brings(self) -> Brings | None:
+        """What it would bring to the user's checkout; None for nothing, and where git cannot tell."""
+        tip = self.tip()
+        with suppress(WavepoolError):
+            return None if tip == self.base else brings(self._repository, self.base, tip)
+        return None
 
     def take_in(self, plan: MergePlan) -> MergeReport | None:
         """Merge the branches of a run, delete those that are in, and bring the worktree up to it; None for nothing.

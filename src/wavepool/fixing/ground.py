@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from wavepool.fixing.branch import FixBranch
 from wavepool.fixing.iterations import Checked, Worked
+from wavepool.fixing.tracked import changed_since, standing
 from wavepool.fixing.work import left_out_of, merge_plan, worked_of
 
 
@@ -60,7 +61,9 @@ class SharedGround:
 
     def check(self, number: int) -> Checked:
         """Where the batches work. Raises WavepoolError."""
-        return self._check(number, self._directory)
+        before = standing(self._directory)
+        checked = self._check(number, self._directory)
+        return replace(checked, changed=changed_since(before, self._directory))
 
     def work(self, number: int, checked: Checked) -> Worked:
         """A run of all batches. Raises WavepoolError."""
@@ -89,6 +92,10 @@ class BranchGround(SharedGround):
         super().__init__(branch.tree, check=check, run=run, purse=purse)
         self._branch = branch
         self._told = told
+
+    def check(self, number: int) -> Checked:
+        """In the worktree, which is as the branch has it. Raises WavepoolError."""
+        return replace(self._check(number, self._directory), changed=self._branch.changed())
 
     def work(self, number: int, checked: Checked) -> Worked:
         """A run of all batches, and the merge of what they left. Raises WavepoolError."""

@@ -23,6 +23,8 @@ class Ending(StrEnum):
     """An iteration has left as many errors as it found, or more."""
     UNSTABLE = "unstable"
     """The check passes, and nothing was changed since it did not: that proves nothing."""
+    CHECK_CHANGES = "check_changes"
+    """The check itself changes tracked files: what it says is not about what is committed."""
     PLANNED = "planned"
     """A rehearsal: nothing was to be run."""
     NO_BATCHES = "no_batches"
@@ -39,6 +41,7 @@ EXIT_CODES: Mapping[Ending, int] = {
     Ending.ERRORS_LEFT: 1,
     Ending.NO_PROGRESS: 1,
     Ending.UNSTABLE: 1,
+    Ending.CHECK_CHANGES: 1,
     Ending.PLANNED: 0,
     Ending.NO_BATCHES: 1,
     Ending.SPENT: 1,
@@ -58,6 +61,7 @@ class Checked:
         batches, waves: that a plan was made of; 0 where none could be.
         set_apart: errors that nobody is given.
         examples: the first few errors, a line each.
+        changed: tracked files that the check itself has changed; its counts are then not of what is committed.
         plan: for `Ground.work`; nobody else looks at it.
     """
 
@@ -70,6 +74,7 @@ class Checked:
     waves: int = 0
     set_apart: int = 0
     examples: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     took_s: float = 0.0
     plan: Any = field(default=None, repr=False)
 
@@ -154,12 +159,14 @@ class Fixed:
 
     Attributes:
         first: None where the first check did not come to its end.
+        unchecked: work was begun that no check has followed.
         error: what ended them, if an error did.
     """
 
     ending: Ending
     first: Checked | None = None
     iterations: tuple[Iteration, ...] = ()
+    unchecked: bool = False
     error: WavepoolError | None = None
 
     @property
@@ -167,6 +174,11 @@ class Fixed:
         """The last check of all."""
         checks = [self.first, *(each.after for each in self.iterations)]
         return next((each for each in reversed(checks) if each is not None), None)
+
+    @property
+    def now(self) -> Checked | None:
+        """The check that tells how it stands; None where none has followed the work, or its word is of no use."""
+        return None if self.unchecked or self.last is None or self.last.changed else self.last
 
     @property
     def exit_code(self) -> int:
@@ -200,7 +212,13 @@ def iterate(
         ending = Ending.INTERRUPTED
     except WavepoolError as raised:
         ending, error = Ending.INFRASTRUCTURE, raised
-    return Fixed(ending=ending, first=loop.first, iterations=tuple(loop.iterations), error=error)
+    return Fixed(
+        ending=ending,
+        first=loop.first,
+        iterations=tuple(loop.iterations),
+        unchecked=loop.unchecked,
+        error=error,
+    )
 
 
 class _Loop:
@@ -213,16 +231,18 @@ class _Loop:
         self._tell = tell
         self.first: Checked | None = None
         self.iterations: list[Iteration] = []
+        self.unchecked = False
 
     def run(self) -> Ending:
         before = self.first = self._check(1)
-        if before.passed:
-            return Ending.FIXED
+        if before.passed or before.changed:
+            return Ending.CHECK_CHANGES if before.changed else Ending.FIXED
         if before.batches and not self._most:
             return Ending.PLANNED
         for number in range(1, self._most + 1):
             if not before.batches:
                 return Ending.NO_BATCHES
+            self.unchecked = True
             worked = self._ground.work(number, before)
             self._tell(Told(number=number, worked=worked))
             self.iterations.append(Iteration(number=number, before=before, worked=worked))
@@ -231,6 +251,7 @@ class _Loop:
             if worked.broken:
                 return Ending.INFRASTRUCTURE
             after = self._check(number + 1)
+            self.unchecked = False
             self.iterations[-1] = replace(self.iterations[-1], after=after)
             if (ending := self._ending(before, worked, after)) is not None:
                 return ending
@@ -244,6 +265,8 @@ class _Loop:
 
     def _ending(self, before: Checked, worked: Worked, after: Checked) -> Ending | None:
         """Why there is no next iteration; None where there may be one."""
+        if after.changed:
+            return Ending.CHECK_CHANGES
         if after.passed:
             return Ending.UNSTABLE if worked.unchanged else Ending.FIXED
         if worked.spent:

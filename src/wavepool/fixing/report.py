@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wavepool.fixing.brings import Brings, some
 from wavepool.fixing.iterations import Checked, Ending, Fixed, Iteration, Told, Worked
 from wavepool.listeners.agentwords import amount, dollars
 from wavepool.listeners.wording import count, printable
@@ -14,6 +15,8 @@ from wavepool.units import format_duration
 CODES_SHOWN = 20
 """Kinds of errors that are told with --verbose, the most frequent."""
 LINE_MAX = 200
+CHANGED_SHOWN = 20
+"""Files that a check has changed, in JSON, the first; all are counted."""
 TROUBLES_SHOWN = 20
 """Batches that did not end well, and are named; the others are counted."""
 
@@ -29,6 +32,7 @@ class Setting:
         kind: of workspace, as `WorkspaceKind` has it.
         branch, base, commit: the branch, where it began, and where it is; None where there is none.
         kept: branches of batches that are not in it.
+        brings: what merging the branch changes; None where there is none, or git could not tell.
         most: iterations at most.
     """
 
@@ -41,6 +45,7 @@ class Setting:
     base: str | None = None
     commit: str | None = None
     kept: tuple[str, ...] = ()
+    brings: Brings | None = None
 
 
 def headline(fixed: Fixed, setting: Setting) -> str:
@@ -50,8 +55,10 @@ def headline(fixed: Fixed, setting: Setting) -> str:
         return f"{_ENDINGS[fixed.ending]}, before the first check had come to its end"
     if fixed.ending is Ending.FIXED and not fixed.iterations:
         return "nothing to do: the check finds no errors"
+    if fixed.ending is Ending.CHECK_CHANGES and not fixed.iterations:
+        return _changes(first)
     rounds = count(len(fixed.iterations), "iteration")
-    told = f"{count(first.errors, 'error')} -> {0 if last.passed else last.errors} in {rounds}"
+    told = f"{count(first.errors, 'error')} -> {_standing(fixed.now, last)} in {rounds}"
     if fixed.ending is Ending.FIXED:
         return told
     if fixed.ending is Ending.PLANNED:
@@ -60,7 +67,21 @@ def headline(fixed: Fixed, setting: Setting) -> str:
         return f"{told}: {_no_batches(last)}"
     if fixed.ending is Ending.ERRORS_LEFT:
         return f"{told}: {_left(last.errors)} after as many iterations as were asked for (-n)"
-    return f"{told}: {_ENDINGS[fixed.ending]}"
+    why = _changes(last) if fixed.ending is Ending.CHECK_CHANGES else _ENDINGS[fixed.ending]
+    return f"{told}: {why}"
+
+
+def _standing(now: Checked | None, last: Checked | None) -> str:
+    """How many errors there are, if that is known. `last` is a check that may have been before the last work."""
+    if now is not None:
+        return "0" if now.passed else str(now.errors)
+    return "not known" if last is not None and last.changed else "not checked"
+
+
+def _changes(checked: Checked) -> str:
+    return (
+        f"the check changed {some(checked.changed, 'tracked file')}, so its word says nothing about what is committed"
+    )
 
 
 _ENDINGS: Mapping[Ending, str] = {
@@ -85,13 +106,15 @@ def check_line(told: Told) -> str:
     """What one check has counted."""
     checked = told.checked
     assert checked is not None
+    itself = f"; it changed {some(checked.changed, 'tracked file')}" if checked.changed else ""
+    took = format_duration(round(checked.took_s, 1))
     if checked.passed:
-        return f"check {told.number}: no errors{_warnings(checked)} ({format_duration(round(checked.took_s, 1))})"
+        return f"check {told.number}: no errors{_warnings(checked)} ({took}){itself}"
     apart = f", {checked.set_apart} of them in no batch" if checked.set_apart else ""
     batches = f"; {count(checked.batches, 'batch', 'batches')} in {count(checked.waves, 'wave')}"
     return (
         f"check {told.number}: {count(checked.errors, 'error')} in {count(checked.files, 'file')}{apart}"
-        f"{_warnings(checked)}{batches if checked.batches else ''} ({format_duration(round(checked.took_s, 1))})"
+        f"{_warnings(checked)}{batches if checked.batches else ''} ({took}){itself}"
     )
 
 
@@ -139,9 +162,9 @@ def summary_lines(fixed: Fixed, setting: Setting) -> Iterator[str]:
     yield headline(fixed, setting)
     for each in fixed.iterations:
         yield f"  {_iteration_line(each)}"
-    if fixed.last is not None and not fixed.last.passed and fixed.ending is not Ending.PLANNED:
-        yield from (f"  left: {printable(line, LINE_MAX)}" for line in fixed.last.examples)
-        if (more := fixed.last.errors - len(fixed.last.examples)) > 0 and fixed.last.examples:
+    if (now := fixed.now) is not None and not now.passed and fixed.ending is not Ending.PLANNED:
+        yield from (f"  left: {printable(line, LINE_MAX)}" for line in now.examples)
+        if (more := now.errors - len(now.examples)) > 0 and now.examples:
             yield f"  and {more} more"
     total = total_of(fixed)
     if used := _used(total):
@@ -150,7 +173,7 @@ def summary_lines(fixed: Fixed, setting: Setting) -> Iterator[str]:
 
 
 def _iteration_line(each: Iteration) -> str:
-    after = "not checked" if each.after is None else "0" if each.after.passed else str(each.after.errors)
+    after = _standing(None if each.after is None or each.after.changed else each.after, each.after)
     merged = "" if each.worked.merged is None else f", {each.worked.merged} merged"
     where = f", commit {each.worked.commit[:12]}" if each.worked.commit and each.worked.merged else ""
     batches = count(each.before.batches, "batch", "batches")
@@ -171,8 +194,12 @@ def total_of(fixed: Fixed) -> Worked:
 
 
 def _next(fixed: Fixed, setting: Setting) -> Iterator[str]:
+    if fixed.ending is Ending.CHECK_CHANGES:
+        yield "have the check change nothing (leave out --fix, --write and the like): what mends stands after --"
     if setting.branch is None:
-        if any(each.worked.succeeded or each.worked.troubles for each in fixed.iterations):
+        if (fixed.last is not None and fixed.last.changed) or any(
+            each.worked.succeeded or each.worked.troubles for each in fixed.iterations
+        ):
             yield "the changes are in the workspace"
         if fixed.ending is Ending.INTERRUPTED:
             yield "to go on: the same command again"
@@ -180,6 +207,8 @@ def _next(fixed: Fixed, setting: Setting) -> Iterator[str]:
     if setting.commit == setting.base:
         yield "nothing was merged: there is no branch"
     else:
+        if setting.brings is not None:
+            yield from setting.brings.lines(setting.branch)
         yield f"next: git merge {setting.branch}"
         if fixed.exit_code:
             yield f"to go on from there: git switch {setting.branch}, and the same command again"
@@ -189,7 +218,7 @@ def _next(fixed: Fixed, setting: Setting) -> Iterator[str]:
 
 def result_of(fixed: Fixed, setting: Setting) -> dict[str, Any]:
     """As JSON."""
-    last, total = fixed.last, total_of(fixed)
+    first, now, total = fixed.first, fixed.now, total_of(fixed)
     stands = setting.branch is not None and setting.commit != setting.base
     return {
         "fix_id": setting.fix_id,
@@ -198,14 +227,16 @@ def result_of(fixed: Fixed, setting: Setting) -> dict[str, Any]:
         "summary": headline(fixed, setting),
         "problem": None if fixed.error is None else str(fixed.error),
         **_asked_json(setting),
-        "errors_before": None if fixed.first is None else fixed.first.errors,
-        "errors_after": None if last is None else last.errors,
+        "errors_before": None if first is None or first.changed else first.errors,
+        "errors_after": None if now is None else now.errors,
         "iterations": [iteration_json(each) for each in fixed.iterations],
         "agents": used_json(total),
         "branch": setting.branch if stands else None,
         "base": setting.base,
         "commit": setting.commit if stands else None,
         "left_branches": list(setting.kept),
+        "changes": setting.brings.result() if stands and setting.brings else None,
+        "diff": f"git diff HEAD...{setting.branch}" if stands else None,
         "merge": f"git merge {setting.branch}" if stands else None,
     }
 
@@ -232,6 +263,8 @@ def checked_json(checked: Checked) -> dict[str, Any]:
         "waves": checked.waves,
         "set_apart": checked.set_apart,
         "examples": list(checked.examples),
+        "changed_files": len(checked.changed),
+        "changed": list(checked.changed[:CHANGED_SHOWN]),
         "duration_s": round(checked.took_s, 3),
     }
 
