@@ -7,9 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -377,33 +376,38 @@ def test_who_only_looks_makes_nothing_and_keeps_the_lock_from_nobody(yard: Yard)
     assert not place.path.exists()
 
 
-def test_the_owner_waits_for_who_only_looks(yard: Yard) -> None:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """It happens while somebody waits for a lock."""
+    monkeypatch.setattr("wavepool.statedir.files.time.sleep", lambda seconds: happens())
+
+
+def test_the_owner_waits_for_who_only_looks(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     place = yard.state.fix(FIX)
     with place.held():
         pass
-    with (place.path / "lock").open() as looker, ThreadPoolExecutor(1) as pool:
+    with (place.path / "lock").open() as looker:
         fcntl.flock(looker, fcntl.LOCK_SH)
-
-        def owner() -> bool:
-            with place.held() as held:
-                return held
-
-        asked = pool.submit(owner)
-        fcntl.flock(looker, fcntl.LOCK_UN)
-        assert asked.result()
+        meanwhile(monkeypatch, lambda: fcntl.flock(looker, fcntl.LOCK_UN))
+        with place.held() as held:
+            assert held
 
 
-def test_the_owner_begins_anew_where_its_place_was_cleared_up_meanwhile(yard: Yard) -> None:
+@pytest.mark.parametrize("lets_go", [True, False], ids=["and let go", "and still held"])
+def test_the_owner_begins_anew_where_its_place_was_cleared_up_meanwhile(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, lets_go: bool
+) -> None:
     place = yard.state.fix(FIX)
     with place.held():
         pass
-    with place.taken_over() as taken, ThreadPoolExecutor(1) as pool:
-        assert taken
+    with ExitStack() as other:
+        assert other.enter_context(place.taken_over())
 
-        def owner() -> bool:
-            with place.held() as held:
-                return held and (place.path / "lock").exists()
+        def cleared_up() -> None:
+            place.remove()
+            if lets_go:
+                other.close()
 
-        asked = pool.submit(owner)
-        place.remove()
-    assert asked.result()
+        meanwhile(monkeypatch, cleared_up)
+        with place.held() as held:
+            assert held
+            assert (place.path / "lock").exists()

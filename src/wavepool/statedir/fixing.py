@@ -93,7 +93,7 @@ class FixPlace:
                 return None
             raise
         if not take_lock(descriptor, fcntl.LOCK_EX, patience_s=LOOK_PATIENCE_S):
-            return False
+            return False if leads_to(self._lock, descriptor) else None
         if not leads_to(self._lock, descriptor):
             return None
         with told(self._lock, "write"):
