@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import posixpath
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import islice
+from typing import ClassVar, TypeVar
 
 from wavepool.plan.grouping.imports.tree import Tree
 
 TARGETS_MAX = 2000
 """How many files one file imports at most; further ones are left out."""
+SOUGHT_MAX = 2000
+"""How many different imports of one file are looked for, as each may be sought in many places."""
+ABOVE_MAX = 32
+"""How many directories above a file are looked into, and the workspace itself."""
+PATH_MAX = 4096
+"""Characters; no system opens a path that is longer."""
+
+T = TypeVar("T", bound=Hashable)
 
 
 class Extractor(ABC):
@@ -38,8 +47,25 @@ class Extractor(ABC):
         """
 
 
+def sought(imports: Iterable[T]) -> Iterator[T]:
+    """Each of these once, up to `SOUGHT_MAX`: agents write texts that import one thing 100,000 times."""
+    return islice(_once(imports), SOUGHT_MAX)
+
+
+def _once(imports: Iterable[T]) -> Iterator[T]:
+    seen: set[T] = set()
+    for each in imports:
+        if each not in seen:
+            seen.add(each)
+            yield each
+
+
 def joined(*parts: str) -> str | None:
-    """A path below the workspace, normal; None where it leads out of it. Empty for the workspace itself."""
+    """A path below the workspace, normal; None where it leads out of it, or is none for its length. Empty for the
+    workspace itself.
+    """
+    if sum(map(len, parts)) > PATH_MAX:
+        return None
     path = posixpath.normpath(posixpath.join(*parts))
     if path == "." or path == "":
         return ""
@@ -47,8 +73,8 @@ def joined(*parts: str) -> str | None:
 
 
 def ancestors(directory: str) -> list[str]:
-    """A directory and those above it, from the nearest to the workspace itself, which is empty."""
+    """A directory and `ABOVE_MAX` of those above it, from the nearest on, and the workspace itself, which is empty."""
     found = [directory]
-    while found[-1]:
+    while found[-1] and len(found) <= ABOVE_MAX:
         found.append(posixpath.dirname(found[-1]))
-    return found
+    return found if not found[-1] else [*found, ""]

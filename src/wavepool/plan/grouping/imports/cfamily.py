@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined
+from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined, sought
 
 INCLUDE_DIRECTORIES = ("", "include", "inc", "src")
 """Where headers usually lie, in the directories above what includes them: the flags of the compiler are not known."""
@@ -33,7 +33,7 @@ class CFamily(Extractor):
     def targets(self, path: str, text: str) -> Iterator[str]:
         """See `Extractor`."""
         directory = posixpath.dirname(path)
-        for quoted, name in includes_of(text):
+        for quoted, name in sought(includes_of(text)):
             found = self._found(name, directory, quoted=quoted)
             if found is not None:
                 yield found

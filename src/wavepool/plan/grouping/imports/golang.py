@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar
 
-from wavepool.plan.grouping.imports.base import Extractor, joined
+from wavepool.plan.grouping.imports.base import Extractor, joined, sought
 
 PACKAGE_MAX = 100
 """How many files of a package are its importers' matter; more of them say nothing."""
@@ -34,8 +34,8 @@ class Go(Extractor):
         """See `Extractor`."""
         directory = posixpath.dirname(path)
         yield from self._package(directory)
-        for imported in packages_of(text):
-            target = self._directory(imported, directory)
+        targets = (self._directory(imported, directory) for imported in sought(packages_of(text)))
+        for target in sought(targets):  # which many a spelling may lead to
             if target is not None:
                 yield from self._package(target)
 

@@ -6,9 +6,10 @@ import posixpath
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 from typing import ClassVar
 
-from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined
+from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined, sought
 from wavepool.plan.grouping.imports.tsconfig import Aliases, package_names, read_aliases
 
 ENDINGS = (".ts", ".tsx", ".d.ts", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json", ".vue", ".svelte", ".css")
@@ -28,6 +29,10 @@ _TOKEN = re.compile(
 """Comments and texts; each is taken as far as it goes where it has no end, so that any input is read in one pass."""
 _BEFORE = re.compile(r"(?:\bfrom|\bimport|\b(?:require|import|mock|resolve)\s*\(|///\s*<reference\s+path\s*=)\s*\Z")
 _LOOK_BACK = 60
+MEANINGS_MAX = 32
+"""How many places are looked at that one import may mean."""
+CONFIGS_MAX = 8
+"""How many tsconfigs of one directory are read."""
 
 
 def specifiers_of(text: str) -> Iterator[str]:
@@ -49,10 +54,12 @@ class JavaScript(Extractor):
     def targets(self, path: str, text: str) -> Iterator[str]:
         """See `Extractor`."""
         directory = posixpath.dirname(path)
-        for specifier in specifiers_of(text):
+        for specifier in sought(specifiers_of(text)):
             plain = specifier.split("?")[0].replace("\\", "/")
             bases = (joined(directory, plain),) if plain.startswith(".") else self._elsewhere(plain, directory)
-            found = next((target for base in bases if (target := self._file(base)) is not None), None)
+            found = next(
+                (target for base in islice(bases, MEANINGS_MAX) if (target := self._file(base)) is not None), None
+            )
             if found is not None:
                 yield found
 
@@ -94,7 +101,7 @@ class JavaScript(Extractor):
 
     def _read_configs(self, directory: str) -> tuple[Aliases, ...]:
         if directory not in self._read:
-            read = (read_aliases(path, self.tree) for path in self._configs[directory])
+            read = (read_aliases(path, self.tree) for path in self._configs[directory][:CONFIGS_MAX])
             self._read[directory] = tuple(aliases for aliases in read if aliases is not None)
         return self._read[directory]
 

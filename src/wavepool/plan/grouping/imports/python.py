@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined
+from wavepool.plan.grouping.imports.base import PATH_MAX, Extractor, ancestors, joined, sought
 
-PARSED_MAX = 1_000_000
-"""Characters of a file that is parsed; longer ones are made by programs, and read line by line."""
+PARSED_MAX = 300_000
+"""Characters of a file that is parsed, which takes a second at most, and holds everything up meanwhile; longer ones are
+made by programs, and read line by line."""
 SOURCE_DIRECTORIES = ("", "src", "lib", "python")
 
 _FROM = re.compile(
@@ -81,7 +82,7 @@ class Python(Extractor):
     def targets(self, path: str, text: str) -> Iterator[str]:
         """See `Extractor`."""
         directory = posixpath.dirname(path)
-        for each in imports_of(text):
+        for each in sought(imports_of(text)):
             base = self._base(each, directory)
             if base is not None:
                 yield from self._modules(base, each.names)
@@ -89,6 +90,8 @@ class Python(Extractor):
     def _base(self, each: Import, directory: str) -> str | None:
         """The path of the module without its suffix; None where it is not in the workspace."""
         relative = each.module.replace(".", "/")
+        if len(relative) + 3 * each.dots > PATH_MAX:
+            return None
         if each.dots:
             return joined(directory, *[".."] * (each.dots - 1), relative)
         top, _, rest = relative.partition("/")
@@ -110,7 +113,7 @@ class Python(Extractor):
 
     def _modules(self, base: str, names: tuple[str, ...]) -> Iterator[str]:
         """The module itself, and those of the names that are modules of it; the nearest that there is of a long one."""
-        below = [found for name in names if (found := self._module(f"{base}/{name}".lstrip("/"))) is not None]
+        below = [found for name in sought(names) if (found := self._module(f"{base}/{name}".lstrip("/"))) is not None]
         yield from below
         if not names or len(below) < len(names):
             # `import a.b.c` where c is only a name of b's: as far as there are files.

@@ -8,20 +8,21 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar
 
-from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined
+from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined, sought
 
 _SKIPPED = re.compile(
     r"""//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?|'(?:\\.|[^'\\\n])'|"(?:\\.|[^"\\])*+"?""",
     re.S,
 )
 _MOD = re.compile(r"\bmod\s++(?:r#)?(\w++)\s*+;")
-_MOD_AT = re.compile(r'#\[path\s*+=\s*+"([^"\n]++)"\]\s*+(?:pub\s*+(?:\([^)\n]*+\))?\s*+)?mod\s++\w++\s*+;')
+_MOD_AT = re.compile(r'#\[path\s*+=\s*+"([^"\n]++)"\]\s*+(?:pub\s*+(?:\([^)\n]{0,200}+\))?\s*+)?mod\s++\w++\s*+;')
 _USE = re.compile(r"\buse\s++([^;]{1,4000}+);")
 _PATH = re.compile(r"\b(?:crate|self|super)(?:\s*+::\s*+(?:r#)?\w++)++")
 _WORD = re.compile(r"::|[{},*]|\bas\s+\w+|(?:r#)?\w+")
 _PACKAGE = re.compile(r"^[ \t]*+\[(package|lib)\][ \t\r]*+$((?:\n(?![ \t]*+\[).*+)*+)", re.M)
 _NAME = re.compile(r'^[ \t]*+name\s*+=\s*+"([^"\n]++)"', re.M)
 NESTED_MAX = 64
+"""Braces in braces of a ``use``, and names of a path."""
 
 
 def uses_of(text: str) -> Iterator[tuple[str, ...]]:
@@ -30,7 +31,7 @@ def uses_of(text: str) -> Iterator[tuple[str, ...]]:
     for found in _USE.finditer(plain):
         yield from _opened(found[1])
     for found in _PATH.finditer(plain):
-        yield tuple(part.strip().removeprefix("r#") for part in found[0].split("::"))
+        yield tuple(part.strip().removeprefix("r#") for part in found[0].split("::", NESTED_MAX)[:NESTED_MAX])
 
 
 def _opened(tree: str) -> Iterator[tuple[str, ...]]:
@@ -50,7 +51,7 @@ def _opened(tree: str) -> Iterator[tuple[str, ...]]:
                 before.pop()
             else:
                 here = list(before[-1]) if before else []
-        elif word != "::" and word != "*" and not word.startswith("as "):
+        elif word != "::" and word != "*" and not word.startswith("as ") and len(here) < NESTED_MAX:
             here.append(word.removeprefix("r#"))
     if here:
         yield tuple(here)
@@ -64,12 +65,12 @@ class Rust(Extractor):
     def targets(self, path: str, text: str) -> Iterator[str]:
         """See `Extractor`."""
         directory = posixpath.dirname(path)
-        for place in _MOD_AT.findall(text):
+        for place in sought(_MOD_AT.findall(text)):
             yield from self._found(self.tree.first(joined(directory, place)))
         below = self._children(path)
-        for name in _MOD.findall(_SKIPPED.sub(" ", text)):
+        for name in sought(_MOD.findall(_SKIPPED.sub(" ", text))):
             yield from self._found(self._module(below, (name,)))
-        for names in set(uses_of(text)):
+        for names in sought(uses_of(text)):
             yield from self._found(self._used(path, names))
 
     def _used(self, path: str, names: tuple[str, ...]) -> str | None:

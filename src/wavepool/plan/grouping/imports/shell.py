@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined
+from wavepool.plan.grouping.imports.base import Extractor, ancestors, joined, sought
 
-_SOURCE = re.compile(r"(?:^|[;&|({]|\bthen\b|\bdo\b|\belse\b)[ \t]*+(?:source|\.)[ \t]++([^\n;&|]++)", re.M)
+_SOURCE = re.compile(r"(?:^|[;&|({]|\bthen\b|\bdo\b|\belse\b)[ \t]*+(?:source|\.)[ \t]++([^\n;&|]{1,1000}+)", re.M)
 _DIRECTIVE = re.compile(r"^[ \t]*+#[ \t]*+shellcheck[ \t]++source=([^\s]++)", re.M)
+"""An argument as far as it may be one: what is put in is sought in it, each beginning up to its end."""
 _EXPANSION = re.compile(r"\$\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)|`[^`]*+`|\$\{[^}]*+\}|\$[\w@*#?]++")
 _MARK = "\0"
 
@@ -49,7 +50,7 @@ class Shell(Extractor):
     def targets(self, path: str, text: str) -> Iterator[str]:
         """See `Extractor`."""
         directory = posixpath.dirname(path)
-        for put_in, name in sourced_in(text):
+        for put_in, name in sought(sourced_in(text)):
             above = (joined(each, name) for each in ancestors(directory))
             found = self.tree.first(*above, self.tree.ending(posixpath.normpath(name)) if put_in else None)
             if found is not None:

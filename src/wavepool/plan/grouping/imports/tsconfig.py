@@ -7,11 +7,14 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from wavepool.plan.grouping.imports.base import joined
 from wavepool.plan.grouping.imports.tree import Tree
 
 EXTENDS_MAX = 8
+PATTERNS_MAX = 200
+"""Of ``paths``; each import is compared with all of them."""
 _NOT_JSON = re.compile(r'("(?:\\.|[^"\\])*+"?)|//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?', re.S)
 _LAST_COMMA = re.compile(r'("(?:\\.|[^"\\])*+"?)|,(?=\s*+[}\]])', re.S)
 
@@ -85,7 +88,7 @@ def _read_paths(given: object, directory: str | None) -> tuple[tuple[str, tuple[
         return ()
     return tuple(
         (pattern, tuple(posixpath.join(directory, place) for place in places if isinstance(place, str)))
-        for pattern, places in given.items()
+        for pattern, places in islice(given.items(), PATTERNS_MAX)
         if isinstance(places, list)
     )
 
