@@ -126,6 +126,13 @@ def test_without_docker_a_batch_that_needs_its_image_is_refused(process_world: W
     assert process_world.run_dirs() == []
 
 
+def test_processes_asked_for_and_a_batch_that_needs_its_image(process_world: World) -> None:
+    done = process_world.run(plan_of(wave(1, batch("works"), batch("needs-image", None))), "--driver", "process")
+    assert (done.exit_code, done.stdout) == (3, b"")
+    assert "waves[0].batches[1] has no command" in done.stderr
+    assert process_world.run_dirs() == []
+
+
 def test_docker_asked_for_and_not_there(process_world: World) -> None:
     done = process_world.run(GOOD, "--driver", "docker", env=NO_DAEMON)
     assert (done.exit_code, done.stdout) == (3, b"")

@@ -112,6 +112,35 @@ def test_output_that_was_written_elsewhere_is_read_in_its_encoding(here: World, 
     assert [each["files"] for each in batches(done)] == [["src/a.ts"], ["src/b.ts"]]
 
 
+def test_the_memory_that_is_told_holds_for_every_batch(here: World) -> None:
+    done = plan(here, "-c", "./check", "--strategy", "file", "--memory", "64m", "--budget", "100m")
+    assert done.exit_code == 0, done.stderr
+    assert [each["memory"] for each in batches(done)] == ["64m", "64m"]
+    assert len(done.result["waves"]) == 2
+
+
+def test_a_disk_that_is_full_is_told_in_a_line(here: World) -> None:
+    options = ("--state-dir", str(here.state))
+    for words, what in (
+        (
+            ("plan", "-c", str(here.workspace / "check"), "--workspace", str(here.workspace), *options),
+            "cannot write the plan",
+        ),
+        (("--version",), "its output cannot be written"),
+        (("doctor", *options), "its output cannot be written"),
+    ):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S)
+        assert done.returncode == 3, done.stderr
+        assert done.stderr.splitlines()[-1] == f"error: {what}: No space left on device"
+        assert "Traceback" not in done.stderr
+
+
+def test_words_without_a_place_for_files_are_told_of_once(here: World) -> None:
+    assert plan(here, "-c", "./check", "--", "mend").stderr.count("no word after -- is {files}") == 1
+    assert "{files}" not in plan(here, "-c", "./check", "--", "mend", "{files}").stderr
+
+
 def test_a_content_check_has_an_empty_plan_which_is_said_and_which_run_takes(here: World) -> None:
     done = plan(here, "-c", "true")
     assert (done.exit_code, done.result["waves"]) == (0, [])
@@ -174,6 +203,9 @@ BAD_INPUT = {
     "no such input": (["--input", "missing"], "No such file"),
     "an image for input": (["--input", "-", "--check-image", "x"], "--check-image"),
     "no such workspace": (["-c", "./check", "--workspace", "/no/such"], "--workspace"),
+    "a pattern without a shell": (["-c", "./check *.ts"], "*.ts is a shell's"),
+    "a variable without a shell": (["-c", "./check $PWD"], "Give --shell"),
+    "a wrong bound": (["-c", "./check", "--timeout", "abc"], "--timeout (or --check-timeout)"),
     "a budget too small": (["-c", "./check", "--budget", "100m"], "at most the budget of 100m"),
     "a broken tier config": (["-c", "./check", "--tier-config", "errors"], "errors"),
     "no tier config": (["-c", "./check", "--tier-config", "/no/such"], "cannot read /no/such"),

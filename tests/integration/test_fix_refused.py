@@ -10,9 +10,9 @@ from git_ground import Ground
 from typer.testing import CliRunner, Result
 
 from wavepool.cli import app
-from wavepool.cli.fix_setting import labour_of, whereabouts_of
+from wavepool.cli.fix_setting import labour_of, told_which_image, whereabouts_of
 from wavepool.config import Settings
-from wavepool.errors import InputError, SettingError, WavepoolError
+from wavepool.errors import InputError, PrepareError, SettingError, WavepoolError
 from wavepool.model import AgentOrder, WorkspaceKind
 
 CLAUDE = AgentOrder(name="claude")
@@ -58,6 +58,7 @@ def refused(result: Result) -> WavepoolError:
         (("--command", "false", "--driver", "process", "--", "true"), "--allow-host"),
         (("--command", "false", "--agent", "nobody"), "nobody"),
         (("--command", "false"), "ANTHROPIC_API_KEY is not set"),
+        (("--command", "false", "--allow-host", "--driver", "docker"), "ANTHROPIC_API_KEY is not set"),
         (("--command", "false", "--strategy", "random", "--", "true"), "--strategy"),
         (("--command", "false", "--output", "/nonexistent/out.json", "--", "true"), "--output"),
         (("--command", "false", "--mount", "/nonexistent:/x", "--", "true"), "--mount"),
@@ -95,6 +96,17 @@ def test_a_repository_with_a_commit_is_worked_on_in_clones_and_all_else_as_it_is
             whereabouts_of(settings(workspace=plain, **kind))
         assert "Commit something first. Or --workspace-kind shared" in refusal.value.advice
     assert whereabouts_of(settings(workspace=plain, workspace_kind="shared")).kind is WorkspaceKind.SHARED
+
+
+def test_the_image_of_a_command_that_cannot_be_had_is_answered_with_the_options_that_help() -> None:
+    plain = labour_of(settings(), CLAUDE, ("mend",), agent_named=False)
+    with pytest.raises(PrepareError) as caught, told_which_image(plain):
+        raise PrepareError(plain.image, "cannot be pulled")
+    assert "--image IMAGE" in caught.value.advice
+    assert "--allow-host" in caught.value.advice
+    with pytest.raises(PrepareError) as other, told_which_image(plain):
+        raise PrepareError("another", "cannot be pulled", advice="as it was")
+    assert other.value.advice == "as it was"
 
 
 def test_words_alone_are_a_command_and_with_a_named_agent_that_agents() -> None:

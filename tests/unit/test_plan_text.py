@@ -53,12 +53,8 @@ def test_waves_and_batches_are_tables_and_what_no_batch_gets_is_told() -> None:
         "   2  iter1-batch-3     1    512m       1  z/three.ts\n"
         "   3  iter1-batch-4     3    800m       8  a.ts, b.ts, c.ts and 1 more\n"
         "\n"
-        "grouped by directory; a wave holds 1g and 32 batches at most\n"
-        "packing           waves  length  most memory  mean memory\n"
-        "best (this plan)      3      10        1.0GB          76%\n"
-        "shortest              3      10        1.0GB          76%\n"
-        "in-order              3      10        1.0GB          76%\n"
-        "at least              3      10\n"
+        "grouped by directory; a wave holds 1.0GB and 32 batches at most\n"
+        "every packing comes to the same: 3 waves, length 10, at most 1.0GB at once\n"
         "length: each wave as long as its longest batch, one wave after another; no durations are known, so a batch "
         "counts as its errors\n"
         "\n"
@@ -72,8 +68,15 @@ def test_waves_and_batches_are_tables_and_what_no_batch_gets_is_told() -> None:
 
 def test_what_was_learned_is_told_in_seconds() -> None:
     text = text_of(fault("x/a.ts"), fault("y/b.ts"), fault("z/c.ts"), learned_s={"iter1-batch-1": 90.0})
-    assert "best (this plan)      2   3m00s" in text
+    assert "2 waves, length 3m00s, at most" in text
     assert "one wave after another; learned for 1, by their errors for 2\n" in text
+
+
+def test_where_packings_differ_each_has_a_row() -> None:
+    lines = {"a": 5, "b": 9, "c": 1, "d": 5, "e": 9}
+    text = text_of(*(fault(f"{name}/0.ts", line + 1) for name, most in lines.items() for line in range(most)))
+    assert "best (this plan)      3      15" in text
+    assert "in-order              3      23" in text
 
 
 def test_nothing_acts_on_the_terminal() -> None:

@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from wavepool.cli.pipes import INTERRUPTED, Verbs, close_streams, complain, open_missing_streams
-from wavepool.errors import InvariantBroken, WavepoolError, first_of_ours
+from wavepool.cli.pipes import INTERRUPTED, Verbs, close_streams, complain, is_refused_output, open_missing_streams
+from wavepool.errors import InfrastructureError, InvariantBroken, WavepoolError, first_of_ours
 
 MODULES = (
     "run",
@@ -129,5 +129,8 @@ def _report(error: BaseException) -> int:
     if isinstance(cause, WavepoolError):
         complain("\n".join((f"error: {cause}", *getattr(cause, "__notes__", ()))))
         return cause.exit_code
+    if is_refused_output(cause):
+        complain(f"error: its output cannot be written: {getattr(cause, 'strerror', None) or cause}")
+        return InfrastructureError.exit_code
     traceback.print_exception(error)  # a bug of ours: no exit code may take it for a task's
     return InvariantBroken.exit_code

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import anyio
 
 from wavepool.agents import AgentAdapter, adapter, argv
 from wavepool.cli.request import RawOptions, build_request, read_variables
@@ -16,6 +18,7 @@ from wavepool.inputs.egress import ANY, NO_NETWORK
 from wavepool.model import Isolation, Schedule, Task, WorkspaceKind
 from wavepool.plan import Plan
 from wavepool.wiring import RunRequest
+from wavepool.wiring.engines import docker_is_there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ def furnish(plan: Plan, settings: Settings, raw: RawOptions, *, no_key: bool) ->
     agents = check_agents(plan, usual=settings.agent)
     if not agents:
         return Furnished(plan=plan, raw=raw)
-    keys, said = _keys(agents.values(), raw, tolerant=no_key or settings.allow_host)
+    keys, said = _keys(agents.values(), raw, tolerant=lambda: no_key or _on_this_host(settings))
     return Furnished(
         plan=with_images(plan, settings.agent_image or _named_base(plan, settings)),
         raw=replace(raw, secrets=(*raw.secrets, *keys)),
@@ -133,7 +136,9 @@ def _with_image(task: Task, image: str | None) -> Task:
     return replace(task, image=image or adapter(task.agent.name).image)
 
 
-def _keys(agents: Iterable[AgentAdapter], raw: RawOptions, *, tolerant: bool) -> tuple[list[str], list[str]]:
+def _keys(
+    agents: Iterable[AgentAdapter], raw: RawOptions, *, tolerant: Callable[[], bool]
+) -> tuple[list[str], list[str]]:
     """(secrets as `--secret` has them for the keys that nobody named, what is to be said of keys)."""
     given = {source.name for source in parse_secrets(raw.secrets)}
     variables = read_variables(raw)
@@ -146,13 +151,20 @@ def _keys(agents: Iterable[AgentAdapter], raw: RawOptions, *, tolerant: bool) ->
             continue
         variable = next((variable for variable in each.key_variables if os.environ.get(variable)), None)
         if variable is None:
-            said.append(_missing(each, tolerant=tolerant))
+            said.append(_missing(each, tolerant=tolerant()))
         else:
             name = each.key_variables[variable]
             keys.append(f"{name}=env:{variable}")
             given.add(name)
             said.append(f"{each.name} gets its key from {variable}, as the secret {name}")
     return keys, said
+
+
+def _on_this_host(settings: Settings) -> bool:
+    """Whether agents will work on this host itself, where they may have a login of their own."""
+    if not settings.allow_host or settings.driver == "docker":
+        return False
+    return settings.driver == "process" or not anyio.run(docker_is_there)
 
 
 def _missing(agent: AgentAdapter, *, tolerant: bool) -> str:

@@ -92,6 +92,7 @@ def plan_order(options: CheckOptions, settings: Settings, workspace: Path, *, gi
         driver=settings.driver,
         state_dir=settings.state_dir,
         tiers=tiers_of(settings),
+        memory_bytes=settings.memory,
     )
 
 

@@ -42,6 +42,7 @@ from wavepool.fixing.report import (
     work_lines,
 )
 from wavepool.listeners import JsonLinesListener
+from wavepool.plan.filewords import notice_of
 from wavepool.statedir import StateDir, new_run_id
 
 ITERATIONS_MAX = 1000
@@ -92,6 +93,8 @@ def fix(
         fix_id=new_run_id(datetime.now(UTC)),
     )
     check_output(shared.output)
+    if notice := notice_of(labour.words or ()):
+        remark(notice)
     with sigterm_as_ctrl_c():
         fixed = _fix(asked)
     if fixed.error is not None:

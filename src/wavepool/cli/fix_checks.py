@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wavepool.cli.agent_options import AgentOptions
 from wavepool.cli.check_options import CheckOptions, plan_order, tiers_of
-from wavepool.cli.fix_setting import Labour
+from wavepool.cli.fix_setting import Labour, told_which_image
 from wavepool.cli.fix_signals import taken_back
 from wavepool.cli.output import json_text, remark
 from wavepool.cli.request import RawOptions, limit_policy_of, read_variables
@@ -55,7 +55,7 @@ class FixChecks:
         """Run it, and plan what it finds. Raises WavepoolError."""
         began_s = time.monotonic()
         try:
-            with taken_back():
+            with told_which_image(self._labour), taken_back():
                 planned = self.last = plan_check(self._order(number, directory), remark)
         except DriverUnavailable as error:
             advice = "--allow-host has checks and agents work on this host itself, with all that you may do here."

@@ -12,7 +12,7 @@ from typing import Any
 from wavepool.cli.agent_options import AgentOptions
 from wavepool.cli.agent_request import as_run_settings, furnish
 from wavepool.cli.delivery import on_screen
-from wavepool.cli.fix_setting import Labour
+from wavepool.cli.fix_setting import Labour, told_which_image
 from wavepool.cli.fix_signals import run_to_its_end
 from wavepool.cli.output import write_json
 from wavepool.cli.request import RawOptions, build_request
@@ -71,7 +71,8 @@ class BatchRuns:
             for line in notices if number == 1 else ():
                 screen.notice(line)
             self.intends(request.run_id or "")
-            report = run_to_its_end(partial(on_screen, partial(run_plan, request), screen))
+            with told_which_image(self.labour):
+                report = run_to_its_end(partial(on_screen, partial(run_plan, request), screen))
         result = report.result()
         if "run_id" in result:
             write_json(StateDir(self.settings.state_dir).run(result["run_id"]).results, result)

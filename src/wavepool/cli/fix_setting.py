@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from wavepool.agents import adapter
 from wavepool.config import Settings
 from wavepool.engine.merging import check_git
-from wavepool.errors import InputError, SettingError
+from wavepool.errors import InputError, PrepareError, SettingError
 from wavepool.inputs import check_workspace
 from wavepool.model import AgentOrder, WorkspaceKind
 from wavepool.plan.filewords import check_words
@@ -28,6 +30,20 @@ class Labour:
     words: tuple[str, ...] | None
     order: AgentOrder | None
     image: str
+
+
+@contextmanager
+def told_which_image(labour: Labour) -> Iterator[None]:
+    """Where the image of a plain command cannot be had, the error says how to name another, or to do without."""
+    try:
+        yield
+    except PrepareError as error:
+        if labour.order is None and error.what == labour.image:
+            error.advice = (
+                "--image IMAGE names one with your tools in it: the check and the batches run in it.\n"
+                "--allow-host --driver process has both work on this host itself, with all that you may do here."
+            )
+        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import sys
@@ -97,16 +98,24 @@ def open_missing_streams() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115  open to the end
 
 
+def is_refused_output(error: BaseException) -> bool:
+    """Whether a stream takes no more, as on a full disk. An error of a file that was opened by us has its name."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in _NO_MORE
+
+
+_NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
 def complain(text: str) -> None:
-    """The last words of a command, on stderr; without a reader they are nobody's, and the exit code tells."""
-    with contextlib.suppress(BrokenPipeError):
+    """The last words of a command, on stderr; where nothing takes them they are nobody's, and the exit code tells."""
+    with contextlib.suppress(OSError):
         sys.stderr.write(f"{text}\n")
 
 
 def close_streams() -> None:
-    """Flush both, and lead nowhere what nobody reads: else the exit code would be 120 and not the command's own."""
+    """Flush both, and lead nowhere what nothing takes: else the exit code would be 120 and not the command's own."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             swallow_rest(stream)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +18,12 @@ from wavepool.cli.check_options import CheckOptions, plan_order
 from wavepool.cli.fix_signals import sigterm_as_ctrl_c
 from wavepool.cli.option_groups import with_options
 from wavepool.cli.output import check_output, json_text, progress_line, write_text
-from wavepool.cli.pipes import INTERRUPTED, complain
+from wavepool.cli.pipes import INTERRUPTED, complain, is_refused_output
 from wavepool.cli.plan_text import plan_text
 from wavepool.cli.plan_words import check_words, result_words
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
-from wavepool.errors import SettingError
+from wavepool.errors import InfrastructureError, SettingError
 from wavepool.fixing.given import check_input
 from wavepool.fixing.planning import Planned, PlanOrder, plan_check
 from wavepool.inputs import check_workspace
@@ -53,6 +55,7 @@ def plan(
         typer.Option("--timeout", "--check-timeout", help="The check is ended when it lasts longer (10m)."),
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Memory that a wave may hold: a size, or auto.")] = None,
+    memory: options.Memory = None,
     agent: Annotated[str | None, typer.Option(help="Who works on the batches: claude, codex or command.")] = None,
     driver: Annotated[str | None, typer.Option(help="Whose memory --budget auto is: auto, docker or process.")] = None,
     user: options.User = None,
@@ -66,23 +69,31 @@ def plan(
 ) -> None:
     """Run a command that fails, read its errors, and write a plan whose batches can mend them.
 
-    The plan is on stdout: `wavepool plan --command "npx tsc --noEmit" | wavepool run -`. What stands after -- is the
-    command of each batch, where the word {files} stands for its files.
+    The plan is on stdout, for `wavepool run -`. What stands after -- is the command of each batch, where the word
+    {files} stands for its files:
+
+    wavepool plan -c "ruff check ." -- ruff check --fix {files} | wavepool run - --workspace . --driver process
+
+    Instead of --driver process, --base-image IMAGE names an image with your tools in it.
 
     Exit code: 0 a plan, or nothing to do; 1 there are errors, and none that a batch could be made of; 2 bad input,
     3 the check came to no end that can be planned by, 130 Ctrl-C.
     """
-    settings = settings_of(
-        **{**checked.settings(), "check_timeout": timeout},
-        workspace=workspace,
-        budget=budget,
-        driver=driver,
-        user=user,
-        pull=pull,
-        state_dir=state_dir,
-    )
+    with _named_as_typed():
+        settings = settings_of(
+            **{**checked.settings(), "check_timeout": timeout},
+            workspace=workspace,
+            budget=budget,
+            memory=memory,
+            driver=driver,
+            user=user,
+            pull=pull,
+            state_dir=state_dir,
+        )
     words = tuple(agent_words(context))
     filewords.check_words(words)
+    if notice := filewords.notice_of(words):
+        progress_line(notice)
     _check_format(format_)
     check_output(output)
     order = _order(checked, settings, input_)
@@ -100,6 +111,18 @@ def plan(
     if not planned.passed and not planned.waves:
         raise typer.Exit(NO_BATCH)
     _deliver(planned, output, format_)
+
+
+@contextmanager
+def _named_as_typed() -> Iterator[None]:
+    """The option that has two names here is told by both."""
+    try:
+        yield
+    except SettingError as error:
+        if error.name != "--check-timeout":
+            raise
+        names = "--timeout (or --check-timeout)"
+        raise SettingError(names, error.value, error.expected, advice=error.advice) from None
 
 
 def _order(checked: CheckOptions, settings: Settings, given: str | None) -> PlanOrder:
@@ -124,12 +147,22 @@ def _check_format(given: str | None) -> None:
 
 
 def _deliver(planned: Planned, output: Path | None, given: str | None) -> None:
-    """The plan, everywhere it was asked for. Raises InputError: a file cannot be written."""
+    """The plan, everywhere it was asked for.
+
+    Raises:
+        InputError: a file cannot be written.
+        InfrastructureError: standard output takes no more.
+    """
     if output is not None:
         named = _BY_NAME.get(output.suffix.lower())
         write_text(output, _rendered(planned, named or given or "json"))
-    sys.stdout.write(_rendered(planned, given or ("text" if sys.stdout.isatty() else "json")))
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(_rendered(planned, given or ("text" if sys.stdout.isatty() else "json")))
+        sys.stdout.flush()
+    except OSError as error:
+        if not is_refused_output(error):
+            raise
+        raise InfrastructureError(f"cannot write the plan: {error.strerror or error}") from error
 
 
 def _rendered(planned: Planned, form: str) -> str:

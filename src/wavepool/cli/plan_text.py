@@ -8,7 +8,7 @@ from typing import Any
 from wavepool.cli.columns import aligned
 from wavepool.listeners.wording import count, printable
 from wavepool.plan.packing import PackingWay
-from wavepool.units import format_duration
+from wavepool.units import format_duration, human_size, parse_size
 
 BATCHES_SHOWN = 200
 CODES_SHOWN = 12
@@ -33,7 +33,8 @@ def _found(document: Mapping[str, Any]) -> Iterator[str]:
         more = f" and {len(codes) - CODES_SHOWN} more kinds" if len(codes) > CODES_SHOWN else ""
         yield f"codes: {', '.join(codes[:CODES_SHOWN])}{more}"
     for each in document["disagreements"]:
-        yield f"doubtful: {printable(each['tool'])} says {each['told']} {each['what']}, {each['counted']} were read"
+        was = "was" if each["counted"] == 1 else "were"
+        yield f"doubtful: {printable(each['tool'])} says {each['told']} {each['what']}, {each['counted']} {was} read"
 
 
 def _waves(document: Mapping[str, Any]) -> Iterator[str]:
@@ -87,8 +88,15 @@ def _packing(document: Mapping[str, Any]) -> Iterator[str]:
         return
     packing = document["packing"]
     yield ""
-    bounds = f"{document['budget']} and {document['max_parallel']} batches at most"
-    yield f"grouped by {document['strategy']}; a wave holds {bounds}"
+    bounds = f"{human_size(parse_size(document['budget']))} and {count(document['max_parallel'], 'batch', 'batches')}"
+    yield f"grouped by {document['strategy']}; a wave holds {bounds} at most"
+    figures = [packing[way.value.replace("-", "_")] for way in PackingWay]
+    if all(each == figures[0] for each in figures):
+        same = figures[0]
+        waves, length = count(same["waves"], "wave"), _length(same["length"], packing)
+        yield f"every packing comes to the same: {waves}, length {length}, at most {same['memory_peak']} at once"
+        yield _length_means(packing)
+        return
     rows = [_way(way.value, packing[way.value.replace("-", "_")], packing) for way in PackingWay]
     rows.append(("at least", str(packing["waves_at_least"]), _length(packing["length_at_least"], packing), "", ""))
     headings = ("packing", "waves", "length", "most memory", "mean memory")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,14 +106,27 @@ def argv_of(command: str, *, shell: bool) -> tuple[str, ...]:
 
 
 def only_for_shells(command: str) -> str:
-    """What stands in it, outside of quotes, that only a shell would understand: an operator; empty for nothing.
+    """What stands in it, outside of quotes, that only a shell would understand; empty for nothing.
+
+    That is an operator, a variable, a pattern of file names, a home directory, or a variable set for the command.
 
     Raises:
         ValueError: its quotes do not close.
     """
     tokens = shlex.shlex(command, posix=False, punctuation_chars=_OPERATORS)
     tokens.whitespace_split, tokens.commenters = True, ""
-    return next((token for token in tokens if set(token) <= set(_OPERATORS)), "")
+    words = list(tokens)
+    if words and _SET.match(words[0]):
+        return words[0]
+    return next((token for token in words if set(token) <= set(_OPERATORS) or _EXPANDED.search(_bare(token))), "")
+
+
+def _bare(word: str) -> str:
+    """Without what is quoted or escaped in it."""
+    return _QUOTED.sub("\0", word)
 
 
 _OPERATORS = "|&;<>"
+_SET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_EXPANDED = re.compile(r"[*?`]|\$[A-Za-z_0-9{(@*#?$!]|^~")
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)

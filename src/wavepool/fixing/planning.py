@@ -49,6 +49,7 @@ class PlanOrder:
         way, max_parallel: how batches become waves.
         budget: of one wave: bytes, or ``auto`` for what `driver` has left.
         tiers: files and memory of the tiers.
+        memory_bytes: of each batch, whatever its tier has (``--memory``).
         agent, words: who works on the batches, and the command of each; see `plan_document`.
         iteration: from 1; a part of the batches' ids.
     """
@@ -67,6 +68,7 @@ class PlanOrder:
     driver: str = "auto"
     state_dir: Path
     tiers: TierMap = field(default_factory=TierMap)
+    memory_bytes: int | None = None
     agent: AgentOrder | None = None
     words: tuple[str, ...] = ()
     iteration: int = 1
@@ -176,7 +178,14 @@ async def _plan(
 ) -> tuple[Packed | None, Mapping[str, object]]:
     """The batches in their waves, and all of it as a JSON object."""
     command = order.check.shown or None
-    batches = batches_of(groups, order.tiers, iteration=order.iteration, check=command, unplaced=findings.unplaced)
+    batches = batches_of(
+        groups,
+        order.tiers,
+        memory_bytes=order.memory_bytes,
+        iteration=order.iteration,
+        check=command,
+        unplaced=findings.unplaced,
+    )
     budget_bytes = await _budget_bytes(order) if batches else 0
     packed = await left_behind(partial(pack, batches, max(1, budget_bytes), order.max_parallel, way=order.way))
     origin = Origin(
@@ -198,6 +207,10 @@ async def _budget_bytes(order: PlanOrder) -> int:
     return sum(node.capacity.memory_bytes for node in nodes) // MIB * MIB
 
 
+def _read(number: int) -> str:
+    return f"{number} {'was' if number == 1 else 'were'} read"
+
+
 def _complaints(reading: CheckReading) -> list[str]:
     """What makes the figures doubtful."""
     found = [f"warning: could not be read: {problem}" for problem in reading.problems]
@@ -207,7 +220,7 @@ def _complaints(reading: CheckReading) -> list[str]:
             "which one is meant cannot be seen: plan with --shell and `2>&1` after the command, and without -j"
         )
     return found + [
-        f"warning: {each.tool} says {each.told} {each.what}, and {each.counted} were read: its output is not whole, or "
+        f"warning: {each.tool} says {each.told} {each.what}, and {_read(each.counted)}: its output is not whole, or "
         "not all of it was understood"
         for each in reading.findings.disagreements()
     ]

@@ -18,6 +18,7 @@ def batches_of(
     groups: Sequence[Group],
     tiers: TierMap,
     *,
+    memory_bytes: int | None = None,
     iteration: int = 1,
     check: str | None = None,
     unplaced: FileFindings | None = None,
@@ -27,6 +28,7 @@ def batches_of(
     Args:
         groups: all of them, as they name one another by their places.
         tiers: which tier so many files have, and its memory.
+        memory_bytes: of each batch, whatever its tier has; None for the tier's.
         iteration: from 1; a part of the ids.
         check, unplaced: told to each; see `prompt_of`.
     """
@@ -39,7 +41,7 @@ def batches_of(
         PlannedBatch(
             batch_id=names[place],
             tier=sized[place][0],
-            memory_bytes=sized[place][1],
+            memory_bytes=sized[place][1] if memory_bytes is None else memory_bytes,
             files=groups[place].files,
             errors=groups[place].errors,
             prompt=prompt_of(groups[place], names, check=check, unplaced=unplaced),

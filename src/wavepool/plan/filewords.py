@@ -25,6 +25,16 @@ def check_words(words: Sequence[str]) -> None:
             )
 
 
+def notice_of(words: Sequence[str]) -> str | None:
+    """What to say where the words name no place for a batch's files; None where they do, or there are none."""
+    if not words or FILES in words:
+        return None
+    return (
+        f"warning: no word after -- is {FILES}, so each batch runs the same command, on everything that it works on: "
+        f"put {FILES} where a batch's files belong"
+    )
+
+
 def command_for(words: Sequence[str], files: Sequence[str]) -> tuple[str, ...]:
     """The words with the files of one batch where ``{files}`` stands; a name that begins with ``-`` is no option."""
     named = [f"./{path}" if path.startswith("-") else path for path in files]

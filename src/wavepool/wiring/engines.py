@@ -19,7 +19,7 @@ from wavepool.engine.control.pools.driver import PREFIX as POOL_PREFIX
 from wavepool.engine.session import BARE_HOST
 from wavepool.errors import DriverUnavailable, SettingError
 from wavepool.host import read_memory
-from wavepool.model import Node, Rules
+from wavepool.model import Node, Rules, Task
 from wavepool.plan import Plan, check_capacity
 from wavepool.statedir import StateDir
 from wavepool.wiring.agents import refuse_loose_agents
@@ -44,7 +44,8 @@ async def open_driver(
     """The driver that was asked for, open and probed; for ``auto`` Docker, else processes if the plan can do without.
 
     Raises:
-        DriverUnavailable: as the driver says; for ``auto`` where a batch needs its image, or must not have the host.
+        DriverUnavailable: as the driver says; a batch needs its image, and there are processes; for ``auto`` where one
+            must not have the host.
         InputError: a batch has an agent that must not have the host, and processes were asked for.
     """
     if request.driver.startswith(POOL_PREFIX):
@@ -54,6 +55,7 @@ async def open_driver(
         return driver, found
     if request.driver == "process":
         _refuse_sidecars(request.plan)
+        _refuse_images(request.plan)
         refuse_loose_agents(request.plan, allow_host=request.allow_host)
         return await _open(stack, process_driver(state_dir.processes()))
     try:
@@ -65,6 +67,16 @@ async def open_driver(
         refuse_loose_agents(request.plan, allow_host=request.allow_host, instead_of=error)
         notice(f"{error.message.rstrip('.')}. Falling back to plain processes: no isolation, images are not used.")
     return await _open(stack, process_driver(state_dir.processes()))
+
+
+async def docker_is_there() -> bool:
+    """Whether ``auto`` would come to Docker now."""
+    try:
+        async with DockerDriver() as driver:
+            await driver.probe()
+    except DriverUnavailable:
+        return False
+    return True
 
 
 async def journaled_driver(stack: AsyncExitStack, run: RunOpened, state_dir: StateDir) -> tuple[Driver, DriverFacts]:
@@ -140,6 +152,20 @@ def _refuse_sidecars(plan: Plan) -> None:
             )
 
 
+def _refuse_images(plan: Plan) -> None:
+    """A batch without a command would be done by its image, which processes have not."""
+    for path, task in plan.paths():
+        if _needs_image(task):
+            raise DriverUnavailable(
+                f"{path} has no command, only its image has one, and plain processes have no images.",
+                advice="Use --driver docker, or give the batch a command.",
+            )
+
+
+def _needs_image(task: Task) -> bool:
+    return task.command is None and not task.commands and task.agent is None
+
+
 def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:
     """A batch without a command would have been done by its image: there is nothing to fall back to. Nor beside it."""
     for path, task in plan.paths():
@@ -148,7 +174,7 @@ def _refuse_fallback(plan: Plan, error: DriverUnavailable) -> None:
                 f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has sidecars, which need Docker.",
                 advice=error.advice,
             ) from error
-        if task.command is None and not task.commands and task.agent is None:
+        if _needs_image(task):
             raise DriverUnavailable(
                 f"{error.message.rstrip('.')}. Processes cannot stand in: {path} has no command, its image has.",
                 advice=error.advice,

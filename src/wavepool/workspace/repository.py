@@ -55,7 +55,7 @@ class Repository:
             raise InputError(
                 f"{workspace} is in no git repository",
                 advice="Run `git init` and commit in it, or take `--workspace-kind shared`, which needs no git "
-                "(agents never work as root, so the directory must then be another user's).",
+                "and has them work in the directory itself.",
             )
         top = look_up(workspace, "--show-toplevel")
         if not top:

@@ -200,7 +200,10 @@ def become_task(order: dict, command: list, supervisor_pid: int, out: int, err: 
         os.execvpe(argv[0], argv, env)
     except BaseException as error:
         code = error.errno if isinstance(error, OSError) else 0
-        os.write(told, marshal.dumps((stage, code or 0, f"{type(error).__name__}: {error}")))
+        text = f"{type(error).__name__}: {error}"
+        if stage == "exec" and isinstance(error, OSError) and error.strerror:
+            text = f"{command[0]}: {error.strerror}"
+        os.write(told, marshal.dumps((stage, code or 0, text)))
     os._exit(127)
 
 
