@@ -185,6 +185,7 @@ def test_what_a_document_has_before_its_fault_and_what_comes_after_it_is_read() 
 def test_after_many_broken_documents_they_are_lines() -> None:
     found, problems = read(b'[{"filePath":}\n' * 1000 + TSC + JSON)
     assert len(problems) == PROBLEMS_MAX
+    assert "further ones are read as lines" in problems[-1]
     assert [one.tool for one in found] == ["tsc"]
 
 
@@ -194,6 +195,8 @@ def test_after_many_broken_documents_they_are_lines() -> None:
         (b'"x":' + b"[" * 5000, "it is nested more than"),
         (b'"messages":[{' + b'"k":0,' * 200_000, "one entry of it is too large"),
         (b'"source":"' + b"x" * (17 * 2**20), "a string in it is longer than"),
+        (b'"x":{' + b"".join(b'"%s":{' % (b"k" * 50_000) for _ in range(3)), "the keys that lead to a value in it are"),
+        (b'"errorCount":' + b"1" * 200_000, "a word or number in it is longer than"),
     ],
 )
 def test_what_would_take_memory_without_bound_is_a_broken_document(inside: bytes, why: str) -> None:
@@ -202,9 +205,14 @@ def test_what_would_take_memory_without_bound_is_a_broken_document(inside: bytes
     assert [one.tool for one in found] == ["tsc"]
 
 
+@pytest.mark.parametrize("line", [b'{"a":1}\n', b"[ [\n", b"[1, 2]\n", b'[{"a":\n', b"{\n}\n[\n]\n"])
+def test_what_begins_like_no_document_is_not_waited_for(line: bytes) -> None:
+    assert [one.tool for one in OutputReader().feed(line + TSC + TSC)] == ["tsc"]
+
+
 def test_a_head_is_waited_for_no_longer_than_it_takes() -> None:
     reader = OutputReader()
-    assert reader.feed(b'{"a"\n' + TSC + TSC) == []
+    assert reader.feed(b'{"version"\n' + TSC + TSC) == []
     assert [one.tool for one in reader.feed(b" " * HEAD_MAX)] == ["tsc"]
 
 

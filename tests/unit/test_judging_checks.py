@@ -120,6 +120,16 @@ def test_a_shell_gets_the_command_as_it_is() -> None:
         argv_of("  ", shell=True)
 
 
+def test_that_documents_were_left_unread_is_told_to_whoever_plans() -> None:
+    reading = CheckReading(Findings(lambda path: Placed(place=Place.INSIDE, path=path)), None)
+    reading.feed("stdout", b'[{"filePath":}\n' * 1000)
+    reading.feed("stderr", b'[{"filePath":}\n' * 1000)
+    reading.end()
+    told = [problem for problem in reading.problems if "further ones are read as lines" in problem]
+    assert [problem.partition(":")[0] for problem in told] == ["stdout", "stderr"]
+    assert len(reading.problems) <= 20
+
+
 def test_last_words_are_the_end_without_colours_and_bounded() -> None:
     shown = last_words(b"\x1b[31mred\x1b[0m\n\n", "".join(f"{n}\n" for n in range(100)).encode() + b"x" * 5000)
     lines = shown.splitlines()

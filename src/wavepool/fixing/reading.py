@@ -23,6 +23,7 @@ LAST_WORDS_LINES = 15
 LAST_WORDS_CHARACTERS = 300
 """Of a line."""
 PROBLEMS_MAX = 10
+"""Of a stream: the first ones, and the last, which says whether documents were left unread."""
 
 
 class CheckReading:
@@ -54,8 +55,8 @@ class CheckReading:
         """Nothing comes any more."""
         for name, reader in self._readers.items():
             self._take_of(name, reader.end())
-            room = PROBLEMS_MAX - len(self.problems)
-            self.problems += [f"{name}: {problem}" for problem in reader.problems[:room]]
+            first, last = reader.problems[: PROBLEMS_MAX - 1], reader.problems[PROBLEMS_MAX - 1 :][-1:]
+            self.problems += [f"{name}: {problem}" for problem in (*first, *last)]
 
     def _take_of(self, stream: str, found: Sequence[Found]) -> None:
         """Make names its directories on stdout, and compilers tell their errors on stderr: which of them it was in

@@ -14,6 +14,10 @@ DEPTH_MAX: Final = 100
 STRING_MAX: Final = 16 * 1024 * 1024
 """How many characters of one string, such as the source of a file, a document may have."""
 
+BARE_MAX: Final = 64 * 1024
+"""How many characters outside of strings, such as digits, may follow on one another: parsers begin again with each."""
+
+_NOT_BARE = re.compile(r'[\s\[\]{},:"]')
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
 _TOKEN = re.compile(r'"|[\[{]|[\]}]')
 _STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -28,12 +32,13 @@ class Balance:
         self._in_string = False
         self._escaped = False
         self._string_length = 0
+        self._bare_length = 0
 
     def end_in(self, text: str) -> int | None:
         """The place just after the document's last bracket in `text`, the next piece; None where it is not there.
 
         Raises:
-            BadDocument: it is nested too deep, or a string in it is too long, to be read in bounded memory.
+            BadDocument: it is nested too deep, or a string or number in it is too long, to be read within bounds.
         """
         skipped = 1 if self._escaped and text else 0
         brackets, in_string, escaped = self._outside(text[skipped:])
@@ -43,6 +48,7 @@ class Balance:
         if max(depths) > DEPTH_MAX:
             raise BadDocument(f"it is nested more than {DEPTH_MAX} levels deep")
         self._measure_string(text)
+        self._measure_bare(text)
         self._depth = depths[-1]
         self._in_string = in_string
         self._escaped = escaped if text else self._escaped
@@ -53,6 +59,13 @@ class Balance:
         self._string_length = 0 if '"' in text else self._string_length + len(text)
         if self._in_string and self._string_length > STRING_MAX:
             raise BadDocument(f"a string in it is longer than {STRING_MAX // 2**20} MiB")
+
+    def _measure_bare(self, text: str) -> None:
+        """The same for what is in no string, and neither blank nor bracket, comma or colon."""
+        bare = not self._in_string and _NOT_BARE.search(text) is None
+        self._bare_length = self._bare_length + len(text) if bare else 0
+        if self._bare_length > BARE_MAX:
+            raise BadDocument(f"a word or number in it is longer than {BARE_MAX // 1024} KiB")
 
     def _outside(self, text: str) -> tuple[str, bool, bool]:
         """The brackets of `text` outside strings; whether its end is in a string; whether that ends by a backslash."""

@@ -14,6 +14,9 @@ from wavepool.plan.diagnostics.base import BadDocument, DocumentReader
 VALUE_EVENTS_MAX: Final = 100_000
 """How many scalars, keys and brackets one value that is wanted may have."""
 
+PLACE_MAX: Final = 64 * 1024
+"""How many characters the keys that lead to a value may have together: ijson holds them joined for each level."""
+
 
 class JsonDocument(DocumentReader):
     """Takes the values at some places of a document, whole, in the order in which they are complete.
@@ -90,6 +93,8 @@ class _Values:
     def send(self, parsed: tuple[str, str, Any]) -> None:
         """Takes one event: the place, what begins or ends or stands there, and the scalar or key."""
         place, event, value = parsed
+        if len(place) > PLACE_MAX:
+            raise BadDocument(f"the keys that lead to a value in it are longer than {PLACE_MAX // 1024} KiB")
         if self._container is not None:
             self._build(event, value)
         elif place in self._wanted and event in _BEGINNINGS:

@@ -27,8 +27,15 @@ SLICE: Final = 8 * 1024
 PROBLEMS_MAX: Final = 20
 """So many broken documents are told; after them, documents are taken for lines."""
 
-_PERHAPS = r'[\[{](?=\s*(?:["\[{]|\Z))'
-"""The beginning of a document, as far as can be seen."""
+_OBJECTS = r"results|comments|version|\$schema|runs|properties|inlineExternalProperties"
+_ENTRIES = r"filePath|file|cell|code|kind|column-origin|locations|children|message|escape-source|option"
+_PERHAPS = (
+    r"(?:"
+    rf'\{{\s*+(?:\Z|"(?:[\w$-]*+\Z|(?:{_OBJECTS})"))'
+    rf'|\[\s*+(?:\Z|\{{\s*+(?:\Z|"(?:[\w$-]*+\Z|(?:{_ENTRIES})")))'
+    r")"
+)
+"""What a document of each kind begins with, as far as can be seen: few lines have it, so that others cost little."""
 
 _AT_ONCE = re.compile(_PERHAPS)
 _IN_A_LATER_LINE = re.compile(rf"\n{_PERHAPS}")
@@ -43,7 +50,7 @@ class OutputReader:
     def __init__(self, languages: frozenset[str] | None = None) -> None:
         """Args: `languages`: only the tools for these are read; None: all tools."""
         self.problems: list[str] = []
-        """What could not be read: sentences, `PROBLEMS_MAX` at most."""
+        """What could not be read: sentences, `PROBLEMS_MAX` at most; the last says what became of the rest."""
         self._directories = Directories()
         self._decoder = Decoder()
         self._cutter = LineCutter()
@@ -138,13 +145,18 @@ class OutputReader:
             found.extend(self._placed(document.feed(text) if not final else document.reader.end()))
         except BadDocument as problem:
             found.extend(self._placed(problem.found))
-            self.problems.append(f"{document.reader.tool}: {problem}")
+            self._tell(document.reader.tool, problem)
             self._document = None
             return document.line_so_far + text, 1
         if document.rest is None:
             return "", 0
         self._document = None
         return document.rest, 0
+
+    def _tell(self, tool: str, problem: BadDocument) -> None:
+        self.problems.append(f"{tool}: {problem}")
+        if len(self.problems) == PROBLEMS_MAX:
+            self.problems[-1] += f". {PROBLEMS_MAX} documents were broken: further ones are read as lines"
 
 
 class _Document:
