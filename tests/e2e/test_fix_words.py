@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from fix_ground import Workshop, git
-from wavepool_cli import World
+from wavepool_cli import World, eventually
 
 MENDING_CHECK = "ruff check --no-cache --fix"
 
@@ -64,3 +64,31 @@ def test_files_that_are_deleted_are_told_before_one_is_sent_to_merge(shop: Works
     assert f"2 files (part_0/mod_0.py, part_0/mod_1.py) deleted: git diff HEAD...{branch}" in done.stderr
     assert "changed by the branch too: 1 file (part_0/mod_1.py)" in done.stderr
     assert done.stderr.index("deleted: git diff") < done.stderr.index("next: git merge")
+
+
+@pytest.mark.slow
+def test_of_a_killed_one_every_word_leads_to_the_same_end(shop: Workshop) -> None:
+    mends = f'ruff check --no-cache --quiet --fix "$@" && : >"{shop.meet}/$BATCH_ID.here" || exit 9'
+    waits = f"{mends}; until [ -e {shop.meet}/go ]; do sleep 0.1; done"
+    running = shop.start("--strategy", "file", "--json", then=("sh", "-c", waits, "waits", "{files}"))
+    eventually(lambda: len(list(shop.meet.glob("*.here"))) == 2, "both batches have mended their file")
+    running.kill()
+    (shop.meet / "go").touch()
+    state = ("--state-dir", str(shop.world.state))
+    (run,) = shop.world.run_dirs()
+    (branch,) = [each for each in shop.branches() if each != "main"]
+    merging = f"`wavepool merge {run.name} --into {branch}`"
+    story = f"`wavepool resume {run.name}`, then {merging}, ends its last run"
+    # both that look at it say one thing
+    assert story in shop.fix("--dry-run", then=("true",)).stderr
+    recovered = shop.world.command("recover", "--driver", "process", *state).finish(300)
+    assert story.encode() in recovered.stdout
+    # and it is true
+    resumed = shop.world.command("resume", run.name, *state).finish(300)
+    assert resumed.exit_code == 0, resumed.stderr
+    assert f"next: {merging}" in resumed.stderr
+    assert shop.world.command("merge", run.name, "--into", branch, *state).finish(300).exit_code == 0
+    recovered = shop.world.command("recover", "--driver", "process", *state).finish(300)
+    assert f"removed: its worktree; what it had merged is on {branch}".encode() in recovered.stdout
+    assert b"not merged" not in recovered.stdout
+    assert shop.faults_of(branch) == 0

@@ -285,12 +285,12 @@ def test_of_a_killed_one_nothing_stays_once_recover_was_there(shop: Workshop) ->
     # the next one works beside what is left, and says what that is
     done = shop.fix("--strategy", "directory", then=RUFF_FIX)
     assert done.exit_code == 0, done.stderr
-    assert "died: `wavepool recover` removes its worktree" in done.stderr
+    assert "`wavepool recover --grace 0s` gives that up" in done.stderr
     recovered = shop.world.command(
         "recover", "--grace", "0s", "--state-dir", str(shop.world.state), "--driver", "docker"
     ).finish(300)
     assert recovered.exit_code == 0, recovered.stderr
-    assert b"its worktree is removed" in recovered.stdout
+    assert b"removed: its worktree, and its branch" in recovered.stdout
     # the clones of the dead run go with it
     words = ("prune", "--unfinished", "--keep-last", "0", "--state-dir", str(shop.world.state))
     assert shop.world.command(*words).finish(300).exit_code == 0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from wavepool.errors import WavepoolError
 from wavepool.fixing.dead import clear_up, dead_fixes
 from wavepool.statedir import StateDir
+
+NAMED = 5
+"""Branches that are named at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +22,16 @@ class FateOfFix:
         fate: ``removed``, ``goes`` (a rehearsal), ``left`` (a run needs it), ``stays`` (it resisted), or ``unreadable``
             (nobody knows what it has).
         why: for a person; empty where nothing is to be said.
+        gone: its branch, where that goes too: nothing was on it.
+        unmerged: branches of its batches that are in no branch of it.
     """
 
     fix_id: str
     branch: str | None
     fate: str
     why: str = ""
+    gone: str | None = None
+    unmerged: tuple[str, ...] = ()
 
     @property
     def resisted(self) -> bool:
@@ -31,14 +39,24 @@ class FateOfFix:
         return self.fate in ("stays", "unreadable")
 
     def __str__(self) -> str:
-        words = {"removed": "its worktree is removed", "goes": "its worktree would be removed"}
+        gone = f", and its branch {self.gone}, which has nothing new" if self.gone else ""
+        words = {"removed": f"removed: its worktree{gone}", "goes": f"would be removed: its worktree{gone}"}
         told = words.get(self.fate, f"its worktree is {'left' if self.fate == 'left' else 'still there'}: {self.why}")
         branch = f"; what it had merged is on {self.branch}" if self.branch else ""
-        return f"fix {self.fix_id} died: {told}{branch}"
+        names = [*self.unmerged[:NAMED], *(["..."] if len(self.unmerged) > NAMED else [])]
+        rest = f"; not merged: {', '.join(names)} (git merge takes each)" if names and self.fate != "left" else ""
+        return f"fix {self.fix_id} died: {told}{branch}{rest}"
 
     def result(self) -> dict[str, Any]:
         """As JSON."""
-        return {"fix_id": self.fix_id, "branch": self.branch, "fate": self.fate, "why": self.why or None}
+        return {
+            "fix_id": self.fix_id,
+            "branch": self.branch,
+            "fate": self.fate,
+            "why": self.why or None,
+            "removed_branch": self.gone,
+            "unmerged": list(self.unmerged),
+        }
 
 
 def clear_dead_fixes(state_dir: StateDir, *, dry_run: bool = False) -> list[FateOfFix]:
@@ -53,13 +71,16 @@ def clear_dead_fixes(state_dir: StateDir, *, dry_run: bool = False) -> list[Fate
         if dead.unreadable:
             fate, why = "unreadable", dead.unreadable
         elif dead.waits_for is not None:
-            fate, why = "left", f"run {dead.waits_for} of it can still be resumed"
+            fate, why = "left", f"run {dead.waits_for} of it can still be resumed: {dead.next}"
         elif not dry_run:
             try:
                 clear_up(dead)
             except WavepoolError as error:
                 fate, why = "stays", " ".join(error.message.split())
-        fates.append(FateOfFix(fix_id=dead.place.id, branch=dead.branch, fate=fate, why=why))
+        gone = dead.name if dead.empty and fate in ("removed", "goes") else None
+        fates.append(
+            FateOfFix(fix_id=dead.place.id, branch=dead.branch, fate=fate, why=why, gone=gone, unmerged=dead.unmerged)
+        )
     return fates
 
 
@@ -69,4 +90,12 @@ def dead_fix_lines(state_dir: StateDir) -> list[str]:
         found = dead_fixes(state_dir)
     except WavepoolError:
         return []
-    return [str(dead) if dead.unreadable else f"{dead}: `wavepool recover` removes its worktree" for dead in found]
+    return [str(dead) if dead.unreadable else f"{dead}: {dead.next}" for dead in found]
+
+
+def lines_of_its_fix(state_dir: StateDir, run_id: str) -> list[str]:
+    """What to do next about the dead fix that a run is of; nothing for all other runs."""
+    with suppress(WavepoolError):
+        its = [each for each in dead_fixes(state_dir) if each.last_run == run_id and each.waits_for is None]
+        return [f"next: {each.next}" for each in its]
+    return []

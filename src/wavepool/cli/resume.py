@@ -11,9 +11,10 @@ import anyio
 import typer
 
 from wavepool.cli import options
+from wavepool.cli.dead_fixes import lines_of_its_fix
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
-from wavepool.cli.output import check_directory, check_output
+from wavepool.cli.output import check_directory, check_output, remark
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
@@ -118,4 +119,6 @@ def _go_on(
     with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
         report = anyio.run(on_screen, with_hooks, screen, held)
         deliver(report, settings, screen, output)
+    for line in lines_of_its_fix(StateDir(settings.state_dir), files.id):
+        remark(line)
     raise typer.Exit(report.exit_code)

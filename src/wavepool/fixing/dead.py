@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavepool.core.facts import RunFinished
+from wavepool.engine.history.runs import open_history
+from wavepool.engine.merging import MergePlan
 from wavepool.engine.recover.runs import last_fact
 from wavepool.errors import InfrastructureError, InputError, WavepoolError, WorkspaceError, in_one_line
 from wavepool.fixing.branch import end
@@ -20,15 +22,23 @@ class DeadFix:
     """One of them.
 
     Attributes:
+        name: of its branch, be it there or not.
         branch: None where it has none, or nothing new on it.
+        empty: its branch is there, and nothing new on it.
         waits_for: a run of it that can still be resumed, and needs the worktree.
+        last_run: the last run of it that has begun.
+        unmerged: branches of what succeeded in that one that are not in its branch.
         unreadable: why nobody knows what it has; empty where that is known.
     """
 
     place: FixPlace
     repository: str = ""
+    name: str = ""
     branch: str | None = None
+    empty: bool = False
     waits_for: str | None = None
+    last_run: str | None = None
+    unmerged: tuple[str, ...] = ()
     unreadable: str = ""
 
     def __str__(self) -> str:
@@ -36,6 +46,22 @@ class DeadFix:
             return f"fix {self.place.id} died, and what it has is not known: {self.unreadable}"
         has = f"; {self.branch} of {self.repository} has what it had merged" if self.branch else ""
         return f"fix {self.place.id} died{has}"
+
+    @property
+    def merging(self) -> str:
+        """What brings the work of its last run to its branch, for as long as the worktree is there."""
+        return f"`wavepool merge {self.last_run} --into {self.name}`"
+
+    @property
+    def next(self) -> str:
+        """What to do about it."""
+        if self.waits_for is not None:
+            return (
+                f"`wavepool resume {self.waits_for}`, then {self.merging}, ends its last run; "
+                "`wavepool recover --grace 0s` gives that up"
+            )
+        cleared = "`wavepool recover` removes its worktree"
+        return f"{self.merging} merges what its last run mended, then {cleared}" if self.unmerged else cleared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +111,34 @@ def clear_up(dead: DeadFix) -> None:
 def _look_at(place: FixPlace, state_dir: StateDir) -> DeadFix:
     record = _record_of(place)
     tip: str | None = None
+    unmerged: tuple[str, ...] = ()
+    last_run = next((each for each in reversed(record.runs) if state_dir.run(each).journal.exists()), None)
     if record.repository:
         with suppress(WavepoolError):
-            tip = Repository.at(Path(record.repository)).tip(record.branch)
+            repository = Repository.at(Path(record.repository))
+            tip = repository.tip(record.branch)
+            unmerged = _unmerged(repository, tip or record.base, state_dir, last_run)
     new = tip is not None and tip != record.base
     return DeadFix(
         place=place,
         repository=record.repository,
+        name=record.branch,
         branch=record.branch if new else None,
+        empty=tip is not None and not new,
         waits_for=next((each for each in record.runs if _goes_on(state_dir, each)), None),
+        last_run=last_run,
+        unmerged=unmerged,
     )
+
+
+def _unmerged(repository: Repository, tip: str, state_dir: StateDir, run_id: str | None) -> tuple[str, ...]:
+    """Branches of a run that are there, and not in the commit `tip`. Raises WavepoolError."""
+    if run_id is None:
+        return ()
+    names = [each.name for each in MergePlan.of(open_history(state_dir, run_id).facts()).branches]
+    there = [(name, commit) for name in names if (commit := repository.tip(name)) is not None]
+    within = ("merge-base", "--is-ancestor")
+    return tuple(name for name, commit in there if not repository.git.succeeds(*within, commit, tip))
 
 
 def _record_of(place: FixPlace) -> _Record:
