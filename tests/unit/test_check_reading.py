@@ -291,3 +291,16 @@ def test_the_end_of_a_document_is_found_whatever_follows(document: object, after
 
 def test_what_is_deep_but_not_too_deep_has_an_end() -> None:
     assert Balance().end_in("[" * DEPTH_MAX + "]" * DEPTH_MAX + "x") == 2 * DEPTH_MAX
+
+
+LONG_OBJECT = '{"cell":null,"code":"F401","end_location":{"row":1,"column":1},"filename":"a.py","fix":"%s",\
+"location":{"row":1,"column":1},"message":"unused"}\n'
+
+
+@pytest.mark.parametrize(("size", "read_of_it", "told"), [(300_000, 1, 0), (5 * 2**20, 0, 1)])
+def test_a_long_object_of_json_is_read_or_told(size: int, read_of_it: int, told: int) -> None:
+    text = (LONG_OBJECT % ("x" * size)).encode()
+    found, problems = read(*(text[start : start + 100_000] for start in range(0, len(text), 100_000)), TSC)
+    assert [one.tool for one in found].count("ruff") == read_of_it
+    assert [one.tool for one in found].count("tsc") == 1
+    assert [problem.startswith("lines of JSON were longer than 4 MiB") for problem in problems] == [True] * told

@@ -55,7 +55,7 @@ class CheckReading:
         """Nothing comes any more."""
         for name, reader in self._readers.items():
             self._take_of(name, reader.end())
-            first, last = reader.problems[: PROBLEMS_MAX - 1], reader.problems[PROBLEMS_MAX - 1 :][-1:]
+            first, last = reader.problems[: PROBLEMS_MAX - 2], reader.problems[PROBLEMS_MAX - 2 :][-2:]
             self.problems += [f"{name}: {problem}" for problem in (*first, *last)]
 
     def _take_of(self, stream: str, found: Sequence[Found]) -> None:

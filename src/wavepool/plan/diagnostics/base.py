@@ -35,7 +35,8 @@ class LineReader(ABC):
         nothing. What is under way stays so over lines that are not of this tool.
 
         Args:
-            line: without its end, colours, or other control characters; at most `decoding.LINE_MAX` characters.
+            line: without its end, colours, or other control characters; at most `decoding.LINE_MAX` characters;
+                `OBJECT_MAX` after a brace.
         """
 
     def end(self) -> Sequence[Found]:

@@ -9,6 +9,9 @@ from typing import Final
 LINE_MAX: Final = 64 * 1024
 """How many characters of a line are kept; the rest is dropped."""
 
+OBJECT_MAX: Final = 4 * 1024 * 1024
+"""The same of a line that begins as an object of JSON does: cut off, it is lost, whatever it tells."""
+
 _HEAD_BYTES: Final = 64
 """So much is looked at to tell an encoding that no byte order mark tells."""
 

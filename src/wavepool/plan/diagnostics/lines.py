@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from wavepool.plan.diagnostics.decoding import COLOUR, LINE_MAX, UNPRINTABLE, plain_lines
+from wavepool.plan.diagnostics.decoding import COLOUR, LINE_MAX, OBJECT_MAX, UNPRINTABLE, plain_lines
 
 
 class LineCutter:
-    r"""Cuts text at each ``\n``; keeps what a line has so far, at most `LINE_MAX` characters of it."""
+    r"""Cuts text at each ``\n``; keeps of each line at most `LINE_MAX` characters of it; `OBJECT_MAX` after a brace.
+
+    Attributes:
+        cut_objects: how many lines that begin with a brace were longer than that.
+    """
 
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._length = 0
+        self.cut_objects = 0
 
     @property
     def at_start(self) -> bool:
@@ -33,9 +38,14 @@ class LineCutter:
         return plain_lines(self._take()) if self._parts else []
 
     def _keep(self, text: str) -> None:
+        if not text:
+            return
+        is_object = (self._parts or [text])[0][0] == "{"
+        room = (OBJECT_MAX if is_object else LINE_MAX) - self._length
         self._length += len(text)
-        room = LINE_MAX - self._length + len(text)
-        if room > 0 and text:
+        if is_object and 0 <= room < len(text):
+            self.cut_objects += 1
+        if room > 0:
             self._parts.append(text[:room])
 
     def _take(self) -> str:
@@ -49,7 +59,7 @@ def _all_plain(text: str) -> list[str]:
     """As `plain_lines` of each line, but at once where that comes to the same: most output has colours at most."""
     lines = text.split("\n")
     if max(map(len, lines)) > LINE_MAX:
-        lines = [line[:LINE_MAX] for line in lines]
+        lines = [line[: OBJECT_MAX if line.startswith("{") else LINE_MAX] for line in lines]
     elif UNPRINTABLE.search(text) is None:
         return lines
     elif UNPRINTABLE.search(uncoloured := COLOUR.sub("", text)) is None:

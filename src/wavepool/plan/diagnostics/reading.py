@@ -10,7 +10,7 @@ from wavepool.model.diagnostics import Found
 from wavepool.plan.diagnostics.balance import Balance
 from wavepool.plan.diagnostics.base import BadDocument, DocumentReader
 from wavepool.plan.diagnostics.choosing import LineReading
-from wavepool.plan.diagnostics.decoding import LINE_MAX, Decoder
+from wavepool.plan.diagnostics.decoding import LINE_MAX, OBJECT_MAX, Decoder
 from wavepool.plan.diagnostics.directories import MARK, Directories, in_directories
 from wavepool.plan.diagnostics.lines import LineCutter
 from wavepool.plan.diagnostics.registry import document_readers, line_readers
@@ -50,7 +50,7 @@ class OutputReader:
     def __init__(self, languages: frozenset[str] | None = None) -> None:
         """Args: `languages`: only the tools for these are read; None: all tools."""
         self.problems: list[str] = []
-        """What could not be read: sentences, `PROBLEMS_MAX` at most; the last says what became of the rest."""
+        """What could not be read: sentences, `PROBLEMS_MAX` of documents at most, and one of lines."""
         self._directories = Directories()
         self._decoder = Decoder()
         self._cutter = LineCutter()
@@ -79,6 +79,8 @@ class OutputReader:
         if self._document is not None:
             self._read_document("", found, final=True)
         self._read_lines(self._cutter.end(), found)
+        if cut := self._cutter.cut_objects:
+            self.problems.append(f"lines of JSON were longer than {OBJECT_MAX // 2**20} MiB and are lost: {cut}")
         found.extend(self._placed(self._lines.end()))
         return found
 
