@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,7 +132,9 @@ def test_a_name_that_would_break_its_line_is_quoted_and_one_that_is_no_text_has_
 )
 @settings(max_examples=25)
 def test_it_is_bounded_and_names_every_file(told: list[Diagnostic]) -> None:
-    mine = one_group(*(replace(each, path=f"d/{each.path.replace('/', '_')}") for each in told if each.path))
+    mine = one_group(
+        *(msgspec.structs.replace(each, path=f"d/{each.path.replace('/', '_')}") for each in told if each.path)
+    )
     prompt = prompt_of(mine, ["b"], check="tsc")
     assert len(prompt.encode()) <= BYTES_MAX
     assert prompt.count("\n- ") == len(mine.files)
