@@ -12,7 +12,7 @@ from collections.abc import Callable
 from random import Random
 
 from bench.harness import Figure, Goal, Options, single
-from wavepool.plan.batching import PlannedBatch
+from wavepool.plan.making.planned import PlannedBatch
 from wavepool.plan.packing import Comparison, PackingFigures, PackingWay, pack
 from wavepool.plan.tiers import TierMap
 from wavepool.units import GIB, human_size

@@ -10,7 +10,7 @@ from wavepool.model.diagnostics import Diagnostic, Found, Total
 from wavepool.plan.diagnostics.decoding import LINE_MAX
 from wavepool.plan.diagnostics.messages import MESSAGE_MAX
 from wavepool.plan.diagnostics.reading import PROBLEMS_MAX, OutputReader
-from wavepool.plan.findings import Findings
+from wavepool.plan.making.findings import Findings
 
 RECORDED = Path(__file__).parent / "transcripts" / "checks"
 

@@ -19,7 +19,7 @@ from wavepool.fixing.checks import Check, Ended, Interrupted, argv_of
 from wavepool.fixing.files import WorkspaceFiles
 from wavepool.fixing.host import run_on_host
 from wavepool.fixing.reading import CheckReading
-from wavepool.plan.findings import Findings
+from wavepool.plan.making.findings import Findings
 from wavepool.units import MIB
 
 DEADLINE_S = 60.0

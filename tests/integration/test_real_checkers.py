@@ -41,7 +41,7 @@ from real_checks import (
 )
 from wavepool.fixing.files import WorkspaceFiles
 from wavepool.model.diagnostics import Severity
-from wavepool.plan.findings import Findings
+from wavepool.plan.making.findings import Findings
 
 
 @pytest.fixture(scope="module")

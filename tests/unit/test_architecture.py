@@ -28,7 +28,7 @@ ONLY_IN = {
         "cli/output.py",
         "model/diagnostics.py",
         "plan/diagnostics",
-        "plan/findings.py",
+        "plan/making/findings.py",
     ],
 }
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavepool.model.diagnostics import Diagnostic, Severity
-from wavepool.plan.findings import Findings, Place, Placed
 from wavepool.plan.grouping import Bounds, Foreign, Group, Strategy, group
-from wavepool.plan.prompts import BYTES_MAX, prompt_of
+from wavepool.plan.making.findings import Findings, Place, Placed
+from wavepool.plan.making.prompts import BYTES_MAX, prompt_of
 
 
 def findings_of(*told: Diagnostic, warnings: bool = False) -> Findings:

@@ -10,7 +10,7 @@ from recorded_checks import read
 from wavepool.fixing.files import WorkspaceFiles
 from wavepool.fixing.reading import CheckReading
 from wavepool.model.diagnostics import Diagnostic
-from wavepool.plan.findings import Findings
+from wavepool.plan.making.findings import Findings
 
 ERROR = "main.c:1:9: error: 'y' undeclared here (not in a function)\n    1 | int x = y;\n      |         ^\n"
 FILES = ("main.c", "a/main.c", "a/deep/main.c", "b/main.c", "b/only.c", "build/main.c")

@@ -11,7 +11,7 @@ from wavepool.fixing.checks import Check, Ended
 from wavepool.fixing.doubts import DOCUMENTS, doubt_in
 from wavepool.fixing.judging import judge
 from wavepool.fixing.reading import CheckReading
-from wavepool.plan.findings import Findings, Place, Placed
+from wavepool.plan.making.findings import Findings, Place, Placed
 
 CLEAN = (
     "Success: no issues found in 3 source files\n",

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavepool.model.diagnostics import Diagnostic, Severity, Total
-from wavepool.plan.findings import KEPT_PER_FILE, Findings, Place, Placed
-from wavepool.plan.toolcounts import Disagreement
+from wavepool.plan.making.findings import KEPT_PER_FILE, Findings, Place, Placed
+from wavepool.plan.making.toolcounts import Disagreement
 
 
 def place(path: str) -> Placed:
@@ -135,7 +135,7 @@ def test_a_million_take_bounded_memory(files: int) -> None:
 
 
 def test_where_too_many_would_be_kept_every_file_keeps_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wavepool.plan.findings.KEPT_MAX", 100)
+    monkeypatch.setattr("wavepool.plan.making.findings.KEPT_MAX", 100)
     told = [fault(f"{file}.py", line) for file in range(20) for line in range(1, 11)]
     one, other = gathered(*told), gathered(*reversed(told))
     assert one.files == other.files
@@ -145,6 +145,6 @@ def test_where_too_many_would_be_kept_every_file_keeps_fewer(monkeypatch: pytest
 
 
 def test_files_beyond_the_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wavepool.plan.findings.FILES_MAX", 2)
+    monkeypatch.setattr("wavepool.plan.making.findings.FILES_MAX", 2)
     findings = gathered(*(fault(f"{file}.py") for file in range(5)))
     assert (len(findings.files), findings.beyond, findings.errors) == (2, 3, 5)

@@ -75,7 +75,7 @@ def rounds(*errors: int, **fields: Any) -> tuple[Iteration, ...]:
             "1 error -> 0 in 1 iteration: the check passed without any change, which proves nothing: it is not stable, "
             "or depends on what is not in git",
         ),
-        (Fixed(ending=Ending.INTERRUPTED), "interrupted, before the first check had come to its end"),
+        (Fixed(ending=Ending.INTERRUPTED), "interrupted, before there was a first plan"),
         (Fixed(ending=Ending.INTERRUPTED, first=checked(1)), "1 error -> 1 in 0 iterations: interrupted"),
     ],
 )

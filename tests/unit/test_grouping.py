@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavepool.model.diagnostics import Diagnostic
-from wavepool.plan.findings import Findings, Place, Placed
 from wavepool.plan.grouping import Bounds, Group, Strategy, group
+from wavepool.plan.making.findings import Findings, Place, Placed
 
 
 def findings_of(errors: dict[str, int]) -> Findings:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavepool.model.diagnostics import Diagnostic
-from wavepool.plan.findings import Findings, Place, Placed
 from wavepool.plan.grouping import Bounds, Foreign, Group, Sources, Strategy, contested, group
+from wavepool.plan.making.findings import Findings, Place, Placed
 
 ROOT = Path(__file__).parents[2]
 

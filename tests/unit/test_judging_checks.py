@@ -11,7 +11,7 @@ from wavepool.fixing.checks import Check, Ended, argv_of
 from wavepool.fixing.judging import judge
 from wavepool.fixing.reading import CheckReading, last_words
 from wavepool.model.diagnostics import Diagnostic, Severity, Total
-from wavepool.plan.findings import Findings, Place, Placed
+from wavepool.plan.making.findings import Findings, Place, Placed
 
 ERROR = Diagnostic(tool="tsc", path="a.ts", line=1, message="wrong")
 WARNING = Diagnostic(tool="tsc", path="a.ts", line=2, message="odd", severity=Severity.WARNING)

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wavepool.errors import PlanError
-from wavepool.plan.batching import PlannedBatch
+from wavepool.plan.making.planned import PlannedBatch
 from wavepool.plan.packing import PackingWay, pack, pack_in_order
 from wavepool.plan.packing.bounds import length_at_least, waves_at_least
 from wavepool.plan.packing.fitting import WaveLimits, next_fit

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavepool.plan.findings import Place
-from wavepool.plan.placing import place
+from wavepool.plan.making.findings import Place
+from wavepool.plan.making.placing import place
 
 ROOTS = ("/home/me/link", "/data/project", "/workspace", "C:\\Users\\me\\project")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wavepool.fixing.files import TEXT_MAX_BYTES, WorkspaceFiles
-from wavepool.plan.findings import Place
+from wavepool.plan.making.findings import Place
 
 INSIDE, VENDORED, OUTSIDE, NOWHERE = Place.INSIDE, Place.VENDORED, Place.OUTSIDE, Place.NOWHERE
 FILES = (

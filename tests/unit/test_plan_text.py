@@ -5,11 +5,11 @@ from __future__ import annotations
 from wavepool.cli.plan_text import BATCHES_SHOWN, plan_text
 from wavepool.model.diagnostics import Diagnostic, Severity, Total
 from wavepool.plan import TierMap
-from wavepool.plan.assigning import batches_of
-from wavepool.plan.findings import Findings, Place, Placed
 from wavepool.plan.grouping import Strategy, group
+from wavepool.plan.making.assigning import batches_of
+from wavepool.plan.making.findings import Findings, Place, Placed
+from wavepool.plan.making.writing import Origin, plan_document
 from wavepool.plan.packing import pack
-from wavepool.plan.writing import Origin, plan_document
 from wavepool.units import GIB
 
 

@@ -16,13 +16,13 @@ from wavepool.inputs.yamltext import dump_yaml, load_yaml
 from wavepool.model import AgentOrder
 from wavepool.model.diagnostics import Diagnostic, Severity, Total
 from wavepool.plan import Plan, TierMap, parse_plan
-from wavepool.plan.assigning import batches_of
-from wavepool.plan.filewords import check_words, command_for
-from wavepool.plan.findings import Findings, Place, Placed
 from wavepool.plan.grouping import Foreign, Group, Strategy, group
+from wavepool.plan.making.assigning import batches_of
+from wavepool.plan.making.filewords import check_words, command_for
+from wavepool.plan.making.findings import Findings, Place, Placed
+from wavepool.plan.making.writing import Origin, plan_document
 from wavepool.plan.packing import pack
 from wavepool.plan.tiers import Tier
-from wavepool.plan.writing import Origin, plan_document
 from wavepool.units import GIB, MIB, TIB, human_size
 
 

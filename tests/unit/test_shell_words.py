@@ -6,7 +6,7 @@ import pytest
 
 from wavepool.errors import SettingError
 from wavepool.fixing.checks import argv_of, only_for_shells
-from wavepool.plan.filewords import notice_of
+from wavepool.plan.making.filewords import notice_of
 
 SHELLS = {
     "ruff check *.py": "*.py",

@@ -42,7 +42,7 @@ from wavepool.fixing.report import (
     work_lines,
 )
 from wavepool.listeners import JsonLinesListener
-from wavepool.plan.filewords import notice_of
+from wavepool.plan.making.filewords import notice_of
 from wavepool.statedir import StateDir, new_run_id
 
 ITERATIONS_MAX = 1000

@@ -20,7 +20,7 @@ from wavepool.fixing.iterations import Checked
 from wavepool.fixing.planning import Planned, PlanOrder, plan_check
 from wavepool.inputs import parse_mounts
 from wavepool.plan import Plan, parse_plan
-from wavepool.plan.findings import Findings
+from wavepool.plan.making.findings import Findings
 
 CODELESS = ""
 EXAMPLES = 5

@@ -13,7 +13,7 @@ from wavepool.engine.merging import check_git
 from wavepool.errors import InputError, PrepareError, SettingError
 from wavepool.inputs import check_workspace
 from wavepool.model import AgentOrder, WorkspaceKind
-from wavepool.plan.filewords import check_words
+from wavepool.plan.making.filewords import check_words
 from wavepool.workspace.repository import Repository
 
 

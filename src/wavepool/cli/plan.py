@@ -29,7 +29,7 @@ from wavepool.fixing.planning import Planned, PlanOrder, plan_check
 from wavepool.inputs import check_workspace
 from wavepool.inputs.yamltext import dump_yaml
 from wavepool.model import AgentOrder
-from wavepool.plan import filewords
+from wavepool.plan.making import filewords
 
 FORMATS = ("text", "json", "yaml")
 _BY_NAME = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".txt": "text"}

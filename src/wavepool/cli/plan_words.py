@@ -9,7 +9,7 @@ from wavepool.fixing.planning import Planned, PlanOrder
 from wavepool.fixing.reading import quoted
 from wavepool.listeners.wording import count, printable
 from wavepool.model.diagnostics import Diagnostic
-from wavepool.plan.findings import Place
+from wavepool.plan.making.findings import Place
 from wavepool.plan.packing import PackingWay
 from wavepool.units import format_duration, human_size
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wavepool.plan.diagnostics.messages import HALF_CHARACTER
-from wavepool.plan.findings import Place, Placed
 from wavepool.plan.grouping import Sources
-from wavepool.plan.placing import is_vendored, place
+from wavepool.plan.making.findings import Place, Placed
+from wavepool.plan.making.placing import is_vendored, place
 from wavepool.units import MIB
 
 INSIDE_CONTAINERS = "/workspace"

@@ -73,7 +73,8 @@ def _judge_success(check: Check, reading: CheckReading, anything: int, *, warnin
     if warnings and anything:
         return Judgement(passed=False)
     if found.errors or reading.complaint:
-        told = f"{found.errors} errors were read" if found.errors else "a tool told of errors"
+        were = "1 error was" if found.errors == 1 else f"{found.errors} errors were"
+        told = f"{were} read" if found.errors else "a tool told of errors"
         pipe = " If something hides its exit code (a pipe, `|| true`), let it through." if check.shell else ""
         return Judgement(
             passed=True,
@@ -129,7 +130,7 @@ def _name(number: int) -> str:
 def _unreadable(check: Check, ended: Ended, reading: CheckReading) -> InputError | CheckError:
     code, shown = ended.exit_code, quoted(check.shown)
     if (check.shell or ended.run_id is not None) and code in (NOT_FOUND, NOT_EXECUTABLE):
-        who = "the shell that ran" if check.shell else f"{ended.where}, asked to run"
+        who = "the shell, asked to run" if check.shell else f"{ended.where}, asked to run"
         why = "found no such command" if code == NOT_FOUND else "may not execute it"
         return InputError(
             f"--command: {who} `{shown}`, {why} (exit code {code})\n{ended.last_words}".rstrip(),

@@ -23,12 +23,12 @@ from wavepool.fixing.judging import judge
 from wavepool.fixing.reading import CheckReading
 from wavepool.model import AgentOrder
 from wavepool.plan import TierMap
-from wavepool.plan.assigning import batches_of
-from wavepool.plan.batching import PlannedBatch
-from wavepool.plan.findings import Findings
 from wavepool.plan.grouping import Bounds, Group, Strategy, contested, group
+from wavepool.plan.making.assigning import batches_of
+from wavepool.plan.making.findings import Findings
+from wavepool.plan.making.planned import PlannedBatch
+from wavepool.plan.making.writing import Origin, plan_document
 from wavepool.plan.packing import Packed, PackingWay, pack
-from wavepool.plan.writing import Origin, plan_document
 from wavepool.statedir import StateDir
 from wavepool.units import MIB
 from wavepool.wiring.engines import room_here

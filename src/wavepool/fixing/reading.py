@@ -15,7 +15,7 @@ from wavepool.plan.diagnostics.decoding import Decoder
 from wavepool.plan.diagnostics.directories import in_directories
 from wavepool.plan.diagnostics.lines import LineCutter
 from wavepool.plan.diagnostics.reading import OutputReader
-from wavepool.plan.findings import Findings
+from wavepool.plan.making.findings import Findings
 from wavepool.units import format_duration, human_size
 
 LAST_WORDS_BYTES = 8000

@@ -52,7 +52,7 @@ def headline(fixed: Fixed, setting: Setting) -> str:
     """``12 errors -> 0 in 2 iterations``, and why it is over."""
     first, last = fixed.first, fixed.last
     if first is None or last is None:
-        return f"{_ENDINGS[fixed.ending]}, before the first check had come to its end"
+        return f"{_ENDINGS[fixed.ending]}, before there was a first plan"
     if fixed.ending is Ending.FIXED and not fixed.iterations:
         return "nothing to do: the check finds no errors"
     if fixed.ending is Ending.CHECK_CHANGES and not fixed.iterations:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from wavepool.model.diagnostics import Diagnostic
-from wavepool.plan.findings import FileFindings
+from wavepool.plan.making.findings import FileFindings
 
 MAX_FILES = 20
 MAX_ERRORS = 200

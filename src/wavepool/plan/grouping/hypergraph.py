@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wavepool.plan.findings import FileFindings
 from wavepool.plan.grouping.group import Bounds
 from wavepool.plan.grouping.imports import ImportGraph
+from wavepool.plan.making.findings import FileFindings
 
 COMMON = 2
 """What more than this many times the files of a group import is common ground, and no reason to be together."""

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wavepool.plan.findings import FileFindings
 from wavepool.plan.grouping.group import Foreign, Group
 from wavepool.plan.grouping.imports import ImportGraph
+from wavepool.plan.making.findings import FileFindings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

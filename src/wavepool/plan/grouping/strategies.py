@@ -8,12 +8,12 @@ from enum import StrEnum
 from itertools import groupby, pairwise
 from math import ceil
 
-from wavepool.plan.findings import FileFindings, Findings
 from wavepool.plan.grouping.group import Bounds, Group, Sources
 from wavepool.plan.grouping.hypergraph import hypergraph
 from wavepool.plan.grouping.imports import ImportGraph, read_imports
 from wavepool.plan.grouping.ownership import groups_of
 from wavepool.plan.grouping.partition import divide
+from wavepool.plan.making.findings import FileFindings, Findings
 
 Part = list[FileFindings]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from wavepool.plan.batching import PlannedBatch
+from wavepool.plan.making.planned import PlannedBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

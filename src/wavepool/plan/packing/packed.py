@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wavepool.errors import PlanError, Words
-from wavepool.plan.batching import PlannedBatch
+from wavepool.plan.making.planned import PlannedBatch
 from wavepool.plan.packing.bounds import length_at_least, waves_at_least
 from wavepool.plan.packing.estimates import Estimates, estimate
 from wavepool.plan.packing.fitting import WaveLimits, Waves, next_fit

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 
 from wavepool.model import AgentOrder
 from wavepool.model.diagnostics import Diagnostic
-from wavepool.plan.batching import PlannedBatch
-from wavepool.plan.filewords import command_for
-from wavepool.plan.findings import FileFindings, Findings
 from wavepool.plan.grouping import Contested, Strategy
+from wavepool.plan.making.filewords import command_for
+from wavepool.plan.making.findings import FileFindings, Findings
+from wavepool.plan.making.planned import PlannedBatch
 from wavepool.plan.packing import Comparison, Packed, PackedWave, PackingFigures
 from wavepool.units import format_size, human_size
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import unquote
 
-from wavepool.plan.findings import Place, Placed
+from wavepool.plan.making.findings import Place, Placed
 
 VENDORED = frozenset(
     {

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from wavepool.model.diagnostics import Diagnostic, Found, Severity, Total
 from wavepool.plan.diagnostics.directories import paths_in
-from wavepool.plan.toolcounts import Disagreement, ToolCounts
+from wavepool.plan.making.toolcounts import Disagreement, ToolCounts
 
 KEPT_PER_FILE = 200
 """How many diagnostics of one file are kept; the rest are counted. As many as the prompt of a batch holds."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from wavepool.plan.batching import PlannedBatch
-from wavepool.plan.findings import FileFindings
 from wavepool.plan.grouping import Foreign, Group
-from wavepool.plan.prompts import prompt_of
+from wavepool.plan.making.findings import FileFindings
+from wavepool.plan.making.planned import PlannedBatch
+from wavepool.plan.making.prompts import prompt_of
 from wavepool.plan.tiers import TierMap
 
 NOTED_MAX = 20

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from wavepool.model.diagnostics import Diagnostic, Severity
-from wavepool.plan.findings import FileFindings
 from wavepool.plan.grouping import Group
+from wavepool.plan.making.findings import FileFindings
 
 ERRORS_MAX = 200
 """How many errors one prompt tells; the rest are counted."""
