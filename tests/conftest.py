@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
 
 import pytest
 from hypothesis import settings
@@ -14,6 +16,11 @@ from checkers import checkers as checkers  # a fixture for every test
 # A deadline of an example would make every property a timed test, and machines are shared.
 settings.register_profile("wavepool", deadline=None)
 settings.load_profile("wavepool")
+
+# Who is started under nohup hands that on, and a test could not see what a closed terminal does. Handlers are not
+# handed on: what tests start has the usual action, and they themselves go on.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 collect_ignore = ["real_checks"]  # they are to fail
 

@@ -24,7 +24,7 @@ PLANS = {
     "an empty file": (b"", "empty file"),
     "blanks": (b" \n\n", "empty file"),
     "truncated": (TEXT.encode()[:-10], "cut off"),
-    "not JSON": (b"waves: []\n", "JSON object with a list of waves"),
+    "not JSON": (b"waves are here\n", "JSON object with a list of waves"),
     "UTF-16": (TEXT.encode("utf-16"), "iconv -f UTF-16 -t UTF-8"),
     "duplicate keys": (b'{"waves": [{"wave_number": 1, "wave_number": 2, "batches": []}]}', "each key once"),
     "no list of waves": (b'{"waves": 3}', "waves: got 3"),

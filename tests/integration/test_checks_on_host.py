@@ -174,7 +174,7 @@ def test_what_cannot_be_run_is_bad_input_with_advice(ground: Ground) -> None:
     cases = {
         "no-such-tool-here": "in no directory of PATH",
         "./missing": "not there",
-        "A=1 true": "Variables before a command",
+        "A=1 true": "A=1 is a shell's",
         script(ground.path / "plain", "echo", 0o644): "not executable",
         script(ground.path / "bare", "echo"): "no program",
         script(ground.path / "odd", "#!/no/such/interpreter\n"): "interpreter",
