@@ -58,7 +58,6 @@ def test_the_better_packing_puts_batches_of_like_length_into_one_wave() -> None:
     compared = packed.comparison
     assert [compared.figures[way].length for way in PackingWay] == [162, 162, 240]
     assert compared.length_at_least == 162
-    assert (compared.unit, compared.learned) == ("errors", 0)
 
 
 def test_the_better_packing_needs_fewer_waves_where_order_wastes_room() -> None:
@@ -75,15 +74,6 @@ def test_large_and_small_ones_share_waves_where_memory_and_number_bind_together(
     compared = pack(batches, 40 * GIB, 32).comparison
     assert [compared.figures[way].waves for way in PackingWay] == [7, 7, 9]
     assert compared.waves_at_least == 7
-
-
-def test_durations_that_were_learned_count_more_than_errors() -> None:
-    batches = [batch(1, errors=20), batch(2, errors=10), batch(3, errors=2), batch(4, errors=1)]
-    packed = pack(batches, GIB, 2, learned_s={"iter1-batch-2": 5.0, "iter1-batch-4": 300.0})
-    # An error lasts 150.25 s in the median of the two that are known, so the third is taken to last 300.5 s.
-    assert [[each.batch_id[-1] for each in wave.batches] for wave in packed.waves] == [["1", "3"], ["2", "4"]]
-    assert packed.comparison.figures[PackingWay.BEST].length == pytest.approx(20 * 150.25 + 300)
-    assert (packed.comparison.unit, packed.comparison.learned) == ("s", 2)
 
 
 def test_a_batch_above_the_budget_is_refused_with_what_to_do() -> None:

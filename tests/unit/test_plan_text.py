@@ -21,12 +21,12 @@ def fault(path: str | None, line: int = 1, code: str | None = "TS2322", message:
     return Diagnostic(tool="tsc", path=path, line=line, column=4, code=code, message=message)
 
 
-def text_of(*found: Diagnostic | Total, learned_s: dict[str, float] | None = None) -> str:
+def text_of(*found: Diagnostic | Total) -> str:
     findings = Findings(place)
     for each in found:
         findings.add(each)
     batches = batches_of(group(findings, Strategy.DIRECTORY), TierMap())
-    packed = pack(batches, GIB, 32, learned_s=learned_s)
+    packed = pack(batches, GIB, 32)
     origin = Origin(command="npx tsc", findings=findings, strategy=Strategy.DIRECTORY, budget_bytes=GIB, parallel=32)
     return plan_text(plan_document(packed, origin))
 
@@ -64,12 +64,6 @@ def test_waves_and_batches_are_tables_and_what_no_batch_gets_is_told() -> None:
         "without a file: 1 error\n"
         "  1:4 tsc: No input. See there.\n"
     )
-
-
-def test_what_was_learned_is_told_in_seconds() -> None:
-    text = text_of(fault("x/a.ts"), fault("y/b.ts"), fault("z/c.ts"), learned_s={"iter1-batch-1": 90.0})
-    assert "2 waves, length 3m00s, at most" in text
-    assert "one wave after another; learned for 1, by their errors for 2\n" in text
 
 
 def test_where_packings_differ_each_has_a_row() -> None:

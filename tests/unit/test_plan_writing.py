@@ -85,7 +85,6 @@ def test_a_plan_has_the_fields_of_the_seed_and_what_it_was_made_of() -> None:
     assert document["packing"] == {
         "chosen": "best",
         "length_unit": "errors",
-        "learned": 0,
         "batches": 2,
         "in_order": {"waves": 1, "length": 2.0, "memory_peak": "1.0GB", "memory_held_percent": 12.5},
         "best": {"waves": 1, "length": 2.0, "memory_peak": "1.0GB", "memory_held_percent": 12.5},

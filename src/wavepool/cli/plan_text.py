@@ -8,13 +8,17 @@ from typing import Any
 from wavepool.cli.columns import aligned
 from wavepool.listeners.wording import count, printable
 from wavepool.plan.packing import PackingWay
-from wavepool.units import format_duration, human_size, parse_size
+from wavepool.units import human_size, parse_size
 
 BATCHES_SHOWN = 200
 CODES_SHOWN = 12
 FILES_SHOWN = 3
 MESSAGE_MAX = 100
 _APART = {"vendored": "in what others wrote or a build makes", "outside": "outside of the workspace"}
+_LENGTH_MEANS = (
+    "length: each wave as long as its longest batch, one wave after another; no durations are known, so a batch "
+    "counts as its errors"
+)
 
 
 def plan_text(document: Mapping[str, Any]) -> str:
@@ -93,34 +97,22 @@ def _packing(document: Mapping[str, Any]) -> Iterator[str]:
     figures = [packing[way.value.replace("-", "_")] for way in PackingWay]
     if all(each == figures[0] for each in figures):
         same = figures[0]
-        waves, length = count(same["waves"], "wave"), _length(same["length"], packing)
+        waves, length = count(same["waves"], "wave"), f"{same['length']:g}"
         yield f"every packing comes to the same: {waves}, length {length}, at most {same['memory_peak']} at once"
-        yield _length_means(packing)
+        yield _LENGTH_MEANS
         return
-    rows = [_way(way.value, packing[way.value.replace("-", "_")], packing) for way in PackingWay]
-    rows.append(("at least", str(packing["waves_at_least"]), _length(packing["length_at_least"], packing), "", ""))
+    rows = [_way(way, packing) for way in PackingWay]
+    rows.append(("at least", str(packing["waves_at_least"]), f"{packing['length_at_least']:g}", "", ""))
     headings = ("packing", "waves", "length", "most memory", "mean memory")
     yield from aligned(headings, rows, right=headings[1:])
-    yield _length_means(packing)
+    yield _LENGTH_MEANS
 
 
-def _way(name: str, figures: Mapping[str, Any], packing: Mapping[str, Any]) -> tuple[str, ...]:
-    chosen = " (this plan)" if name == packing["chosen"] else ""
+def _way(way: PackingWay, packing: Mapping[str, Any]) -> tuple[str, ...]:
+    figures = packing[way.value.replace("-", "_")]
+    chosen = " (this plan)" if way.value == packing["chosen"] else ""
     mean = f"{figures['memory_held_percent']:g}%"
-    return f"{name}{chosen}", str(figures["waves"]), _length(figures["length"], packing), figures["memory_peak"], mean
-
-
-def _length(length: float, packing: Mapping[str, Any]) -> str:
-    return format_duration(length) if packing["length_unit"] == "s" else f"{length:g}"
-
-
-def _length_means(packing: Mapping[str, Any]) -> str:
-    """What the column of lengths is."""
-    whole = "length: each wave as long as its longest batch, one wave after another"
-    if packing["length_unit"] == "s":
-        rest = packing["batches"] - packing["learned"]
-        return f"{whole}; learned for {packing['learned']}" + (f", by their errors for {rest}" if rest else "")
-    return f"{whole}; no durations are known, so a batch counts as its errors"
+    return f"{way.value}{chosen}", str(figures["waves"]), f"{figures['length']:g}", figures["memory_peak"], mean
 
 
 def _not_planned(document: Mapping[str, Any]) -> Iterator[str]:

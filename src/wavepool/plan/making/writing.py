@@ -12,7 +12,7 @@ from wavepool.plan.grouping import Contested, Strategy
 from wavepool.plan.making.filewords import command_for
 from wavepool.plan.making.findings import FileFindings, Findings
 from wavepool.plan.making.planned import PlannedBatch
-from wavepool.plan.packing import Comparison, Packed, PackedWave, PackingFigures
+from wavepool.plan.packing import LENGTH_UNIT, Comparison, Packed, PackedWave, PackingFigures
 from wavepool.units import format_size, human_size
 
 EXAMPLES_MAX = 20
@@ -116,8 +116,7 @@ def _contested(contested: Contested) -> dict[str, object]:
 def _comparison(compared: Comparison) -> dict[str, object]:
     return {
         "chosen": compared.chosen.value,
-        "length_unit": compared.unit,
-        "learned": compared.learned,
+        "length_unit": LENGTH_UNIT,
         "batches": compared.batches,
         **{way.value.replace("-", "_"): _figures(figures) for way, figures in compared.figures.items()},
         "waves_at_least": compared.waves_at_least,

@@ -1,5 +1,6 @@
 """Batches into waves, within a budget of memory and a number that run at once: in order, or few and short waves."""
 
+from wavepool.plan.packing.estimates import LENGTH_UNIT
 from wavepool.plan.packing.packed import (
     Comparison,
     Packed,
@@ -10,4 +11,4 @@ from wavepool.plan.packing.packed import (
     pack_in_order,
 )
 
-__all__ = ["Comparison", "Packed", "PackedWave", "PackingFigures", "PackingWay", "pack", "pack_in_order"]
+__all__ = ["LENGTH_UNIT", "Comparison", "Packed", "PackedWave", "PackingFigures", "PackingWay", "pack", "pack_in_order"]

@@ -9,7 +9,7 @@ from enum import StrEnum
 from wavepool.errors import PlanError, Words
 from wavepool.plan.making.planned import PlannedBatch
 from wavepool.plan.packing.bounds import length_at_least, waves_at_least
-from wavepool.plan.packing.estimates import Estimates, estimate
+from wavepool.plan.packing.estimates import lengths_of
 from wavepool.plan.packing.fitting import WaveLimits, Waves, next_fit
 from wavepool.plan.packing.searching import find_packings
 from wavepool.plan.packing.shortening import length_of
@@ -66,8 +66,6 @@ class Comparison:
         chosen: the way of the plan.
         figures: of each.
         waves_at_least, length_at_least: proven for every packing of these batches.
-        unit: of all lengths: ``s``, or ``errors`` where they are only in proportion to these.
-        learned: how many batches have a learned duration.
         batches: how many there are.
     """
 
@@ -75,8 +73,6 @@ class Comparison:
     figures: Mapping[PackingWay, PackingFigures]
     waves_at_least: int
     length_at_least: float
-    unit: str
-    learned: int
     batches: int
 
 
@@ -109,7 +105,6 @@ def pack(
     parallel: int,
     *,
     way: PackingWay = PackingWay.BEST,
-    learned_s: Mapping[str, float] | None = None,
 ) -> Packed:
     """The batches in waves, packed all ways, so that they can be compared.
 
@@ -117,7 +112,6 @@ def pack(
         batches: by tier, as `pack_in_order` takes them.
         budget_bytes, parallel: what one wave may hold at once, at least 1 each.
         way: whose waves are wanted.
-        learned_s: batch id -> seconds that it is expected to last, where anything was learned.
 
     Raises:
         PlanError: a batch alone is above the budget.
@@ -125,8 +119,8 @@ def pack(
     limits = WaveLimits(budget_bytes=budget_bytes, parallel=parallel)
     _refuse_too_large(batches, budget_bytes)
     sizes = [batch.memory_bytes for batch in batches]
-    estimates = estimate(batches, learned_s or {})
-    packings = find_packings(sizes, estimates.lengths, limits)
+    lengths = lengths_of(batches)
+    packings = find_packings(sizes, lengths, limits)
     found = {
         PackingWay.BEST: packings.fewest,
         PackingWay.SHORTEST: packings.shortest,
@@ -134,31 +128,33 @@ def pack(
     }
     return Packed(
         waves=_waves(batches, found[way]),
-        comparison=_compared(found, way, sizes, estimates, limits),
+        comparison=_compared(found, way, sizes, lengths, limits),
     )
 
 
 def _compared(
-    found: Mapping[PackingWay, Waves], way: PackingWay, sizes: Sequence[int], estimates: Estimates, limits: WaveLimits
+    found: Mapping[PackingWay, Waves],
+    way: PackingWay,
+    sizes: Sequence[int],
+    lengths: Sequence[float],
+    limits: WaveLimits,
 ) -> Comparison:
     return Comparison(
         chosen=way,
-        figures={each: _figures(waves, sizes, estimates, limits) for each, waves in found.items()},
+        figures={each: _figures(waves, sizes, lengths, limits) for each, waves in found.items()},
         waves_at_least=waves_at_least(sizes, limits),
-        length_at_least=length_at_least(sizes, estimates.lengths, limits),
-        unit=estimates.unit,
-        learned=estimates.learned,
+        length_at_least=length_at_least(sizes, lengths, limits),
         batches=len(sizes),
     )
 
 
-def _figures(waves: Waves, sizes: Sequence[int], estimates: Estimates, limits: WaveLimits) -> PackingFigures:
+def _figures(waves: Waves, sizes: Sequence[int], lengths: Sequence[float], limits: WaveLimits) -> PackingFigures:
     held = [sum(sizes[batch] for batch in wave) for wave in waves]
     return PackingFigures(
         waves=len(waves),
         memory_peak_bytes=max(held, default=0),
         memory_share=sum(held) / (len(held) * limits.budget_bytes) if held else 0.0,
-        length=length_of(waves, estimates.lengths),
+        length=length_of(waves, lengths),
     )
 
 
