@@ -51,10 +51,14 @@ class DocumentReader(ABC):
 
     Attributes:
         tool, languages: as of a `LineReader`.
+        object_keys: the first name in a document that is an object is one of these.
+        entry_keys: the first name in the first object of a document that is a list is one of these.
     """
 
     tool: ClassVar[str]
     languages: ClassVar[tuple[str, ...]]
+    object_keys: ClassVar[tuple[str, ...]] = ()
+    entry_keys: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod

@@ -21,6 +21,8 @@ class EslintJsonReader(JsonDocument):
 
     tool: ClassVar[str] = "eslint"
     languages: ClassVar[tuple[str, ...]] = ("javascript", "typescript")
+    object_keys: ClassVar[tuple[str, ...]] = ("results",)
+    entry_keys: ClassVar[tuple[str, ...]] = ("filePath",)
     wanted: ClassVar[frozenset[str]] = frozenset(
         place
         for results in ("item", "results.item")

@@ -11,7 +11,8 @@ from wavepool.plan.diagnostics.documents import JsonDocument
 from wavepool.plan.diagnostics.messages import tidy
 from wavepool.plan.diagnostics.places import from_one
 
-_HEAD = re.compile(r'\[\s*\{"(?:kind|column-origin|locations|children|message|escape-source|option)":')
+_KEYS = ("kind", "column-origin", "locations", "children", "message", "escape-source", "option")
+_HEAD = re.compile(rf'\[\s*\{{"(?:{"|".join(_KEYS)})":')
 _SEVERITIES = {
     "error": Severity.ERROR,
     "fatal error": Severity.ERROR,
@@ -26,6 +27,7 @@ class GccJsonReader(JsonDocument):
 
     tool: ClassVar[str] = "gcc"
     languages: ClassVar[tuple[str, ...]] = ("c", "c++", "cpp")
+    entry_keys: ClassVar[tuple[str, ...]] = _KEYS
     wanted: ClassVar[frozenset[str]] = frozenset(["item"])
 
     @classmethod

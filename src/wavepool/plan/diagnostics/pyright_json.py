@@ -20,6 +20,7 @@ class PyrightJsonReader(JsonDocument):
 
     tool: ClassVar[str] = "pyright"
     languages: ClassVar[tuple[str, ...]] = ("python",)
+    object_keys: ClassVar[tuple[str, ...]] = ("version",)
     wanted: ClassVar[frozenset[str]] = frozenset({"generalDiagnostics.item", "summary"})
 
     @classmethod

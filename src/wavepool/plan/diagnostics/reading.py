@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from wavepool.model.diagnostics import Found
 from wavepool.plan.diagnostics.balance import Balance
 from wavepool.plan.diagnostics.base import BadDocument, DocumentReader
+from wavepool.plan.diagnostics.beginnings import Beginnings
 from wavepool.plan.diagnostics.choosing import LineReading
 from wavepool.plan.diagnostics.decoding import LINE_MAX, OBJECT_MAX, Decoder
 from wavepool.plan.diagnostics.directories import MARK, Directories, in_directories
@@ -27,19 +27,6 @@ SLICE: Final = 8 * 1024
 PROBLEMS_MAX: Final = 20
 """So many broken documents are told; after them, documents are taken for lines."""
 
-_OBJECTS = r"results|comments|version|\$schema|runs|properties|inlineExternalProperties"
-_ENTRIES = r"filePath|file|cell|code|kind|column-origin|locations|children|message|escape-source|option"
-_PERHAPS = (
-    r"(?:"
-    rf'\{{\s*+(?:\Z|"(?:[\w$-]*+\Z|(?:{_OBJECTS})"))'
-    rf'|\[\s*+(?:\Z|\{{\s*+(?:\Z|"(?:[\w$-]*+\Z|(?:{_ENTRIES})")))'
-    r")"
-)
-"""What a document of each kind begins with, as far as can be seen: few lines have it, so that others cost little."""
-
-_AT_ONCE = re.compile(_PERHAPS)
-_IN_A_LATER_LINE = re.compile(rf"\n{_PERHAPS}")
-
 
 class OutputReader:
     """Reads one of a check's two streams, in pieces of any size, in memory that does not grow with it.
@@ -56,6 +43,7 @@ class OutputReader:
         self._cutter = LineCutter()
         self._lines = LineReading(line_readers(languages))
         self._kinds = document_readers(languages)
+        self._beginnings = Beginnings(self._kinds)
         self._document: _Document | None = None
         self._held = ""
         """What begins a line and may be the head of a document: less than `HEAD_MAX` characters."""
@@ -131,10 +119,9 @@ class OutputReader:
     def _next_start(self, text: str, tested: int) -> int | None:
         if not self._kinds or len(self.problems) >= PROBLEMS_MAX:
             return None
-        if tested == 0 and self._cutter.at_start and _AT_ONCE.match(text):
+        if tested == 0 and self._cutter.at_start and self._beginnings.begins(text):
             return 0
-        match = _IN_A_LATER_LINE.search(text, max(tested - 1, 0))
-        return None if match is None else match.start() + 1
+        return self._beginnings.next_line(text, max(tested - 1, 0))
 
     def _read_document(self, text: str, found: list[Found], *, final: bool = False) -> tuple[str, int]:
         """Reads on in the document; returns the text after it, and up to where no other begins in that.

@@ -21,6 +21,7 @@ class RuffJsonReader(JsonDocument):
 
     tool: ClassVar[str] = "ruff"
     languages: ClassVar[tuple[str, ...]] = ("python",)
+    entry_keys: ClassVar[tuple[str, ...]] = ("cell", "code")
     wanted: ClassVar[frozenset[str]] = frozenset({"item"})
 
     @classmethod

@@ -24,7 +24,8 @@ from wavepool.plan.diagnostics.sarif_walk import Part, SarifWalk
 HELD_MAX: Final = 10_000
 """So many results wait for the name of their tool; if they are more, the run's tool is called ``sarif``."""
 
-_HEAD = re.compile(r'\{\s*"(?:\$schema|version|runs|properties|inlineExternalProperties)"\s*:')
+_KEYS = ("$schema", "version", "runs", "properties", "inlineExternalProperties")
+_HEAD = re.compile(rf'\{{\s*"(?:{"|".join(map(re.escape, _KEYS))})"\s*:')
 _SIGN = re.compile(r'sarif|"2\.1\.0"|"runs"\s*:\s*\[\s*\{\s*"(?:results|tool|artifacts|columnKind)"', re.IGNORECASE)
 _SEVERITIES = {"error": Severity.ERROR, "warning": Severity.WARNING, "note": Severity.WARNING}
 
@@ -39,6 +40,7 @@ class SarifReader(DocumentReader):
 
     tool: ClassVar[str] = "sarif"
     languages: ClassVar[tuple[str, ...]] = ()
+    object_keys: ClassVar[tuple[str, ...]] = _KEYS
 
     def __init__(self) -> None:
         self._walk = SarifWalk()

@@ -19,6 +19,8 @@ class ShellcheckJsonReader(JsonDocument):
 
     tool: ClassVar[str] = "shellcheck"
     languages: ClassVar[tuple[str, ...]] = ("shell", "sh", "bash")
+    object_keys: ClassVar[tuple[str, ...]] = ("comments",)
+    entry_keys: ClassVar[tuple[str, ...]] = ("file",)
     wanted: ClassVar[frozenset[str]] = frozenset(["item", "comments.item"])
 
     @classmethod
