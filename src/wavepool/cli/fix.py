@@ -15,11 +15,11 @@ import typer
 from wavepool.cli.agent_options import AgentOptions
 from wavepool.cli.agent_words import AgentCommand, agent_words
 from wavepool.cli.check_options import CheckOptions
+from wavepool.cli.check_signals import sigterm_as_ctrl_c
 from wavepool.cli.dead_fixes import dead_fix_lines
 from wavepool.cli.fix_checks import FixChecks
 from wavepool.cli.fix_runs import BatchRuns
 from wavepool.cli.fix_setting import Labour, Whereabouts, labour_of, whereabouts_of
-from wavepool.cli.fix_signals import sigterm_as_ctrl_c
 from wavepool.cli.option_groups import with_options
 from wavepool.cli.output import check_output, print_result, remark, write_json
 from wavepool.cli.plan_text import plan_text

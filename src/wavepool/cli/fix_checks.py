@@ -11,7 +11,6 @@ from pathlib import Path
 from wavepool.cli.agent_options import AgentOptions
 from wavepool.cli.check_options import CheckOptions, plan_order, tiers_of
 from wavepool.cli.fix_setting import Labour, told_which_image
-from wavepool.cli.fix_signals import taken_back
 from wavepool.cli.output import json_text, remark
 from wavepool.cli.request import RawOptions, limit_policy_of, read_variables
 from wavepool.config import Settings
@@ -55,7 +54,7 @@ class FixChecks:
         """Run it, and plan what it finds. Raises WavepoolError."""
         began_s = time.monotonic()
         try:
-            with told_which_image(self._labour), taken_back():
+            with told_which_image(self._labour):
                 planned = self.last = plan_check(self._order(number, directory), remark)
         except DriverUnavailable as error:
             advice = "--allow-host has checks and agents work on this host itself, with all that you may do here."

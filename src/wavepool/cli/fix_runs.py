@@ -9,17 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from wavepool.cli.agent_options import AgentOptions
 from wavepool.cli.agent_request import as_run_settings, furnish
 from wavepool.cli.delivery import on_screen
 from wavepool.cli.fix_setting import Labour, told_which_image
-from wavepool.cli.fix_signals import run_to_its_end
 from wavepool.cli.output import write_json
 from wavepool.cli.request import RawOptions, build_request
-from wavepool.cli.screen import open_screen
+from wavepool.cli.screen import Screen, open_screen
 from wavepool.config import Settings
 from wavepool.core.facts import RunInterrupted, Stamped
 from wavepool.engine.listener import Listener
+from wavepool.engine.report import RunReport
+from wavepool.errors import first_of_ours
 from wavepool.fixing.ground import Purse
 from wavepool.fixing.iterations import Checked
 from wavepool.model import Schedule, Task, WorkspaceKind
@@ -72,7 +75,7 @@ class BatchRuns:
                 screen.notice(line)
             self.intends(request.run_id or "")
             with told_which_image(self.labour):
-                report = run_to_its_end(partial(on_screen, partial(run_plan, request), screen))
+                report = _run(request, screen)
         result = report.result()
         if "run_id" in result:
             write_json(StateDir(self.settings.state_dir).run(result["run_id"]).results, result)
@@ -131,3 +134,11 @@ def _title(files: Sequence[str]) -> str:
     """Of the host's commit of what a batch left."""
     more = f" and {len(files) - 1} more" if files[1:] else ""
     return f"Mend {files[0]}{more}" if files else ""
+
+
+def _run(request: RunRequest, screen: Screen) -> RunReport:
+    """To its end, on a loop of its own. Raises WavepoolError: as `run_plan`, out of the groups that it is raised in."""
+    try:
+        return anyio.run(on_screen, partial(run_plan, request), screen)
+    except BaseExceptionGroup as errors:
+        raise first_of_ours(errors) from errors

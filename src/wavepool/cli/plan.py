@@ -15,7 +15,7 @@ from wavepool.agents import adapter
 from wavepool.cli import options
 from wavepool.cli.agent_words import AgentCommand, agent_words
 from wavepool.cli.check_options import CheckOptions, plan_order
-from wavepool.cli.fix_signals import sigterm_as_ctrl_c
+from wavepool.cli.check_signals import sigterm_as_ctrl_c
 from wavepool.cli.option_groups import with_options
 from wavepool.cli.output import check_output, json_text, progress_line, write_text
 from wavepool.cli.pipes import INTERRUPTED, complain, is_refused_output

@@ -32,6 +32,7 @@ from wavepool.fixing.reading import CheckReading, CheckStreams, progress_words, 
 from wavepool.fixing.spool import Spool
 from wavepool.units import format_duration, human_size
 
+_GET_IT = "Install it, correct its name, or give its path; what only a shell knows needs --shell."
 GRACE_S = 5.0
 """Between SIGTERM and SIGKILL."""
 DRAIN_S = 2.0
@@ -249,7 +250,7 @@ def _cannot_start(check: Check, error: OSError) -> Exception:
     found = shutil.which(name) if "/" not in name else str(check.workspace / name)
     if isinstance(error, FileNotFoundError) and (found is None or not os.path.lexists(found)):
         where = "in no directory of PATH" if "/" not in name else f"not there, seen from {check.workspace}"
-        return InputError(f"--command: cannot run {name}: it is {where}", advice=_advice(check))
+        return InputError(f"--command: cannot run {name}: it is {where}", advice=_GET_IT)
     if isinstance(error, FileNotFoundError):
         return InputError(
             f"--command: cannot run {name}: the interpreter that its first line names is not there",
@@ -268,9 +269,3 @@ def _cannot_start(check: Check, error: OSError) -> Exception:
     if error.errno == errno.E2BIG:
         return InputError("--command: it is longer than the system can carry", advice="Put it into a script.")
     return InfrastructureError(f"the check `{quoted(check.shown)}` cannot be started: {error.strerror or error}")
-
-
-def _advice(check: Check) -> str:
-    if "=" in check.argv[0].partition("/")[0]:
-        return "Variables before a command are a shell's: give --shell, or put `env` before them."
-    return "Install it, correct its name, or give its path; what only a shell knows needs --shell."
