@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from user_git import git
 from wavepool_cli import Finished, Running, World
 
 GIT_IMAGE = os.environ.get("WAVEPOOL_GIT_IMAGE", "wavepool-git:latest")
 IMAGE = os.environ.get("WAVEPOOL_RUFF_IMAGE", "wavepool-ruff:latest")
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 DEADLINE_S = 300.0
-WHO = ("-c", "user.name=Tester", "-c", "user.email=tester@localhost", "-c", "safe.directory=*")
 
 RULES = """\
 [lint]
@@ -80,15 +80,6 @@ def _copy(source: Path, target: Path) -> None:
     target.chmod(0o755)
     for directory in target.parents:
         directory.chmod(0o755)
-
-
-def git(at: Path, *words: str, check: bool = True) -> str:
-    """Plain git, as a user calls it."""
-    done = subprocess.run(
-        ["git", *WHO, *words], cwd=at, capture_output=True, text=True, check=False, timeout=DEADLINE_S
-    )
-    assert done.returncode == 0 or not check, done.stderr
-    return done.stdout.strip()
 
 
 class Workshop:

@@ -6,13 +6,14 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from user_git import git
 from wavepool_cli import Finished, World, batch, plan_of, wave
 
 from wavepool.testing.fake_cli import install, prompt
@@ -21,8 +22,6 @@ GIT_IMAGE = os.environ.get("WAVEPOOL_GIT_IMAGE", "wavepool-git:latest")
 BUILD_IMAGE = Path(__file__).parents[2] / "scripts" / "git-image"
 OBJECTS_INSIDE = "/run/wavepool-git/objects"
 DEADLINE_S = 300.0
-QUIET = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
-WHO = ("-c", "user.name=Tester", "-c", "user.email=tester@localhost", "-c", "safe.directory=*")
 
 
 TOOLS = r"""
@@ -67,21 +66,6 @@ def image() -> str:
     done = subprocess.run([str(BUILD_IMAGE)], capture_output=True, text=True, check=False, timeout=DEADLINE_S)
     assert done.returncode == 0, done.stderr
     return GIT_IMAGE
-
-
-def git(at: Path, *words: str, env: Mapping[str, str] | None = None, check: bool = True) -> str:
-    """Plain git, as a user calls it, with all that it obeys."""
-    done = subprocess.run(
-        ["git", *WHO, *words],
-        cwd=at,
-        env={"PATH": os.environ["PATH"], "HOME": str(at.parent), **QUIET, **(env or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEADLINE_S,
-    )
-    assert done.returncode == 0 or not check, done.stderr
-    return done.stdout.strip()
 
 
 class Office:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
-from wavepool_cli import DEADLINE_S, TEST_IMAGE, World, batch, eventually, plan_of, wave
+from user_git import git
+from wavepool_cli import TEST_IMAGE, World, batch, eventually, plan_of, wave
 
 from wavepool.model import WorkspaceKind
 
@@ -37,28 +37,14 @@ def says(*lines: object) -> str:
     return f"printf '%s\\n' {' '.join(shlex.quote(json.dumps(line)) for line in lines)}"
 
 
-def git(world: World, *arguments: str) -> str:
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", f"safe.directory={world.workspace}")
-    done = subprocess.run(
-        ["git", *identity, *arguments],
-        cwd=world.workspace,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 @pytest.mark.parametrize("kind", [WorkspaceKind.CLONE, pytest.param(WorkspaceKind.WORKTREE, marks=pytest.mark.slow)])
 def test_agents_whose_run_is_killed_are_gone_on_with(world: World, kind: WorkspaceKind) -> None:
     """One ends while nobody watches, one works on; the run's budget knows both afterwards."""
     meet = world.root / "meet"
     meet.mkdir()
     meet.chmod(0o777)
-    git(world, "init", "-q", "-b", "main")
-    git(world, "commit", "-q", "--allow-empty", "-m", "first")
+    git(world.workspace, "init", "-q", "-b", "main")
+    git(world.workspace, "commit", "-q", "--allow-empty", "-m", "first")
     waits = f"echo $BATCH_ID >>{meet}/began; while [ ! -e {meet}/go.$BATCH_ID ]; do sleep 0.05; done"
     work = f"{says(INIT, HALF)}; {waits}; echo $BATCH_ID >work; {says(DONE)}; echo $BATCH_ID >>{meet}/ended"
     batches = [batch(name, work, agent="claude", image=TEST_IMAGE) for name in ("meanwhile", "later")]
@@ -90,8 +76,8 @@ def test_agents_whose_run_is_killed_are_gone_on_with(world: World, kind: Workspa
     assert sorted(_lines(meet / "began")) == ["later", "meanwhile"], "each worked once"
     assert (result["agents"]["attempts"], result["agents"]["cost_usd"]) == (2, 0.5)
     for name, entry in entries.items():
-        assert git(world, "show", f"{entry['changes']['branch']}:work") == name
-    assert git(world, "worktree", "list").count("\n") == 0
+        assert git(world.workspace, "show", f"{entry['changes']['branch']}:work") == name
+    assert git(world.workspace, "worktree", "list").count("\n") == 0
     assert done.exit_code == 0
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import anyio.from_thread
 import pytest
-from fix_ground import Workshop, git
+from fix_ground import Workshop
 from typer.testing import CliRunner
+from user_git import git
 from wavepool_cli import TEST_IMAGE, World
 
 from wavepool.cli import app

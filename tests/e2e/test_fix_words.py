@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fix_ground import Workshop, git
+from fix_ground import Workshop
+from user_git import git
 from wavepool_cli import World, eventually
 
 MENDING_CHECK = "ruff check --no-cache --fix"

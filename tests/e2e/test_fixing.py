@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fix_ground import AGENT, MEND_ONE_KIND, RULES, Workshop, git, image
+from fix_ground import AGENT, MEND_ONE_KIND, RULES, Workshop, image
+from user_git import git
 from wavepool_cli import COMMAND, World, eventually
 
 from checkers import Checkers

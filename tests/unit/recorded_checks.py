@@ -26,6 +26,12 @@ def recorded(name: str) -> list[Found]:
     return read((RECORDED / name).read_bytes())
 
 
+def parted(found: Iterable[Found]) -> tuple[list[Diagnostic], list[Total]]:
+    """The diagnostics, and the totals."""
+    found = list(found)
+    return [one for one in found if isinstance(one, Diagnostic)], totals(found)
+
+
 def brief(found: Iterable[Found]) -> list[str]:
     """The diagnostics as ``E path:line:column code``, without what is not there."""
     return [_brief(one) for one in found if isinstance(one, Diagnostic)]

@@ -31,7 +31,7 @@ def one_group(*told: Diagnostic, warnings: bool = False) -> Group:
 
 
 def wrong(path: str, line: int, code: str = "TS2322", message: str = "Not assignable.", **more: object) -> Diagnostic:
-    return Diagnostic(tool="tsc", path=path, line=line, column=5, code=code, message=message, **more)  # type: ignore[arg-type]
+    return Diagnostic(tool="tsc", path=path, line=line, column=5, code=code, message=message, **more)
 
 
 def test_a_whole_prompt() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+import recorded_checks
+from recorded_checks import parted, read
 
-from wavepool.model.diagnostics import Diagnostic, Found, Total
-from wavepool.plan.diagnostics.reading import OutputReader
+from wavepool.model.diagnostics import Diagnostic, Total
 
-RECORDED = Path(__file__).parents[1] / "transcripts" / "checks" / "mypy"
 ORDER, REVEAL, PAGE = "with space/order form.py", "plain/reveal.py", "app/[id]/page.py"
 LAYOUT, UMLAUT = "app/(group)/layout.py", "größe/maß.py"
 
@@ -34,17 +32,8 @@ FAULTS = [
 ]
 
 
-def read(text: str) -> list[Found]:
-    reader = OutputReader()
-    found = [*reader.feed(text.encode()), *reader.end()]
-    assert reader.problems == []
-    return found
-
-
 def recorded(name: str) -> tuple[list[Diagnostic], list[Total]]:
-    found = read((RECORDED / f"{name}.txt").read_text("utf-8"))
-    totals = [one for one in found if isinstance(one, Total)]
-    return [one for one in found if isinstance(one, Diagnostic)], totals
+    return parted(recorded_checks.recorded(f"mypy/{name}.txt"))
 
 
 @pytest.mark.parametrize("name", ["plain", "pretty", "colour", "json", "old"])

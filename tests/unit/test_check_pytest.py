@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
+import recorded_checks
+from recorded_checks import RECORDED, parted, read
 
-from wavepool.model.diagnostics import Diagnostic, Found, Total
+from wavepool.model.diagnostics import Diagnostic, Total
 from wavepool.plan.diagnostics.pytest_failures import HELD_MAX
-from wavepool.plan.diagnostics.reading import OutputReader
 
-RECORDED = Path(__file__).parents[1] / "transcripts" / "checks" / "pytest"
 PRICES, UNIT = "tests/[id]/test_prices.py", "tests/größe/test_unit.py"
 SYNTAX, IMPORT = "tests/(group)/test_syntax.py", "tests/with space/test_import.py"
 
@@ -43,17 +42,8 @@ ERRORS = [
 ]
 
 
-def read(text: str) -> list[Found]:
-    reader = OutputReader()
-    found = [*reader.feed(text.encode()), *reader.end()]
-    assert reader.problems == []
-    return found
-
-
 def recorded(name: str) -> tuple[list[Diagnostic], list[Total]]:
-    found = read((RECORDED / f"{name}.txt").read_text("utf-8"))
-    totals = [one for one in found if isinstance(one, Total)]
-    return [one for one in found if isinstance(one, Diagnostic)], totals
+    return parted(recorded_checks.recorded(f"pytest/{name}.txt"))
 
 
 def files(diagnostics: list[Diagnostic]) -> Counter[str | None]:
@@ -95,7 +85,7 @@ def test_what_pytest_marks_is_the_message() -> None:
 
 
 def test_what_tests_have_printed_is_nobodys_diagnostic() -> None:
-    text = (RECORDED / "plain.txt").read_text("utf-8")
+    text = (RECORDED / "pytest" / "plain.txt").read_text("utf-8")
     assert "\ntests/fake.py:3: error: not a fault  [misc]\n=== 7 failed in 0.1s ===\n" in text
     assert "\nFAILED tests/fake.py::test_nothing - no\n" in text
     assert {one.tool for one in read(text)} == {"pytest"}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
+import recorded_checks
+from recorded_checks import RECORDED, parted, read
 
-from wavepool.model.diagnostics import Diagnostic, Found, Total
-from wavepool.plan.diagnostics.reading import OutputReader
+from wavepool.model.diagnostics import Diagnostic, Total
 from wavepool.plan.diagnostics.ruff import FORMAT, HELD_MAX, PARSING
 
-RECORDED = Path(__file__).parents[1] / "transcripts" / "checks" / "ruff"
 BROKEN, LAYOUT, PAGE = "app/(group)/broken one.py", "app/(group)/layout.py", "app/[id]/page.py"
 UMLAUT, REVEAL, ORDER = "größe/maß.py", "plain/reveal.py", "with space/order form.py"
 
@@ -42,17 +41,8 @@ FAULTS = [
 ]
 
 
-def read(text: str) -> list[Found]:
-    reader = OutputReader()
-    found = [*reader.feed(text.encode()), *reader.end()]
-    assert reader.problems == []
-    return found
-
-
 def recorded(name: str) -> tuple[list[Diagnostic], list[Total]]:
-    found = read((RECORDED / f"{name}.txt").read_text("utf-8"))
-    totals = [one for one in found if isinstance(one, Total)]
-    return [one for one in found if isinstance(one, Diagnostic)], totals
+    return parted(recorded_checks.recorded(f"ruff/{name}.txt"))
 
 
 def relative(path: str | None) -> str:
@@ -157,7 +147,7 @@ def test_what_has_the_same_shape_is_not_ruffs() -> None:
 
 
 def test_a_proposed_fix_in_several_parts_quotes_what_looks_like_a_fault() -> None:
-    written = (RECORDED.parent / "real" / "ruff-full.txt").read_text("utf-8")
+    written = (RECORDED / "real" / "ruff-full.txt").read_text("utf-8")
     assert "-" * 40 in written
     found = read(written)
     assert Counter(type(one) for one in found) == {Diagnostic: 38, Total: 1}

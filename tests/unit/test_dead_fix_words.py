@@ -12,7 +12,7 @@ NAME = "wavepool/fix-1"
 
 
 def dead(root: Path, **fields: object) -> DeadFix:
-    return DeadFix(place=StateDir(root).fix("20261127-090000-beef"), name=NAME, **fields)  # type: ignore[arg-type]
+    return DeadFix(place=StateDir(root).fix("20261127-090000-beef"), name=NAME, **fields)
 
 
 def test_a_run_that_can_go_on_is_resumed_and_merged_or_given_up(tmp_path: Path) -> None:

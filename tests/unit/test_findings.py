@@ -22,7 +22,7 @@ def place(path: str) -> Placed:
 
 
 def fault(path: str | None = "a.py", line: int | None = 1, **more: object) -> Diagnostic:
-    return Diagnostic(**({"tool": "t", "message": "wrong", "path": path, "line": line} | more))  # type: ignore[arg-type]
+    return Diagnostic(**({"tool": "t", "message": "wrong", "path": path, "line": line} | more))
 
 
 def gathered(*found: Diagnostic | Total, warnings: bool = False) -> Findings:
@@ -93,7 +93,7 @@ faults = st.builds(
 @given(st.lists(faults), st.randoms(use_true_random=False), st.booleans())
 def test_the_order_makes_no_difference(told: list[Diagnostic], random: object, warnings: bool) -> None:
     shuffled = list(told)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     one, other = gathered(*told, warnings=warnings), gathered(*shuffled, warnings=warnings)
     assert (one.files, one.unplaced, one.errors, one.warnings) == (
         other.files,

@@ -65,5 +65,5 @@ def test_every_file_is_in_exactly_one_group_within_the_bounds(
     assert all(bounds.allow(len(each.files), each.errors) and each.files for each in groups)
     assert all(list(each.files) == sorted(each.files) for each in groups)
     shuffled = list(errors.items())
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert group(findings_of(dict(shuffled)), strategy, bounds=bounds) == groups

@@ -122,7 +122,7 @@ def test_the_fewest_are_contested_each_file_is_in_one_group_and_each_module_has_
             assert all(other.owner != number for other in one.foreign)
             assert all(other.path in (*each[other.owner].files, *each[other.owner].owns) for other in one.foreign)
     shuffled = list(wrong.items())
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     backwards = Sources(files=list(reversed(list(texts))), read=texts.get)
     assert group(findings_of(dict(shuffled)), Strategy.IMPORTS, bounds=bounds, sources=backwards) == groups
 
