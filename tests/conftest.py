@@ -7,8 +7,11 @@ import shutil
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
+import structlog.testing
 from hypothesis import settings
 
 from checkers import checkers as checkers  # a fixture for every test
@@ -29,6 +32,14 @@ DOCKER_DEADLINE_S = 20
 
 _PROBLEM = pytest.StashKey[str | None]()
 _SKIP_REASON = "NOT RUN ON DOCKER"
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Mapping[str, Any]]]:
+    """What goes into our own log, whatever level an earlier test has set."""
+    structlog.reset_defaults()
+    with structlog.testing.capture_logs() as entries:
+        yield entries
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import anyio
-import structlog
-import structlog.testing
 
 from wavepool.core import decide, facts
 from wavepool.core.events import Crossed, Event
@@ -191,7 +190,7 @@ def test_a_gap_in_which_nobody_watched_is_not_held_against_a_task() -> None:
     assert at_s > 9 + 10
 
 
-def test_a_failed_reading_is_logged_once_and_ends_nothing() -> None:
+def test_a_failed_reading_is_logged_once_and_ends_nothing(logged: Sequence[Mapping[str, Any]]) -> None:
     driver = ScriptedDriver(lambda second: usage(pids=90 if second > 50 else 1))
     plain = driver.usage
 
@@ -202,9 +201,7 @@ def test_a_failed_reading_is_logged_once_and_ends_nothing() -> None:
         return await plain(handles)
 
     driver.usage = failing  # type: ignore[method-assign]
-    structlog.reset_defaults()  # another test may have set a level that hides what is logged here
-    with structlog.testing.capture_logs() as logged:
-        told = watch_for(60, driver, PIDS)
+    told = watch_for(60, driver, PIDS)
     assert len(told) == 1
     assert [entry["log_level"] for entry in logged] == ["warning", "info"]
 

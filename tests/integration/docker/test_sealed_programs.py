@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
-from structlog.testing import capture_logs
 
 from wavepool.drivers.base import Scope, Synced
 from wavepool.drivers.docker import DockerDriver
@@ -33,7 +34,7 @@ def place(tmp_path: Path) -> Place:
 
 
 async def test_one_whose_container_somebody_removes_is_run_again_with_nothing_of_the_half(
-    tmp_path: Path, place: Place
+    tmp_path: Path, place: Place, logged: Sequence[Mapping[str, Any]]
 ) -> None:
     output = tmp_path / "output"
     state_dir = StateDir(tmp_path / "state")
@@ -47,7 +48,6 @@ async def test_one_whose_container_somebody_removes_is_run_again_with_nothing_of
         secrets={},
     )
     codes: list[int] = []
-    levels: dict[str, str] = {}
     async with DockerDriver() as driver, DockerDriver() as other:
         sealed = SealedRuns(driver=driver, specs=specs, files=files, pause=anyio.sleep)
 
@@ -61,9 +61,7 @@ async def test_one_whose_container_somebody_removes_is_run_again_with_nothing_of
 
         async def run() -> None:
             argv = ("/bin/sh", "-c", WAITS_ONCE)
-            with capture_logs() as logged:
-                codes.append(await sealed(TASK, ATTEMPT, argv, place=place, output=output, timeout_s=120))
-            levels.update((each["event"], each["log_level"]) for each in logged)
+            codes.append(await sealed(TASK, ATTEMPT, argv, place=place, output=output, timeout_s=120))
             group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
@@ -74,6 +72,7 @@ async def test_one_whose_container_somebody_removes_is_run_again_with_nothing_of
             await other.remove(specs.handle(other.name, TASK, sealed_attempt(ATTEMPT)))
         left = await other.remove(Scope(owner=specs.owner, run_id=files.id))
     assert codes == [7]
+    levels = {each["event"]: each["log_level"] for each in logged}
     assert levels["a sealed program failed"] == "debug"  # whoever asked for it says what came of it; not on a screen
     assert list(output.iterdir()) == []
     assert left.containers == ()
