@@ -17,8 +17,10 @@ endif
 
 BIN := .venv/bin
 READY := .venv/.ready
+# The page of `wavepool serve`, built anew where its sources have changed.
+PAGE := src/wavepool/web/static/.sources
 
-.PHONY: help demo test prove bench check format image env clean
+.PHONY: help demo test prove bench check format image dashboard env clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,18 +29,24 @@ $(READY): pyproject.toml constraints.txt scripts/environment
 	scripts/environment
 	touch $@
 
+$(PAGE): $(READY) hatch_build.py $(shell find dashboard -name node_modules -prune -o -type f -print)
+	$(BIN)/python hatch_build.py
+	touch $@
+
+dashboard: $(PAGE) ## build the page that `wavepool serve` shows
+
 env: $(READY) ## make .venv, with everything under the pins of constraints.txt
 
-demo: $(READY) ## run a real plan in waves, with live progress
+demo: $(PAGE) ## run a real plan in waves, with live progress
 	@scripts/engine run scripts/demo
 
-test: $(READY) ## all tests but the long proofs (PYTEST_ARGS="..." passes options on)
+test: $(PAGE) ## all tests but the long proofs (PYTEST_ARGS="..." passes options on)
 	scripts/engine run $(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
-prove: $(READY) ## the long proofs
+prove: $(PAGE) ## the long proofs
 	scripts/engine run $(BIN)/pytest -m slow -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
-bench: $(READY) ## measure against the rivals (BENCH_ARGS="NAME... --json")
+bench: $(PAGE) ## measure against the rivals (BENCH_ARGS="NAME... --json")
 	scripts/engine run $(BIN)/python -m bench $(BENCH_ARGS)
 
 check: $(READY) ## lint, format, types, layers
@@ -55,5 +63,6 @@ image: $(READY) ## build the test image
 	scripts/test-image
 
 clean: ## remove what was built here (not the engine, nor any run's state)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist dashboard/node_modules \
+	    src/wavepool/web/static src/wavepool/reporting/static
 	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
