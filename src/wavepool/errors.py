@@ -7,7 +7,8 @@
     │   ├── PlanError                 a field of the wave plan
     │   ├── SizeError                 a memory size
     │   ├── SettingError              an option, a variable, or a line of wavepool.toml
-    │   └── UnreadableFile            a file that the user named
+    │   ├── UnreadableFile            a file that the user named
+    │   └── NotNow                    what is asked of a run does not go with where it stands
     ├── InfrastructureError       3   the machine or the daemon is at fault
     │   ├── DriverUnavailable         no daemon, no permission, or it went away
     │   ├── PrepareError              an image, a network or a secret cannot be had
@@ -126,6 +127,18 @@ class UnreadableFile(InputError):
         self.what = what
         self.path = path
         self.why = why
+
+
+class NotNow(InputError):
+    """What is asked of a run would be right at another moment: it is over, or what is named has ended already.
+
+    Attributes:
+        run_id: the run.
+    """
+
+    def __init__(self, run_id: str, message: str, *, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.run_id = run_id
 
 
 class InfrastructureError(WavepoolError):

@@ -1,0 +1,94 @@
+"""Verbs of the command line in processes of their own, which outlive the one that started them where they detach."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from wavepool.errors import InfrastructureError, InputError, WavepoolError
+
+COMMAND = (sys.executable, "-P", "-c", "from wavepool.cli import main; main()")
+"""`wavepool` of this very release, whatever lies in the working directory or comes first in PATH."""
+
+OURS_ALONE = ("WAVEPOOL_TOKEN",)
+"""Variables that are of no use to a verb, and not for its tasks to see."""
+
+_ERROR = "error: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """One verb that has ended, with all that it wrote."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: str
+
+    def result(self) -> dict[str, Any]:
+        """The JSON object that it wrote on stdout.
+
+        Raises:
+            WavepoolError: as `check`, where it wrote none.
+        """
+        try:
+            found = json.loads(self.stdout)
+        except ValueError:
+            found = None
+        if isinstance(found, dict):
+            return found
+        raise self.error()
+
+    def error(self) -> WavepoolError:
+        """The error that it ended with: InputError by its exit code, else InfrastructureError."""
+        said = self.stderr.strip()
+        at = 0 if said.startswith(_ERROR) else said.rfind(f"\n{_ERROR}") + 1
+        words = said[at:].removeprefix(_ERROR) or f"the command ended with exit code {self.exit_code} and no word"
+        message, _, advice = words.partition("\n")
+        kind = InputError if self.exit_code == InputError.exit_code else InfrastructureError
+        return kind(message, advice=advice)
+
+
+async def run_verb(arguments: Sequence[str], *, given: bytes = b"", env: Mapping[str, str] | None = None) -> Ended:
+    """Run `wavepool ARGUMENTS...` to its end, in a session of its own, so that no Ctrl-C of ours reaches it.
+
+    Works in any event loop. Whoever is cancelled meanwhile leaves it running.
+
+    Args:
+        given: what it reads on stdin.
+        env: its variables, in place of ours.
+
+    Raises:
+        InfrastructureError: no process can be started.
+    """
+    variables = {name: value for name, value in (env or os.environ).items() if name not in OURS_ALONE}
+
+    def work() -> subprocess.CompletedProcess[bytes]:
+        command = [*COMMAND, *arguments]
+        return subprocess.run(
+            command, input=given, capture_output=True, env=variables, start_new_session=True, check=False
+        )
+
+    try:
+        done = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    except OSError as error:
+        raise InfrastructureError(f"`wavepool {' '.join(arguments)}` cannot be started: {error.strerror}") from error
+    return Ended(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr.decode(errors="replace"))
+
+
+async def start_detached(verb: str, arguments: Sequence[str], *, given: bytes = b"") -> dict[str, Any]:
+    """Start `wavepool VERB --detach ARGUMENTS...`; returns its `run_id`, `pid` and `log` when it holds the run.
+
+    Raises:
+        InputError, InfrastructureError: what it refused with; no run goes on then.
+    """
+    ended = await run_verb([verb, "--detach", *arguments], given=given)
+    if ended.exit_code:
+        raise ended.error()
+    return ended.result()
