@@ -14,7 +14,8 @@ import pytest
 import structlog.testing
 from hypothesis import settings
 
-from checkers import checkers as checkers  # a fixture for every test
+from browser import browser as browser  # a fixture for every test, as is the next
+from checkers import checkers as checkers
 
 # A deadline of an example would make every property a timed test, and machines are shared.
 settings.register_profile("wavepool", deadline=None)
