@@ -109,7 +109,7 @@ class Watched:
 
 
 def barriers(page: Page) -> list[str]:
-    """What axe finds serious or critical on the page as it is now: rule, what is wrong, and where; one sentence each."""
+    """What axe finds serious or critical on the page as it is now, a sentence each: rule, what is wrong, and where."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
