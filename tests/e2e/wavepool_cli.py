@@ -237,7 +237,7 @@ class World:
     def environment(self) -> dict[str, str]:
         """All that the command inherits."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH", "DOCKER_HOST") if name in os.environ}
-        return {**kept, "HOME": str(self.home)}
+        return {**kept, "HOME": str(self.home), "HTTP_PORT": "0", "WEBSOCKET_PORT": "0"}  # many serve side by side
 
     def journaled(self, run_id: str) -> int:
         """How many facts the journal of a run holds."""

@@ -23,6 +23,7 @@ ONLY_IN = {
     "ijson": ["plan/diagnostics/documents.py", "plan/diagnostics/sarif_walk.py"],
     "yaml": ["inputs/yamltext.py"],
     "msgspec": [
+        "web",
         "journal",
         "listeners",
         "cli/output.py",

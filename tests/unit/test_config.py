@@ -30,6 +30,8 @@ SEED_VARIABLES = {
     "cleanup_preserve_failed": ("CFN_CLEANUP_PRESERVE_FAILED", "false", False, True),
     "cleanup_dry_run": ("CFN_CLEANUP_DRY_RUN", "yes", True, False),
     "log_level": ("CFN_LOG_LEVEL", "DEBUG", "debug", "info"),
+    "http_port": ("HTTP_PORT", "80", 80, 8080),
+    "websocket_port": ("WEBSOCKET_PORT", "0", 0, 9001),
     "log_dir": ("CFN_LOG_DIR", "logs", NOWHERE / "logs", None),
     "tier_1_memory": ("CFN_TIER_1_MEMORY", "256m", 256 * MIB, None),
     "tier_2_memory": ("CFN_TIER_2_MEMORY", "512m", 512 * MIB, None),
@@ -51,6 +53,14 @@ def test_the_seeds_variables_and_defaults_hold(name: str) -> None:
     assert getattr(load(environ={variable: text}), name) == value
     assert getattr(load(environ={variable: "wrong!", f"WAVEPOOL_{name.upper()}": text}), name) == value
     assert getattr(load(environ={variable: ""}), name) == default
+
+
+def test_the_level_that_many_programs_read_comes_last_and_by_their_names() -> None:
+    assert load(environ={"LOG_LEVEL": "WARNING"}).log_level == "warn"
+    assert load(environ={"LOG_LEVEL": "critical"}).log_level == "error"
+    assert load(environ={"LOG_LEVEL": "error", "CFN_LOG_LEVEL": "debug"}).log_level == "debug"
+    with pytest.raises(SettingError, match="LOG_LEVEL: got 'loud', expected debug, info, warn or error"):
+        load(environ={"LOG_LEVEL": "loud"})
 
 
 def test_precedence_from_the_option_down_to_the_default(tmp_path: Path) -> None:
@@ -176,6 +186,8 @@ WRONG = {
     "max_parallel": "0",
     "max_files": "0",
     "tier_config": "\0",
+    "http_port": "65536",
+    "websocket_port": "http",
 }
 
 

@@ -1,8 +1,10 @@
-"""`wavepool serve`: hold warm pools for other processes, until Ctrl-C."""
+"""`wavepool serve`: hold warm pools for other processes, and show what runs on a page, until Ctrl-C."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,7 @@ import anyio
 import typer
 
 from wavepool.cli import options
+from wavepool.cli.dashboard import HOW_TO_GET_IT, LOOPBACK, PageOptions, page_of_server
 from wavepool.cli.own_log import log_to_stderr
 from wavepool.cli.pipes import INTERRUPTED
 from wavepool.cli.serving_log import ServingLog, open_log
@@ -33,7 +36,7 @@ STOP_S = 60.0
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="serve", short_help="Hold warm pools, which `wavepool pool` uses.")(serve)
+    app.command(name="serve", short_help="Hold warm pools, and show all runs on a page.")(serve)
 
 
 def serve(
@@ -60,17 +63,40 @@ def serve(
     ] = None,
     timeout: Annotated[str | None, typer.Option(help="Bound of each task, as 300 or 5m.")] = None,
     driver: Annotated[str | None, typer.Option(help="docker, or process (then every task starts cold).")] = None,
+    host: Annotated[
+        str, typer.Option(help="Where the page listens; elsewhere than here it needs its token.")
+    ] = LOOPBACK,
+    port: Annotated[str | None, typer.Option("--port", help="Of the page; 0 is any that is free.")] = None,
+    ws_port: Annotated[str | None, typer.Option("--ws-port", help="Of the seed's WebSocket; 0 likewise.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="Where the page's token is; made where missing.")] = None,
+    no_token: Annotated[bool, typer.Option("--no-token", help="Let in everybody on this machine.")] = False,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="A name that the page goes by, beside localhost. Repeatable.")
+    ] = None,
+    open_websocket: Annotated[
+        bool, typer.Option("--open-websocket", help="Programs on this machine may read at --ws-port without a token.")
+    ] = False,
+    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="No page, no WebSocket: pools alone.")] = False,
     pull: options.Pull = None,
     state_dir: options.StateDirectory = None,
     as_json: Annotated[bool, typer.Option("--json", help="What happens, as JSON lines on stdout.")] = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Hold warm pools for `wavepool pool`, one server for each state directory, until Ctrl-C or SIGTERM.
+    """Hold warm pools for `wavepool pool`, and show all runs on a page, until Ctrl-C or SIGTERM: one server for each
+    state directory.
 
+    The page opens by the link that is printed on stderr, which holds its token: keep it to yourself.
     The first one takes no more tasks and waits for those that run, a second one stops them; nothing is left behind.
     Exit code: 0 after that, 2 bad input, 3 infrastructure or something was left, 130 tasks were stopped.
     """
-    settings = settings_of(driver=driver, pull=pull, state_dir=state_dir)
+    settings = settings_of(driver=driver, pull=pull, state_dir=state_dir, http_port=port, websocket_port=ws_port)
+    page = PageOptions(
+        host=host,
+        token_file=token_file,
+        no_token=no_token,
+        allowed_hosts=allowed_host or (),
+        open_websocket=open_websocket,
+    )
     told = {
         "preset": preset,
         "warm": warm,
@@ -91,7 +117,7 @@ def serve(
     pools = load_pools(told, environ=os.environ, cwd=Path.cwd(), file=config, image=usual)
     log_to_stderr(pools.log_level or settings.log_level)
     with open_log(as_json=as_json, verbose=verbose) as log:
-        ending = anyio.run(_serve, pools, settings, log)
+        ending = anyio.run(_serve, pools, settings, log, None if no_dashboard else page)
         log.say("ended", f"ended: {_words(ending)}", left_behind=ending.left, stopped=ending.stopped)
     if ending.left:
         raise InfrastructureError(
@@ -120,7 +146,7 @@ class _Ending:
         (self.hurried if force else self.asked).set()
 
 
-async def _serve(config: PoolsConfig, settings: Settings, log: ServingLog) -> _Ending:
+async def _serve(config: PoolsConfig, settings: Settings, log: ServingLog, page: PageOptions | None) -> _Ending:
     ending = _Ending()
     state_dir = StateDir(settings.state_dir)
     place = state_dir.server()
@@ -139,12 +165,25 @@ async def _serve(config: PoolsConfig, settings: Settings, log: ServingLog) -> _E
         server = PoolServer(pool, place.socket, limits_of=lambda name: config.of(name).agent.limits, heard=log.served)
         async with anyio.create_task_group() as group:
             group.start_soon(forward_interrupts, ending)
-            async with pool, server.serving():
+            async with _page(settings, page, log), pool, server.serving():
                 log.serving(pool.session, place.socket, config)
                 await _until_ended(pool, server, ending, log)
             group.cancel_scope.cancel()
         ending.left = pool.left_behind
     return ending
+
+
+@asynccontextmanager
+async def _page(settings: Settings, options: PageOptions | None, log: ServingLog) -> AsyncIterator[None]:
+    if options is None:
+        yield
+        return
+    async with page_of_server(settings, options) as address:
+        if address is None:
+            log.notice(f"no page is shown, as it is not installed: {HOW_TO_GET_IT}")
+        else:
+            log.page(address)
+        yield
 
 
 async def _until_ended(pool: ContainerPool, server: PoolServer, ending: _Ending, log: ServingLog) -> None:

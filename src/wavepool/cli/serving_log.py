@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from wavepool.cli.dashboard import words_of
 from wavepool.core.pools import PoolMetrics
 from wavepool.engine.control.pools import Served
 from wavepool.listeners.lines import LineWriter
 from wavepool.listeners.wording import printable
 from wavepool.model import PoolsConfig
 from wavepool.units import format_duration
+
+if TYPE_CHECKING:
+    from wavepool.web.server import Address
 
 CLOSE_S = 5.0
 
@@ -62,6 +66,13 @@ class ServingLog:
             socket=str(socket),
             warm=list(config.warm),
         )
+
+    def page(self, address: Address) -> None:
+        """The page is there. Its token is in the line for its user, and in no event."""
+        self._event("page", {"address": address.page, "websocket": address.websocket, "token_file": address.token_file})
+        self._line(words_of(address))
+        if address.websocket is not None:
+            self._line(f"WebSocket: {address.websocket}")
 
     def served(self, served: Served) -> None:
         """Something was done for a client."""

@@ -69,7 +69,7 @@ def _from_options(options: Mapping[str, object], cwd: Path) -> dict[str, _Given]
 def _from_environ(environ: Mapping[str, str], cwd: Path) -> dict[str, _Given]:
     found: dict[str, _Given] = {}
     for name in Settings.model_fields:
-        variables = (f"WAVEPOOL_{name.upper()}", source_of(name).seed)
+        variables = (f"WAVEPOOL_{name.upper()}", source_of(name).seed, source_of(name).shared)
         variable = next((variable for variable in variables if variable and environ.get(variable)), None)
         if variable is not None:
             found[name] = _Given(value=environ[variable], where=variable, base=cwd)

@@ -38,11 +38,13 @@ class Source:
     Attributes:
         expected: what a right value is; ends the message about a wrong one.
         seed: the seeds' variable, if they have one.
+        shared: a variable of seed 002 that other programs read too; the last that is looked for.
         option: the command line's spelling where it is not ``--<name with dashes>``.
     """
 
     expected: str
     seed: str | None = None
+    shared: str | None = None
     option: str | None = None
 
 
@@ -119,7 +121,9 @@ def _seconds(value: object) -> object:
 
 
 def _level(value: object) -> object:
-    return {"warning": "warn"}.get(value.lower(), value.lower()) if isinstance(value, str) else value
+    """Levels by the names that other programs have for them too, as they read LOG_LEVEL as well."""
+    others = {"trace": "debug", "notice": "info", "warning": "warn", "critical": "error", "fatal": "error"}
+    return others.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
 def _kinds(value: object) -> object:
@@ -148,6 +152,7 @@ LOG_LIMIT_MIN_BYTES = 64 * 1024
 """The process driver's tail; and an engine that rotates its files all the time loses more than it keeps."""
 _LIMIT_EXPECTED = "a size of at least 6m, such as 512m or 1g"
 _SWITCH = "true or false"
+_PORT = "a port from 1 to 65535, or 0 for any that is free"
 _SECONDS = "a duration above zero such as 90, 30m or 1m36s"
 _Limit = Annotated[int, BeforeValidator(_limit)]
 _Seconds = Annotated[float, BeforeValidator(_seconds)]
@@ -302,6 +307,14 @@ class Settings(BaseModel):
     max_files: Annotated[_Whole, Field(ge=1, le=10_000), Source(expected="a whole number from 1 to 10000")] = 20
     tier_config: Annotated[Path | None, Source(expected="a file")] = None
 
+    # The page of `serve` and of `run --dashboard`.
+    http_port: Annotated[_Whole, Field(ge=0, le=65_535), Source(expected=_PORT, seed="HTTP_PORT", option="--port")] = (
+        8080
+    )
+    websocket_port: Annotated[
+        _Whole, Field(ge=0, le=65_535), Source(expected=_PORT, seed="WEBSOCKET_PORT", option="--ws-port")
+    ] = 9001
+
     # What is only shown, what is kept, and where.
     spawn_dry_run: Annotated[bool, Source(expected=_SWITCH, seed="CFN_SPAWN_DRY_RUN", option="--dry-run")] = False
     cleanup_dry_run: Annotated[bool, Source(expected=_SWITCH, seed="CFN_CLEANUP_DRY_RUN", option="--dry-run")] = False
@@ -319,7 +332,7 @@ class Settings(BaseModel):
     log_level: Annotated[
         Literal["debug", "info", "warn", "error"],
         BeforeValidator(_level),
-        Source(expected="debug, info, warn or error", seed="CFN_LOG_LEVEL"),
+        Source(expected="debug, info, warn or error", seed="CFN_LOG_LEVEL", shared="LOG_LEVEL"),
     ] = "info"
     state_dir: Annotated[Path, Source(expected="a directory")]
 

@@ -1,0 +1,29 @@
+"""What every part of the web server works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wavepool.config import Settings
+from wavepool.statedir import StateDir
+from wavepool.web.hub import Hub
+from wavepool.web.provisional import Monitor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Lives in the loop of the web server's thread, from before its first request until after its last.
+
+    Attributes:
+        settings: of the process that serves.
+        state_dir: whose runs are shown.
+        monitor: what is shown; open.
+        hub: the channels, for `/ws`.
+        serving: whether this is `wavepool serve`, and not the page of one run that ends with it.
+    """
+
+    settings: Settings
+    state_dir: StateDir
+    monitor: Monitor
+    hub: Hub
+    serving: bool
