@@ -24,10 +24,11 @@ class Room:
         most: the most that one task holds, of memory and of CPU.
         equal: all tasks hold the same.
         capacity: of all nodes; `milli_cpus` is 0 where CPU is not counted.
+        parallelism: the bound in the plan, None where it has none.
     """
 
-    __slots__ = ("_cpu_fit", "_cpu_left", "_first", "_memory_fit", "_memory_left", "_parallelism", "_tasks",
-                 "capacity", "equal", "most")  # fmt: skip
+    __slots__ = ("_cpu_fit", "_cpu_left", "_first", "_memory_fit", "_memory_left", "_tasks",
+                 "capacity", "equal", "most", "parallelism")  # fmt: skip
 
     def __init__(self, nodes: Sequence[Node], parallelism: int | None) -> None:
         self.capacity = Resources(
@@ -36,7 +37,7 @@ class Room:
         self.most = Resources(0)
         self.equal = True
         self._first: Resources | None = None
-        self._parallelism = parallelism
+        self.parallelism = parallelism
         self._tasks = self._memory_fit = self._cpu_fit = 0
         self._memory_left, self._cpu_left = self.capacity
 
@@ -57,7 +58,7 @@ class Room:
     def at_once(self) -> AtOnce | None:
         """What bounds them most; None where all have room together."""
         bounds = [AtOnce(self._cpu_fit, "cpus"), AtOnce(self._memory_fit, "memory")]
-        if self._parallelism is not None:
-            bounds.append(AtOnce(self._parallelism, "parallelism"))
+        if self.parallelism is not None:
+            bounds.append(AtOnce(self.parallelism, "parallelism"))
         least = min(bounds, key=lambda bound: bound.tasks)
         return least if least.tasks < self._tasks else None

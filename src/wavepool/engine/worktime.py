@@ -19,6 +19,7 @@ class WorkTime:
     Attributes:
         seconds: of the run, until the last fact.
         sessions: how many processes were at it, one after the other.
+        last_at: when the last fact was decided, None before the first.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class WorkTime:
         self._offset_s: float | None = None
         self._reopened = False
         self._live = 0
-        self._last_at: datetime | None = None
+        self.last_at: datetime | None = None
         self._opened_s: dict[int, float] = {}
         self._spent_s: dict[int, float] = {}
 
@@ -35,12 +36,12 @@ class WorkTime:
         """Take in one more fact."""
         fact = stamped.fact
         if self._offset_s is None or isinstance(fact, facts.RunResumed | facts.RunReopened):
-            if self._live and self._last_at is not None:
-                self.seconds += max(0.0, (stamped.utc - self._last_at).total_seconds())
+            if self._live and self.last_at is not None:
+                self.seconds += max(0.0, (stamped.utc - self.last_at).total_seconds())
             self._offset_s = self.seconds - stamped.boot_s
             self.sessions += not (self._reopened and isinstance(fact, facts.RunResumed))
             self._reopened = isinstance(fact, facts.RunReopened)
-        self.seconds, self._last_at = self.at(stamped.boot_s), stamped.utc
+        self.seconds, self.last_at = self.at(stamped.boot_s), stamped.utc
         self._live += isinstance(fact, facts.StartIntended) - isinstance(fact, facts.AttemptExited)
         if isinstance(fact, facts.WaveOpened):
             self._opened_s.setdefault(fact.wave, self.seconds)

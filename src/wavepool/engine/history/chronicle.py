@@ -32,6 +32,7 @@ class AttemptStory:
 
     Attributes:
         phase: where it stands.
+        held_bytes: memory that is promised to it until its end.
         warm: its container had been parked for it.
         warnings: what the watchdog found, one sentence each.
         kept, not_kept: the image of its file system, or why there is none.
@@ -40,9 +41,10 @@ class AttemptStory:
         agent, changes: what its agent said, and what came back out of its workspace.
     """
 
-    def __init__(self, attempt: AttemptId, intended_at: datetime) -> None:
+    def __init__(self, attempt: AttemptId, intended_at: datetime, held_bytes: int) -> None:
         self.id = attempt
         self.intended_at = intended_at
+        self.held_bytes = held_bytes
         self.phase = AttemptPhase.INTENDED
         self.handle: Handle | None = None
         self.warm = False
@@ -180,7 +182,7 @@ class Chronicle:
                 self.tasks.update((task.id, TaskStory(task)) for task in fact.tasks)
             case facts.StartIntended() as fact:
                 story = self.tasks[fact.attempt.task_id]
-                story.attempts.append(AttemptStory(fact.attempt, fact.at))
+                story.attempts.append(AttemptStory(fact.attempt, fact.at, fact.held.memory_bytes))
             case facts.TaskRequeued() as fact:
                 self._last(fact.task_id).because = fact.because
             case facts.TaskSettled() as fact:

@@ -1,0 +1,209 @@
+"""Keeps the documents true: follows runs, asks sources, and opens drivers, until it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import structlog
+from anyio import CapacityLimiter
+from anyio.abc import TaskGroup, TaskStatus
+
+from wavepool.drivers.base import Driver
+from wavepool.engine.clock import Clock, SystemClock
+from wavepool.engine.history.chronicle import UnknownTask
+from wavepool.errors import WavepoolError, shorten
+from wavepool.monitoring.catalogue import RunCatalogue
+from wavepool.monitoring.documents.runs import RunDocument, RunLine, TaskEntry
+from wavepool.monitoring.opened import OpenedRuns
+from wavepool.monitoring.overview import OverviewChannel
+from wavepool.monitoring.runs import RunChannel
+from wavepool.monitoring.sources import Source
+from wavepool.monitoring.usage import UsageBook
+from wavepool.statedir import StateDir
+from wavepool.wiring import driver_named
+
+FOLLOW_S = 0.2
+"""Between two looks into the journals of live runs."""
+
+LOOK_S = 1.0
+"""Between two looks for runs that began, ended, or went away."""
+
+LOOK_SHARE = 20
+"""A look that took long is followed by a pause of so many times its length."""
+
+PATIENCE_S = 10.0
+"""For one reading of a source; after that it counts as failed, until the next."""
+
+THREADS = 4
+"""That read files at once."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Monitor:
+    """All that is shown of one state directory. Use it as an async context manager, on the loop that uses it.
+
+    Args:
+        state_dir: the directory; need not exist yet.
+        sources: of the overview's members, beside the runs.
+        clock: of this host.
+    """
+
+    def __init__(self, state_dir: Path, *, sources: Iterable[Source] = (), clock: Clock | None = None) -> None:
+        self.state_dir = StateDir(state_dir)
+        self._clock = clock or SystemClock()
+        self._sources = tuple(sources)
+        self._threads = CapacityLimiter(THREADS)
+        self._usage = UsageBook()
+        self._overview = OverviewChannel(self._clock)
+        self._catalogue = RunCatalogue(self.state_dir, self._clock, self._threads)
+        self._opened = OpenedRuns(self.state_dir, self._clock, self._threads, self._usage)
+        self._drivers: dict[str, Driver] = {}
+        self._opening = anyio.Lock()
+        self._group: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._group = anyio.create_task_group()
+        group = await self._group.__aenter__()
+        group.start_soon(self._keep_looking)
+        group.start_soon(self._keep_following)
+        group.start_soon(self._keep_folding)
+        for source in self._sources:
+            group.start_soon(self._keep_asking, source)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        assert self._group is not None, "it was entered"
+        self._group.cancel_scope.cancel()
+        await self._group.__aexit__(None, None, None)  # what the block raised is its own, in no group
+
+    @property
+    def overview(self) -> OverviewChannel:
+        """The channel ``overview``."""
+        return self._overview
+
+    # -- runs --
+
+    async def open_run(self, run_id: str) -> RunChannel:
+        """The channel of a run, the same for all who open it; followed until as many have closed it.
+
+        Raises:
+            UnknownRun: there is no such run.
+        """
+        return await self._opened.open(run_id)
+
+    def close_run(self, run_id: str) -> None:
+        """One who opened it does not look any more."""
+        self._opened.close(run_id)
+
+    async def run_document(self, run_id: str) -> RunDocument:
+        """A run, whole, as it is now. Raises UnknownRun."""
+        return (await self._opened.visit(run_id)).whole()
+
+    async def tasks(
+        self, run_id: str, *, states: Collection[str] = (), text: str = "", offset: int = 0, limit: int = 100
+    ) -> tuple[int, list[TaskEntry]]:
+        """Tasks in the plan's order that are in one of `states` (in any, where none is named) and have `text` in id,
+        key, agent or image, whatever its case: how many there are, and `limit` of them after the first `offset`.
+
+        Raises:
+            UnknownRun: there is no such run.
+        """
+        channel = await self._opened.visit(run_id)
+        return await self._opened.tasks(channel, frozenset(states), text.casefold(), offset, limit)
+
+    async def task(self, run_id: str, key: str) -> TaskEntry:
+        """One task with the history of what it used.
+
+        Raises:
+            UnknownRun: there is no such run.
+            UnknownTask: it has no task of that key.
+        """
+        channel = await self._opened.visit(run_id)
+        task_id = channel.run.fold.by_key(key)
+        if task_id is None:
+            raise UnknownTask(f"run {run_id} has no task {shorten(key)}", advice="Tasks are found by their `key`.")
+        entry = channel.entry(task_id)
+        history = channel.usage.history(task_id)
+        if history is not None:
+            entry["history"] = history
+        return entry
+
+    async def runs(self, *, states: Collection[str] = (), offset: int = 0, limit: int | None = None) -> list[RunLine]:
+        """Lines of the runs that are in one of `states` (in any, where none is named), those that somebody worked on
+        last first: `limit` of them after the first `offset`.
+
+        Raises:
+            InfrastructureError: the state directory cannot be read.
+        """
+        return await self._catalogue.lines(frozenset(states), offset, limit)
+
+    async def driver(self, name: str) -> Driver:
+        """The driver of this name as journals have it, open and shared; the monitor closes it.
+
+        Raises:
+            DriverUnavailable: there is none of that name, or it cannot be reached.
+        """
+        async with self._opening:
+            if name not in self._drivers:
+                assert self._group is not None, "it was entered"
+                self._drivers[name] = await self._group.start(self._hold_driver, driver_named(name, self.state_dir))
+            return self._drivers[name]
+
+    # -- what goes on meanwhile --
+
+    async def _hold_driver(self, driver: Driver, *, task_status: TaskStatus[Driver]) -> None:
+        async with driver:  # left by the task that entered it, as its own tasks ask for
+            task_status.started(driver)
+            await anyio.sleep_forever()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self._look()
+            await anyio.sleep(max(LOOK_S, self._catalogue.look_took_s * LOOK_SHARE))
+
+    async def _look(self) -> None:
+        try:
+            await self._catalogue.look()
+            self._overview.put_problem("runs", None)
+        except WavepoolError as error:
+            self._overview.put_problem("runs", error.message)
+        await self._opened.look()
+        self._usage.keep({*self._catalogue.live, *self._opened.ids})
+        self._put_runs()
+
+    async def _keep_following(self) -> None:
+        while True:
+            await self._opened.follow()
+            if await self._catalogue.follow():
+                self._put_runs()
+            await anyio.sleep(FOLLOW_S)
+
+    async def _keep_folding(self) -> None:
+        while True:
+            await self._catalogue.fold_next()
+            self._put_runs()
+
+    def _put_runs(self) -> None:
+        self._overview.put_runs(*self._catalogue.shown())
+
+    async def _keep_asking(self, source: Source) -> None:
+        while True:
+            try:
+                with anyio.fail_after(PATIENCE_S):
+                    found: Mapping[str, Any] = await source.read()
+                self._overview.put(source.name, found)
+            except TimeoutError:
+                self._overview.put_problem(source.name, f"no answer within {PATIENCE_S:.0f} s")
+            except WavepoolError as error:
+                self._overview.put_problem(source.name, error.message)
+            except Exception as error:  # one that is broken must not take the others with it
+                _log.exception("a source failed", source=source.name)
+                self._overview.put_problem(source.name, f"{type(error).__name__}: {error}")
+            await anyio.sleep(source.period_s)

@@ -1,0 +1,121 @@
+"""Runs that somebody looks at closely, and some that somebody just did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anyio
+from anyio import CapacityLimiter
+from anyio.lowlevel import checkpoint
+
+from wavepool.engine.clock import Clock
+from wavepool.engine.history.runs import open_history
+from wavepool.monitoring.documents.runs import TaskEntry
+from wavepool.monitoring.folds import TaskFold
+from wavepool.monitoring.followed import FollowedRun
+from wavepool.monitoring.runs import RunChannel
+from wavepool.monitoring.usage import UsageBook
+from wavepool.statedir import StateDir
+
+KEPT_RUNS = 16
+KEPT_TASKS = 200_000
+"""Of runs that nobody looks at any more so many stay folded, for who looks again, and all their tasks together."""
+
+SCANNED = 2000
+"""Tasks that are looked through before others have their turn on the loop."""
+
+
+@dataclass(slots=True)
+class _Opened:
+    channel: RunChannel
+    viewers: int = 0
+
+
+class OpenedRuns:
+    """Folds each once for all who look. The one that was looked at longest ago is forgotten first."""
+
+    def __init__(self, state_dir: StateDir, clock: Clock, threads: CapacityLimiter, usage: UsageBook) -> None:
+        self._state_dir = state_dir
+        self._clock = clock
+        self._threads = threads
+        self._usage = usage
+        self._opened: dict[str, _Opened] = {}
+        self._turn = anyio.Lock()
+
+    @property
+    def ids(self) -> set[str]:
+        """Of all that are folded."""
+        return set(self._opened)
+
+    async def open(self, run_id: str) -> RunChannel:
+        """One more viewer. Raises UnknownRun."""
+        opened = await self._find(run_id)
+        opened.viewers += 1
+        return opened.channel
+
+    def close(self, run_id: str) -> None:
+        """One viewer less."""
+        opened = self._opened.get(run_id)
+        if opened is not None and opened.viewers:
+            opened.viewers -= 1
+            self._forget()
+
+    async def visit(self, run_id: str) -> RunChannel:
+        """For one look, with all that is in the journal now. Raises UnknownRun."""
+        channel = (await self._find(run_id)).channel
+        await channel.run.look()
+        await channel.run.catch_up()
+        return channel
+
+    async def look(self) -> None:
+        """See whether those with viewers are still held by somebody."""
+        for opened in self._viewed():
+            await opened.channel.run.look()
+
+    async def follow(self) -> None:
+        """Read on in those with viewers. Bounded."""
+        for opened in self._viewed():
+            await opened.channel.run.read_on()
+
+    async def tasks(
+        self, channel: RunChannel, states: frozenset[str], text: str, offset: int, limit: int
+    ) -> tuple[int, list[TaskEntry]]:
+        """As `Monitor.tasks`; `text` in case-folded form."""
+        fold, found, total = channel.run.fold, list[str](), 0
+        for place, task_id in enumerate(fold.in_order()):
+            if place % SCANNED == SCANNED - 1:
+                await checkpoint()
+            if (not text or fold.matches(place, text)) and (not states or fold.state(task_id) in states):
+                if offset <= total < offset + limit:
+                    found.append(task_id)
+                total += 1
+        return total, [channel.entry(task_id) for task_id in found]
+
+    # -- inside --
+
+    def _viewed(self) -> list[_Opened]:
+        return [each for each in self._opened.values() if each.viewers]
+
+    async def _find(self, run_id: str) -> _Opened:
+        async with self._turn:
+            opened = self._opened.pop(run_id, None)
+            if opened is None or (not opened.viewers and not opened.channel.run.files.path.is_dir()):
+                opened = _Opened(await self._fold(run_id))
+            self._opened[run_id] = opened
+            self._forget(but=run_id)
+            return opened
+
+    async def _fold(self, run_id: str) -> RunChannel:
+        history = await anyio.to_thread.run_sync(open_history, self._state_dir, run_id, limiter=self._threads)
+        run = FollowedRun(history.files, TaskFold, self._threads)
+        await run.look()
+        await run.catch_up()
+        return RunChannel(run, self._usage.of(run_id), self._clock)
+
+    def _forget(self, *, but: str = "") -> None:
+        while True:
+            tasks = sum(len(each.channel.run.fold) for each in self._opened.values())
+            idle = [run_id for run_id, each in self._opened.items() if not each.viewers and run_id != but]
+            if not idle or (len(self._opened) <= KEPT_RUNS and tasks <= KEPT_TASKS):
+                return
+            del self._opened[idle[0]]

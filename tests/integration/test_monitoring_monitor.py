@@ -1,0 +1,185 @@
+"""The monitor over real journals: what runs, what ran, what went away, and what cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from pydantic import TypeAdapter
+
+from wavepool.core.facts import RunOpened, Stamped
+from wavepool.engine.history.chronicle import UnknownTask
+from wavepool.engine.history.runs import UnknownRun
+from wavepool.errors import InfrastructureError
+from wavepool.journal.sqlite import SqliteJournal
+from wavepool.monitoring.documents.overview import Overview
+from wavepool.monitoring.monitor import Monitor
+from wavepool.statedir import StateDir
+from wavepool.testing.scenarios import random_scenario
+from wavepool.testing.simulation import Simulation
+
+OVERVIEW = TypeAdapter(Overview)
+SEED = 6
+
+
+@pytest.fixture(scope="module")
+def journal() -> list[Stamped]:
+    return list(Simulation(random_scenario(SEED)).run().journal)
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "state")
+
+
+async def write(state_dir: StateDir, run_id: str, facts: list[Stamped]) -> None:
+    state_dir.run(run_id).create()
+    async with SqliteJournal(state_dir.run(run_id).journal, owner=facts[0].fact.owner, run_id=run_id) as opened:
+        await opened.append(facts)
+
+
+def named(facts: list[Stamped], run_id: str) -> list[Stamped]:
+    first = facts[0]
+    assert isinstance(first.fact, RunOpened)
+    return [Stamped(first.boot_s, first.utc, replace(first.fact, run_id=run_id)), *facts[1:]]
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    with anyio.fail_after(30):
+        while not holds():  # noqa: ASYNC110 - files tell nobody
+            await anyio.sleep(0.02)
+
+
+def runs_of(monitor: Monitor) -> dict[str, Any]:
+    monitor.overview.take_patch()
+    return monitor.overview.document()["runs"]
+
+
+def test_runs_that_are_over_are_lines_and_can_be_looked_into(state_dir: StateDir, journal: list[Stamped]) -> None:
+    async def scene() -> None:
+        await write(state_dir, "done", named(journal, "done"))
+        async with Monitor(state_dir.path) as monitor:
+            await until(lambda: "done" in runs_of(monitor))
+            line = runs_of(monitor)["done"]
+            assert line["state"] in ("success", "failed", "interrupted", "infrastructure")
+            OVERVIEW.validate_python(monitor.overview.document())
+            document = await monitor.run_document("done")
+            assert document["run"] == line
+            total, tasks = await monitor.tasks("done", limit=2, offset=1)
+            assert total == line["tasks"]["total"]
+            assert [task["place"] for task in tasks] == [1, 2]
+            assert (await monitor.task("done", tasks[0]["key"]))["id"] == tasks[0]["id"]
+            with pytest.raises(UnknownTask):
+                await monitor.task("done", "nonesuch")
+            with pytest.raises(UnknownRun):
+                await monitor.open_run("nonesuch")
+
+    anyio.run(scene)
+
+
+def test_a_run_is_followed_while_it_lives_and_after(state_dir: StateDir, journal: list[Stamped]) -> None:
+    async def scene() -> None:
+        files, facts = state_dir.run("r"), named(journal, "r")
+        files.create()
+        async with Monitor(state_dir.path) as monitor:
+            with files.lock():
+                async with SqliteJournal(files.journal, owner=facts[0].fact.owner, run_id="r") as opened:
+                    await opened.append(facts[:2])
+                    await until(lambda: runs_of(monitor).get("r", {}).get("state") == "live")
+                    channel = await monitor.open_run("r")
+                    assert channel is await monitor.open_run("r")
+                    for place in range(2, len(facts), 7):
+                        await opened.append(facts[place : place + 7])
+                    await until(lambda: channel.run.fold.facts == len(facts))
+            await until(lambda: runs_of(monitor)["r"]["state"] != "live")
+            await until(lambda: channel.run.standing != "live")
+            channel.take_patch()
+            assert channel.document()["run"] == runs_of(monitor)["r"]
+            assert channel.document()["tasks"] == (await monitor.run_document("r"))["tasks"]
+            monitor.close_run("r")
+            monitor.close_run("r")
+
+    anyio.run(scene)
+
+
+def test_damage_is_told_and_harms_no_other(state_dir: StateDir, journal: list[Stamped]) -> None:
+    async def scene() -> None:
+        for run_id in ("good", "torn", "odd"):
+            facts = named(journal, run_id)
+            await write(state_dir, run_id, facts if run_id != "odd" else [facts[0], *facts[9:]])
+        torn = state_dir.run("torn").journal
+        torn.write_bytes(torn.read_bytes()[:5000])
+        async with Monitor(state_dir.path) as monitor:
+            await until(lambda: len(runs_of(monitor)) == 3)
+            found = runs_of(monitor)
+            assert "problem" not in found["good"]
+            assert found["torn"]["state"] == found["odd"]["state"] == "damaged"
+            assert "damaged" in found["torn"]["problem"]
+            assert "do not fit together" in found["odd"]["problem"]
+            assert (await monitor.run_document("torn"))["run"]["state"] == "damaged"
+            assert (await monitor.run_document("odd"))["run"]["problem"] == found["odd"]["problem"]
+
+    anyio.run(scene)
+
+
+def test_a_run_that_was_removed_goes_away(state_dir: StateDir, journal: list[Stamped]) -> None:
+    async def scene() -> None:
+        for run_id in ("a", "b"):
+            await write(state_dir, run_id, named(journal, run_id))
+        async with Monitor(state_dir.path) as monitor:
+            await until(lambda: len(runs_of(monitor)) == 2)
+            channel = await monitor.open_run("a")
+            state_dir.remove_run("a")
+            await until(lambda: list(runs_of(monitor)) == ["b"])
+            await until(lambda: "removed" in (channel.run.problem or ""))
+            monitor.close_run("a")
+            with pytest.raises(UnknownRun):
+                await monitor.run_document("a")
+            await write(state_dir, "a", named(journal[:2], "a"))
+            await until(lambda: len(runs_of(monitor)) == 2)
+            assert (await monitor.run_document("a"))["run"]["state"] == "unfinished"
+
+    anyio.run(scene)
+
+
+class Away:
+    name, period_s = "pools", 0.01
+
+    def __init__(self, answers: Iterator[Any]) -> None:
+        self._answers = answers
+
+    async def read(self) -> dict[str, Any]:
+        answer = next(self._answers, {})
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_a_source_that_fails_is_a_problem_until_it_answers(state_dir: StateDir) -> None:
+    async def scene() -> None:
+        turn = anyio.Event()
+        answers: list[Any] = [InfrastructureError("the server is away", advice=""), ValueError("odd")]
+
+        def told() -> dict[str, str]:
+            monitor.overview.take_patch()
+            return monitor.overview.document()["problems"]
+
+        def endless() -> Iterator[Any]:
+            while not turn.is_set():
+                yield answers[0]
+            while True:
+                yield {"worker": {"agent_type": "worker"}}
+
+        async with Monitor(state_dir.path, sources=[Away(endless())]) as monitor:
+            await until(lambda: told() == {"pools": "the server is away"})
+            answers[0] = answers[1]
+            await until(lambda: told() == {"pools": "ValueError: odd"})
+            turn.set()
+            await until(lambda: told() == {})
+            assert monitor.overview.document()["pools"] == {"worker": {"agent_type": "worker"}}
+
+    anyio.run(scene)

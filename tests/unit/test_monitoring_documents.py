@@ -1,0 +1,93 @@
+"""What is told of a run, patch by patch, is what a fresh look finds: after every fact of simulated runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from pydantic import TypeAdapter
+
+from wavepool.core.events import Now
+from wavepool.core.facts import Stamped
+from wavepool.engine.clock import Clock
+from wavepool.engine.history.runs import Standing
+from wavepool.monitoring.documents.runs import RunDocument
+from wavepool.monitoring.folds import TaskFold
+from wavepool.monitoring.followed import FollowedRun
+from wavepool.monitoring.runs import RunChannel
+from wavepool.monitoring.usage import RunUsage
+from wavepool.statedir import StateDir
+from wavepool.testing.scenarios import random_scenario
+from wavepool.testing.simulation import Simulation
+
+DOCUMENT = TypeAdapter(RunDocument)
+
+
+class TimeOf(Clock):
+    """The time of the newest fact."""
+
+    boot_id = "b"
+
+    def __init__(self) -> None:
+        self.stamped: Stamped | None = None
+
+    def now(self) -> Now:
+        assert self.stamped is not None
+        return Now(self.stamped.boot_s, self.stamped.utc)
+
+
+def applied(document: Any, patch: Any) -> Any:
+    """RFC 7396, as its section 2 has it."""
+    if not isinstance(patch, Mapping):
+        return patch
+    found = dict(document) if isinstance(document, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = applied(found.get(name), value)
+    return found
+
+
+@cache
+def journal_of(seed: int) -> tuple[Stamped, ...]:
+    return Simulation(random_scenario(seed)).run().journal
+
+
+def channel_of(clock: Clock, place: Path, shown: int) -> RunChannel:
+    run = FollowedRun(StateDir(place).run("r"), TaskFold, anyio.CapacityLimiter(1))
+    run.is_live, run.standing = True, Standing.LIVE
+    return RunChannel(run, RunUsage(), clock, shown=shown)
+
+
+@pytest.mark.parametrize("shown", [3, 500])
+@pytest.mark.parametrize("seed", [2, 3, 6, 10, 11, 12, 13, 14, 16, 17, 19])
+def test_patches_lead_to_what_a_fresh_look_finds(seed: int, shown: int, tmp_path: Path) -> None:
+    clock = TimeOf()
+    clock.stamped = journal_of(seed)[0]
+    told = channel_of(clock, tmp_path, shown)
+    mirror: Any = json.loads(json.dumps(told.document()))
+    for number, stamped in enumerate(journal_of(seed), start=1):
+        clock.stamped = stamped
+        told.run.fold.take(stamped)
+        if number % (seed % 3 + 1) == 0:  # several facts between two patches too
+            mirror = applied(mirror, json.loads(json.dumps(told.take_patch() or {})))
+            assert mirror == told.document()
+            fresh = told.whole()
+            assert without_time(mirror) == without_time(fresh)
+    DOCUMENT.validate_python(told.document())
+    DOCUMENT.validate_python(told.whole())
+    again = channel_of(clock, tmp_path, shown)
+    for stamped in journal_of(seed):
+        again.run.fold.take(stamped)
+    told.take_patch()
+    assert without_time(again.whole()) == without_time(told.document())
+
+
+def without_time(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != "as_of"}
