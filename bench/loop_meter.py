@@ -27,23 +27,25 @@ MAIN = "MainThread"
 
 
 class Policy(asyncio.DefaultEventLoopPolicy):
-    """The usual one, whose loops are metered. `output` is appended to, a whole line at a time."""
+    """The usual one, whose loops are metered. `output` is appended to, a whole line each `tell_s`."""
 
-    def __init__(self, output: IO[bytes]) -> None:
+    def __init__(self, output: IO[bytes], tell_s: float = TELL_S) -> None:
         super().__init__()
         self._output = output
+        self._tell_s = tell_s
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
         """A usual loop with a timer."""
         loop = super().new_event_loop()
-        loop.call_soon(_Meter(loop, self._output).start)
+        loop.call_soon(_Meter(loop, self._output, self._tell_s).start)
         return loop
 
 
 class _Meter:
-    def __init__(self, loop: asyncio.AbstractEventLoop, output: IO[bytes]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, output: IO[bytes], tell_s: float) -> None:
         self._loop = loop
         self._output = output
+        self._tell_s = tell_s
         self._delays: list[float] = []
         self._told_s = self._due_s = 0.0
 
@@ -58,7 +60,7 @@ class _Meter:
     def _tick(self) -> None:
         now_s = self._loop.time()
         self._delays.append(round(max(0.0, now_s - self._due_s), 6))  # a loop may be early by its clock's resolution
-        if now_s - self._told_s >= TELL_S:
+        if now_s - self._told_s >= self._tell_s:
             line = {"thread": threading.current_thread().name, "at_s": time.monotonic(), "delays_s": self._delays}
             self._output.write(json.dumps(line).encode() + b"\n")
             self._delays = []

@@ -11,7 +11,6 @@ On stdout a JSON line when all have had their first document, and a second with 
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import os
 import re
@@ -24,6 +23,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.websocket import CLOSE, PING, PONG, TEXT, Address, Frames, Refused, closing_words, connected, frame
+
 CONNECTING = 50
 """Handshakes under way at once."""
 
@@ -31,7 +32,6 @@ DEADLINE_S = 120.0
 """For all to be connected."""
 
 RECEIVE_BYTES = 1 << 18
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 _HEAD = re.compile(rb'\{"channel":\s*"([^"]+)",\s*"seq":\s*(\d+),\s*"(document|patch)"')
 
 
@@ -40,91 +40,51 @@ class Viewer:
 
     Attributes:
         ready: it was let in and has had the first document of each channel.
-        closed: why the server ended the connection, None while it is open.
+        closed: why the connection has ended, None while it is open.
     """
 
-    def __init__(self, address: tuple[str, int], token: str, channels: Sequence[str], *, silent: bool) -> None:
+    def __init__(self, address: Address, token: str, channels: Sequence[str], *, silent: bool) -> None:
         self.silent = silent
         self.closed: str | None = None
-        self.socket = socket.create_connection(address)
+        self.socket = connected(address, "/ws", token, upgrade=True, timeout_s=DEADLINE_S)
         if silent:  # so that the server's bounds are reached soon, not the kernel's
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.socket.setblocking(False)
         self._wanted = {"overview", *channels}
         self._seqs: dict[str, int] = {}
-        self._buffer = bytearray()
-        self._let_in = False
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = (
-            "GET /ws HTTP/1.1",
-            f"Host: {address[0]}:{address[1]}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Key: {key}",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",  # as browsers offer it
-            f"Authorization: Bearer {token}",
-        )
-        self.socket.sendall("\r\n".join((*lines, "", "")).encode())
+        self._frames = Frames()
         for channel in sorted(self._wanted):
-            self.socket.sendall(_frame(TEXT, json.dumps({"subscribe": channel}).encode()))
+            self.socket.sendall(frame(TEXT, json.dumps({"subscribe": channel}).encode()))
+        self.socket.setblocking(False)
 
     @property
     def ready(self) -> bool:
-        return self._let_in and (self.silent or self._wanted <= self._seqs.keys())
+        return self._frames.let_in and (self.silent or self._wanted <= self._seqs.keys())
 
     def receive(self, counted: Counted) -> None:
         """Take what has come."""
         try:
             data = self.socket.recv(RECEIVE_BYTES)
+            if not data:
+                self.closed = "the connection was ended"
+            counted.received_bytes += len(data)
+            for opcode, payload in self._frames.take(data):
+                self._take(opcode, payload, counted)
         except BlockingIOError:
             return
-        except OSError as error:
-            data, self.closed = b"", str(error)
-        if not data:
-            self.closed = self.closed or "the connection was ended"
-            return
-        counted.received_bytes += len(data)
-        self._buffer += data
-        if not self._let_in and not self._handshake():
-            return
-        while self.closed is None and (message := self._next_message(counted)) is not None:
-            self._take(message, counted)
+        except (OSError, Refused) as error:
+            self.closed = str(error)
+        counted.compressed += self._frames.compressed
+        self._frames.compressed = 0
 
-    def _handshake(self) -> bool:
-        head, end, rest = bytes(self._buffer).partition(b"\r\n\r\n")
-        if not end:
-            return False
-        if not head.startswith(b"HTTP/1.1 101 "):
-            self.closed = head.split(b"\r\n")[0].decode()
-            return False
-        self._let_in = True
-        self._buffer = bytearray(rest)
-        return True
+    def _take(self, opcode: int, payload: bytes, counted: Counted) -> None:
+        if opcode == TEXT:
+            self._read(payload, counted)
+        elif opcode == PING:
+            self.socket.sendall(frame(PONG, payload))
+        elif opcode == CLOSE:
+            self.closed = closing_words(payload)
 
-    def _next_message(self, counted: Counted) -> bytes | None:
-        """The payload of the next text frame; what is no text is dealt with on the way."""
-        buffer = self._buffer
-        while len(buffer) >= 2:
-            size, start = buffer[1] & 0x7F, 2
-            if size >= 126:
-                start = 4 if size == 126 else 10
-                size = int.from_bytes(buffer[2:start], "big")
-            if len(buffer) < start + size:
-                return None
-            first, payload = buffer[0], bytes(buffer[start : start + size])
-            del buffer[: start + size]
-            counted.compressed += bool(first & 0x40)
-            if first & 0x0F == TEXT:
-                return payload
-            if first & 0x0F == PING:
-                self.socket.sendall(_frame(PONG, payload))
-            elif first & 0x0F == CLOSE:
-                self.closed = f"closed with {int.from_bytes(payload[:2], 'big')} {payload[2:].decode()}"
-                return None
-        return None
-
-    def _take(self, message: bytes, counted: Counted) -> None:
+    def _read(self, message: bytes, counted: Counted) -> None:
         found = _HEAD.match(message)
         if found is None:
             counted.others += 1
@@ -176,13 +136,7 @@ class Counted:
         return [last_s - first_s for seen, first_s, last_s in self._arrivals.values() if seen == readers]
 
 
-def _frame(opcode: int, payload: bytes) -> bytes:
-    """A short one, masked with zeros, as clients must mask."""
-    assert len(payload) < 126
-    return bytes((0x80 | opcode, 0x80 | len(payload), 0, 0, 0, 0)) + payload
-
-
-def view(address: tuple[str, int], token: str, channels: Sequence[str], *, clients: int, silent: int) -> None:
+def view(address: Address, token: str, channels: Sequence[str], *, clients: int, silent: int) -> None:
     """Connect, tell it, read until stdin ends, tell what came."""
     counted = Counted()
     began_s = time.monotonic()
