@@ -136,6 +136,11 @@ class Running:
             return False
         return True
 
+    def printed(self) -> bytes:
+        """All that has come so far, of both streams."""
+        with self._changed:
+            return bytes(self._streams["stdout"]) + bytes(self._streams["stderr"])
+
     def wait_for_line(self, part: str) -> None:
         """Return when stderr has `part`."""
         self._await(lambda: part.encode() in self._streams["stderr"], f"{part!r} on stderr")
