@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from wavepool.cli import options
+from wavepool.cli.dashboard import Dashboard
 from wavepool.cli.option_groups import with_options
 
 
@@ -65,6 +66,7 @@ class AgentOptions:
     poll_interval: options.PollInterval = None
     cache: options.Cache = None
     detach: options.Detach = False
+    dashboard: Dashboard = False
     output: options.Output = None
     json_lines: options.JsonLines = False
     dry_run: options.DryRun = False
@@ -86,6 +88,7 @@ _NO_SETTINGS = {
     "mount",
     "run_id",
     "detach",
+    "dashboard",
     "output",
     "json_lines",
     "dry_run",

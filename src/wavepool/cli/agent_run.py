@@ -12,6 +12,7 @@ import typer
 from wavepool.cli.agent_options import AgentOptions
 from wavepool.cli.agent_pool import in_pool
 from wavepool.cli.agent_request import AgentRequest, build_agent_request
+from wavepool.cli.dashboard import check_page, page_of_run
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
 from wavepool.cli.dryrun import print_rehearsal
@@ -40,6 +41,7 @@ def asked_for(plan: Plan, settings: Settings, shared: AgentOptions, *, pool: str
         run_id=shared.run_id,
     )
     check_output(shared.output)
+    check_page(wanted=shared.dashboard, detach=shared.detach)
     check_directory(settings.cache, option="--cache")
     asked = build_agent_request(settings, plan, raw, no_key=shared.no_key)
     return asked if pool is None else in_pool(asked, pool, shared)
@@ -68,6 +70,7 @@ def run_agents(plan: Plan, settings: Settings, shared: AgentOptions, *, pool: st
             screen.notice(line)
         for line in dead_run_lines(StateDir(settings.state_dir), but=request.run_id):
             screen.notice(line)
-        report = anyio.run(on_screen, partial(run_plan, request), screen, held)
+        with page_of_run(settings, screen.notice, wanted=shared.dashboard):
+            report = anyio.run(on_screen, partial(run_plan, request), screen, held)
         deliver(report, settings, screen, shared.output, warnings=plan.warnings)
     raise typer.Exit(report.exit_code)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,8 +40,8 @@ class PageOptions:
     open_websocket: bool = False
 
 
-@asynccontextmanager
-async def page_of_server(settings: Settings, options: PageOptions) -> AsyncIterator[Address | None]:
+@contextmanager
+def page_of_server(settings: Settings, options: PageOptions) -> Iterator[Address | None]:
     """The page of `wavepool serve`, and the seed's WebSocket; None where the extra is missing.
 
     Raises:
@@ -63,19 +63,21 @@ async def page_of_server(settings: Settings, options: PageOptions) -> AsyncItera
         allowed_hosts=options.allowed_hosts,
         open_socket=options.open_websocket,
     )
-    async with serve_web(serving) as address:
+    with serve_web(serving) as address:
         yield address
 
 
-@asynccontextmanager
-async def page_of_run(settings: Settings, notice: Callable[[str], None]) -> AsyncIterator[None]:
-    """The page of one process, which says where it is; on another port where the usual one is taken.
+@contextmanager
+def page_of_run(settings: Settings, notice: Callable[[str], None], *, wanted: bool) -> Iterator[None]:
+    """The page of one process, which says where it is, if it is wanted; on another port where the usual one is taken.
 
     Raises:
-        InputError: the extra is missing.
+        InputError: the token cannot be.
         InfrastructureError: the port that was asked for is taken.
     """
-    check_extra()
+    if not wanted:
+        yield
+        return
     from wavepool.web.server import Serving, serve_web
 
     serving = Serving(
@@ -85,13 +87,20 @@ async def page_of_run(settings: Settings, notice: Callable[[str], None]) -> Asyn
         any_port="http_port" not in settings.model_fields_set,
         pools=False,
     )
-    async with serve_web(serving) as address:
+    with serve_web(serving) as address:
         notice(words_of(address))
         yield
 
 
-def check_extra() -> None:
-    """Raises InputError where there can be no page."""
+def check_page(*, wanted: bool, detach: bool) -> None:
+    """See, before anything starts, that there can be a page. Raises InputError."""
+    if not wanted:
+        return
+    if detach:
+        raise InputError(
+            "--dashboard and --detach: the link of the page would be in the log of the detached process",
+            advice="Leave --dashboard out: `wavepool serve` shows all runs, this one too.",
+        )
     try:
         import wavepool.web.server  # noqa: F401  to see whether it can be
     except ModuleNotFoundError as error:
@@ -103,7 +112,7 @@ def words_of(address: Address) -> str:
     """Where the page is, for its user."""
     if address.link == address.page:
         return f"page: {address.page} (open to everybody on this machine)"
-    return f"page: {address.link} (the link is a key: keep it to yourself)"
+    return f"page, by a link that is its key (keep it to yourself):\n{address.link}"
 
 
 def _check_missing(error: ModuleNotFoundError) -> None:

@@ -16,6 +16,7 @@ from wavepool.cli.agent_options import AgentOptions
 from wavepool.cli.agent_words import AgentCommand, agent_words
 from wavepool.cli.check_options import CheckOptions
 from wavepool.cli.check_signals import sigterm_as_ctrl_c
+from wavepool.cli.dashboard import check_page, page_of_run
 from wavepool.cli.dead_fixes import dead_fix_lines
 from wavepool.cli.fix_checks import FixChecks
 from wavepool.cli.fix_runs import BatchRuns
@@ -93,9 +94,10 @@ def fix(
         fix_id=new_run_id(datetime.now(UTC)),
     )
     check_output(shared.output)
+    check_page(wanted=shared.dashboard, detach=False)
     if notice := notice_of(labour.words or ()):
         remark(notice)
-    with sigterm_as_ctrl_c():
+    with sigterm_as_ctrl_c(), page_of_run(settings, remark, wanted=shared.dashboard):
         fixed = _fix(asked)
     if fixed.error is not None:
         raise fixed.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import anyio
 import typer
 
 from wavepool.cli import options
+from wavepool.cli.dashboard import Dashboard, check_page, page_of_run
 from wavepool.cli.dead_fixes import lines_of_its_fix
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
@@ -26,6 +28,16 @@ from wavepool.statedir import RunDir, StateDir
 from wavepool.wiring import GoingOn, Hooks, resume_run, retry_run
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """How it is shown, and where it goes on."""
+
+    json_lines: bool
+    verbose: bool
+    detach: bool
+    dashboard: bool
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command(name="resume", short_help="Go on with a run that was cut off, by its journal alone.")(resume)
@@ -36,6 +48,7 @@ def resume(
     run_id: options.Run,
     secret: options.Secret = None,
     detach: options.Detach = False,
+    dashboard: Dashboard = False,
     state_dir: options.StateDirectory = None,
     poll_interval: options.PollInterval = None,
     cache: options.Cache = None,
@@ -49,13 +62,15 @@ def resume(
     the rules and on the driver that the run began with. Exit codes are those of `wavepool run`.
     """
     settings = _settings(state_dir, poll_interval, cache, output)
+    check_page(wanted=dashboard, detach=detach)
 
     files = find_run(StateDir(settings.state_dir), run_id).files
 
     async def work(how: GoingOn) -> RunReport:
         return await resume_run(files.id, state_dir=settings.state_dir, how=how)
 
-    _go_on(work, files, settings, secret or (), output, json_lines=json_lines, verbose=verbose, detach=detach)
+    how = _How(json_lines=json_lines, verbose=verbose, detach=detach, dashboard=dashboard)
+    _go_on(work, files, settings, secret or (), output, how)
 
 
 def retry(
@@ -64,6 +79,7 @@ def retry(
     failed: Annotated[bool, typer.Option("--failed", help="All that did not succeed, instead of TASKs.")] = False,
     secret: options.Secret = None,
     detach: options.Detach = False,
+    dashboard: Dashboard = False,
     state_dir: options.StateDirectory = None,
     poll_interval: options.PollInterval = None,
     cache: options.Cache = None,
@@ -77,6 +93,7 @@ def retry(
     `retried_because`, in the result.
     """
     settings = _settings(state_dir, poll_interval, cache, output)
+    check_page(wanted=dashboard, detach=detach)
     if failed == bool(tasks):
         raise InputError(
             f"retry takes either --failed or tasks by their ids, and was given {'both' if failed else 'neither'}",
@@ -89,7 +106,8 @@ def retry(
     async def work(how: GoingOn) -> RunReport:
         return await retry_run(files.id, tasks or (), state_dir=settings.state_dir, how=how)
 
-    _go_on(work, files, settings, secret or (), output, json_lines=json_lines, verbose=verbose, detach=detach)
+    how = _How(json_lines=json_lines, verbose=verbose, detach=detach, dashboard=dashboard)
+    _go_on(work, files, settings, secret or (), output, how)
 
 
 def _settings(state_dir: str | None, poll_interval: str | None, cache: str | None, output: Path | None) -> Settings:
@@ -105,19 +123,17 @@ def _go_on(
     settings: Settings,
     secret: Sequence[str],
     output: Path | None,
-    *,
-    json_lines: bool,
-    verbose: bool,
-    detach: bool,
+    how: _How,
 ) -> None:
     secrets = {source.name: read_secret(source, os.environ) for source in parse_secrets(secret)}
-    held = detached(files) if detach else None
+    held = detached(files) if how.detach else None
 
     async def with_hooks(hooks: Hooks) -> RunReport:
         return await work(GoingOn(hooks=hooks, secrets=secrets, signals=True, learn=settings.learn_history))
 
-    with open_screen(settings, json_lines=json_lines, verbose=verbose) as screen:
-        report = anyio.run(on_screen, with_hooks, screen, held)
+    with open_screen(settings, json_lines=how.json_lines, verbose=how.verbose) as screen:
+        with page_of_run(settings, screen.notice, wanted=how.dashboard):
+            report = anyio.run(on_screen, with_hooks, screen, held)
         deliver(report, settings, screen, output)
     for line in lines_of_its_fix(StateDir(settings.state_dir), files.id):
         remark(line)

@@ -12,6 +12,7 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.agent_request import furnish
+from wavepool.cli.dashboard import Dashboard, check_page, page_of_run
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
 from wavepool.cli.dryrun import print_rehearsal
@@ -93,6 +94,7 @@ def run(
     poll_interval: options.PollInterval = None,
     cache: options.Cache = None,
     detach: options.Detach = False,
+    dashboard: Dashboard = False,
     output: options.Output = None,
     json_lines: options.JsonLines = False,
     dry_run: options.DryRun = False,
@@ -144,6 +146,7 @@ def run(
         run_id=run_id,
     )
     check_output(output)
+    check_page(wanted=dashboard, detach=detach)
     check_directory(settings.cache, option="--cache")
     plan = read_plan(plan_file, settings)
     ready = furnish(plan, settings, raw, no_key=no_key)
@@ -163,7 +166,8 @@ def run(
             screen.notice(line)
         for line in dead_run_lines(StateDir(settings.state_dir), but=request.run_id):
             screen.notice(line)
-        report = anyio.run(on_screen, partial(run_plan, request), screen, held)
+        with page_of_run(settings, screen.notice, wanted=dashboard):
+            report = anyio.run(on_screen, partial(run_plan, request), screen, held)
         history = read_history(settings.state_dir, screen.notice) if learn else History()
         lesson = _lesson(request, history, settings) if learn else None
         deliver(report, settings, screen, output, warnings=plan.warnings, lesson=lesson)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -165,20 +165,21 @@ async def _serve(config: PoolsConfig, settings: Settings, log: ServingLog, page:
         server = PoolServer(pool, place.socket, limits_of=lambda name: config.of(name).agent.limits, heard=log.served)
         async with anyio.create_task_group() as group:
             group.start_soon(forward_interrupts, ending)
-            async with _page(settings, page, log), pool, server.serving():
-                log.serving(pool.session, place.socket, config)
-                await _until_ended(pool, server, ending, log)
+            with _page(settings, page, log):
+                async with pool, server.serving():
+                    log.serving(pool.session, place.socket, config)
+                    await _until_ended(pool, server, ending, log)
             group.cancel_scope.cancel()
         ending.left = pool.left_behind
     return ending
 
 
-@asynccontextmanager
-async def _page(settings: Settings, options: PageOptions | None, log: ServingLog) -> AsyncIterator[None]:
+@contextmanager
+def _page(settings: Settings, options: PageOptions | None, log: ServingLog) -> Iterator[None]:
     if options is None:
         yield
         return
-    async with page_of_server(settings, options) as address:
+    with page_of_server(settings, options) as address:
         if address is None:
             log.notice(f"no page is shown, as it is not installed: {HOW_TO_GET_IT}")
         else:

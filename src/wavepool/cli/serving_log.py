@@ -69,7 +69,7 @@ class ServingLog:
 
     def page(self, address: Address) -> None:
         """The page is there. Its token is in the line for its user, and in no event."""
-        self._event("page", {"address": address.page, "websocket": address.websocket, "token_file": address.token_file})
+        self._event("page", {"url": address.page, "websocket": address.websocket, "token_file": address.token_file})
         self._line(words_of(address))
         if address.websocket is not None:
             self._line(f"WebSocket: {address.websocket}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wavepool.config import Settings
+from wavepool.monitoring.actions import Actions
+from wavepool.monitoring.monitor import Monitor
 from wavepool.statedir import StateDir
 from wavepool.web.hub import Hub
-from wavepool.web.provisional import Monitor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class Context:
         settings: of the process that serves.
         state_dir: whose runs are shown.
         monitor: what is shown; open.
+        actions: what can be done about it.
         hub: the channels, for `/ws`.
         serving: whether this is `wavepool serve`, and not the page of one run that ends with it.
     """
@@ -25,5 +27,6 @@ class Context:
     settings: Settings
     state_dir: StateDir
     monitor: Monitor
+    actions: Actions
     hub: Hub
     serving: bool

@@ -56,7 +56,7 @@ class Refusal(Exception):
         """Nothing says who it is."""
         return cls(
             401,
-            "no_token",
+            "unauthorized",
             "This page opens with its token.",
             "Use the link that `wavepool serve` printed on its terminal, or send `Authorization: Bearer TOKEN`; "
             "the token is in the file web.token of its state directory.",
@@ -67,7 +67,7 @@ class Refusal(Exception):
         """It is not ours."""
         return cls(
             401,
-            "wrong_token",
+            "unauthorized",
             "That is not the token of this server.",
             "Use the link that `wavepool serve` printed on its terminal; the token is in the file web.token of its "
             "state directory.",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,15 @@ import uvicorn
 
 from wavepool.config import Settings
 from wavepool.errors import InfrastructureError, InputError
+from wavepool.monitoring.actions import Actions
+from wavepool.monitoring.monitor import Monitor
+from wavepool.monitoring.sources import Source
 from wavepool.statedir import StateDir
 from wavepool.web.app import TASKS, page_app, socket_app
 from wavepool.web.context import Context
 from wavepool.web.guard import App, Door
 from wavepool.web.hub import Hub
 from wavepool.web.listening import LOCALHOST, Listening, is_loopback, listen
-from wavepool.web.provisional import Monitor
 from wavepool.web.thread import in_thread
 from wavepool.web.token import Token, token_of
 
@@ -83,9 +85,9 @@ class Address:
     token_file: Path | None
 
 
-@asynccontextmanager
-async def serve_web(serving: Serving) -> AsyncIterator[Address]:
-    """Serve the page and its interfaces, from a thread of its own, until the block ends.
+@contextmanager
+def serve_web(serving: Serving) -> Iterator[Address]:
+    """Serve the page and its interfaces, from a thread of its own, until the block ends: within a second, then.
 
     Raises:
         InputError: the host, the token or their combination cannot be; nothing was begun.
@@ -94,12 +96,12 @@ async def serve_web(serving: Serving) -> AsyncIterator[Address]:
     check(serving)
     token_file = serving.token_file or serving.settings.state_dir / TOKEN_FILE
     token = None if serving.no_token else token_of(serving.token, token_file)
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         ports = _listen(serving, stack)
         page, *others = ports
         doors = [_door(serving, token, ports, open_socket=port is not page and serving.open_socket) for port in ports]
         servers = _Servers(serving, ports, doors)
-        await stack.enter_async_context(in_thread(servers.run, name="wavepool-web"))
+        stack.enter_context(in_thread(servers.run, name="wavepool-web"))
         link = f"http://{page.place}/"
         yield Address(
             page=link,
@@ -121,7 +123,7 @@ def check(serving: Serving) -> None:
             )
 
 
-def _listen(serving: Serving, stack: AsyncExitStack) -> list[Listening]:
+def _listen(serving: Serving, stack: ExitStack) -> list[Listening]:
     """The page's port, and the WebSocket's."""
     settings = serving.settings
     try:
@@ -148,6 +150,11 @@ def _door(serving: Serving, token: Token | None, ports: Sequence[Listening], *, 
     )
 
 
+def sources_of(state_dir: StateDir) -> Sequence[Source]:
+    """Of all members of the overview but its runs."""
+    return ()
+
+
 class _Servers:
     """Both ports, in the loop of the thread that calls `run`."""
 
@@ -159,11 +166,12 @@ class _Servers:
     async def run(self, ending: anyio.Event, ready: Callable[[], None]) -> None:
         """Until `ending` is set."""
         state_dir = StateDir(self._serving.settings.state_dir)
-        async with Monitor(state_dir) as monitor:
+        async with Monitor(state_dir.path, sources=sources_of(state_dir)) as monitor:
             context = Context(
                 settings=self._serving.settings,
                 state_dir=state_dir,
                 monitor=monitor,
+                actions=Actions(state_dir.path),
                 hub=Hub(monitor),
                 serving=self._serving.pools,
             )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
-import anyio.to_thread
 import structlog
 
 Work = Callable[[anyio.Event, Callable[[], None]], Awaitable[None]]
@@ -19,9 +18,9 @@ STOP_S = 5.0
 """How long the work has to end once it was asked to; then its thread is left to end with the process."""
 
 
-@asynccontextmanager
-async def in_thread(work: Work, *, name: str) -> AsyncIterator[None]:
-    """Run `work` in a thread of its own until the block ends; it is ready when the block begins.
+@contextmanager
+def in_thread(work: Work, *, name: str) -> Iterator[None]:
+    """Run `work` in a thread of its own until the block ends; it is ready when the block begins. Blocks at both ends.
 
     What it raises before it is ready is raised here; later failures go to our log alone, as nobody who shows a run may
     end it.
@@ -29,12 +28,11 @@ async def in_thread(work: Work, *, name: str) -> AsyncIterator[None]:
     thread = _Thread(work, name)
     thread.start()
     try:
-        await anyio.to_thread.run_sync(thread.wait_ready, abandon_on_cancel=True)
+        thread.wait_ready()
         yield
     finally:
-        with anyio.CancelScope(shield=True):
-            thread.ask_to_end()
-            await anyio.to_thread.run_sync(thread.join, STOP_S)
+        thread.ask_to_end()
+        thread.join(STOP_S)
 
 
 class _Thread(threading.Thread):
