@@ -29,6 +29,7 @@ MODULES = (
     "recover",
     "runs",
     "show",
+    "report",
     "logs",
     "exec",
     "prune",

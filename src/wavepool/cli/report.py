@@ -1,0 +1,71 @@
+"""`wavepool report RUN`: one run as a page in one file, Markdown, JSON, or JUnit's XML."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wavepool.cli import options
+from wavepool.cli.output import check_output, write_text
+from wavepool.cli.settings import settings_of
+from wavepool.engine.clock import SystemClock
+from wavepool.engine.history.runs import find_run
+from wavepool.errors import SettingError
+from wavepool.reporting import Format, render
+from wavepool.statedir import StateDir
+
+FORMATS = ", ".join(Format)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(name="report", short_help="Write a run as a page in one file, Markdown, JSON or JUnit XML.")(report)
+
+
+def report(
+    run: options.Run,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help=f"{FORMATS}; by the ending of --output unless told, else html."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The file; unless told html goes to wavepool-RUN.html, all else to stdout."),
+    ] = None,
+    state_dir: options.StateDirectory = None,
+) -> None:
+    """Write what became of RUN, which may be live: then as of now. Needs no server, and changes nothing.
+
+    A page is one file that opens in any browser and fetches nothing. Its exit code says nothing of the run's outcome.
+    """
+    wanted = _format(form, output)
+    check_output(output)
+    settings = settings_of(state_dir=state_dir)
+    history = find_run(StateDir(settings.state_dir), run)
+    if output is None and wanted is Format.HTML:
+        output = Path(f"wavepool-{history.id}.html")
+        check_output(output)
+    text = render(history, wanted, SystemClock().now())
+    if output is None:
+        _say(text)
+        return
+    write_text(output, text)
+    _say(f"{output}\n")
+
+
+def _say(text: str) -> None:
+    """In UTF-8 whatever the locale, as the XML declares and GitHub expects."""
+    sys.stdout.buffer.write(text.encode("utf-8", errors="backslashreplace"))
+    sys.stdout.flush()
+
+
+def _format(text: str | None, output: Path | None) -> Format:
+    if text is None:
+        return (None if output is None else Format.of_file(output.name)) or Format.HTML
+    try:
+        return Format(text.lower())
+    except ValueError:
+        raise SettingError("--format", text, f"one of {FORMATS}") from None

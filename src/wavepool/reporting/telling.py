@@ -1,0 +1,146 @@
+"""What a report is made of: one reading of a run's journal, and of the logs of what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from wavepool.core.events import Now
+from wavepool.core.facts import Stamped
+from wavepool.engine.history.runs import RunHistory, Standing, standing_of
+from wavepool.engine.report import RunReport, stamp
+from wavepool.errors import InputError
+from wavepool.model import VerdictKind
+from wavepool.monitoring.blanking import blanked
+from wavepool.monitoring.documents.runs import Efficiency, RunLine, TaskEntry, WaveEntry
+from wavepool.monitoring.entries import wave_entry
+from wavepool.monitoring.folds import TaskFold
+from wavepool.monitoring.lines import run_line
+from wavepool.reporting.load import Load, LoadFold
+from wavepool.reporting.tails import Tail, read_tail
+
+NOT_FAILED = frozenset({VerdictKind.SUCCESS, VerdictKind.SKIPPED})
+FAILURES = frozenset(kind.value for kind in VerdictKind if kind not in NOT_FAILED)
+"""States of a task that ended without success."""
+
+
+class Told:
+    """A run as its journal told it at one moment. Entries are made as they are asked for, never all at once.
+
+    Attributes:
+        line, waves, efficiency, load: as documents have them.
+        results: the JSON of the results file.
+        as_of: when it was read.
+    """
+
+    def __init__(self, history: RunHistory, now: Now) -> None:
+        """Read it. Blocks.
+
+        Raises:
+            InputError: there is nothing to be told yet.
+            JournalError: the journal is damaged.
+        """
+        self._history = history
+        self._fold = TaskFold()
+        self._report = RunReport()
+        load = LoadFold()
+        live = history.is_live()  # first: a run that ends in between shows its end in the facts
+        for entry in _facts(history, live=live):
+            self._fold.take(entry)
+            self._report.take(entry)
+            load.take(entry, self._fold.progress.work.seconds)
+        progress = self._fold.progress
+        if progress.run is None:
+            raise InputError(f"run {history.id} has not begun: there is nothing to report", advice=_when(live=live))
+        standing = standing_of(history.files, live=live, begun=True, outcome=progress.outcome)
+        # Time goes on for a live run only: that of one whose process died ends with its last fact.
+        until = now if standing is Standing.LIVE else Now(0.0, now.utc)
+        self.as_of: datetime = now.utc
+        self.line: RunLine = run_line(history.id, standing, progress, until)
+        self.waves: dict[str, WaveEntry] = {str(each): wave_entry(wave) for each, wave in progress.waves.items()}
+        self.efficiency: Efficiency = self._fold.efficiency(until)
+        self.load: Load = load.graph(progress.elapsed_s(until))
+
+    def __len__(self) -> int:
+        return len(self._fold)
+
+    @property
+    def is_over(self) -> bool:
+        """False where tasks may still change: a live run, or one that a resume goes on with."""
+        return self.line["state"] in (Standing.SUCCESS, Standing.FAILED)
+
+    @property
+    def results(self) -> dict[str, object]:
+        return self._report.result()
+
+    @property
+    def left_behind(self) -> list[str]:
+        """One sentence for each thing that could not be removed."""
+        return self._fold.left_behind
+
+    @property
+    def ids(self) -> list[str]:
+        """Of all tasks, in the order of the plan."""
+        return self._fold.in_order()
+
+    @property
+    def failed(self) -> list[str]:
+        """Ids of the tasks that ended without success, in the order of the plan."""
+        return [each for each in self.ids if self.state(each) in FAILURES]
+
+    def state(self, task_id: str) -> str:
+        """As a task's entry has it."""
+        return self._fold.state(task_id)
+
+    def entry(self, task_id: str) -> TaskEntry:
+        """One task with all its attempts."""
+        return self._fold.entry(task_id)
+
+    def took_s(self, task_id: str) -> float:
+        """What its attempts took together, as far as that is known."""
+        return sum(each.took_s or 0.0 for each in self._fold.chronicle.tasks[task_id].attempts)
+
+    def begun_s(self, task_id: str) -> float:
+        """When its first attempt was to start, in seconds since the epoch; infinity where there was none."""
+        attempts = self._fold.chronicle.tasks[task_id].attempts
+        return attempts[0].intended_at.timestamp() if attempts else float("inf")
+
+    def tail(self, task_id: str) -> Tail | None:
+        """The end of what its last attempt wrote; None where there is no log."""
+        last = self._fold.chronicle.tasks[task_id].last
+        if last is None or last.log is None:
+            return None
+        if last.log.path is None:
+            return None if last.log.problem is None else Tail(attempt=last.id.number, problem=last.log.problem)
+        return read_tail(self._history.files.path / last.log.path, last.id.number, last.log.problem)
+
+    def by_wave(self) -> Iterator[tuple[WaveEntry, list[str]]]:
+        """Each wave with the ids of its tasks, in the order of the plan."""
+        members: dict[int, list[str]] = {wave["number"]: [] for wave in self.waves.values()}
+        for task_id in self.ids:
+            members[self._fold.chronicle.tasks[task_id].task.wave].append(task_id)
+        for wave in self.waves.values():
+            yield wave, members[wave["number"]]
+
+
+def when(at: datetime) -> str:
+    """A time as documents have it."""
+    return stamp(at) or ""
+
+
+def _facts(history: RunHistory, *, live: bool) -> Iterator[Stamped]:
+    if not history.has_journal():
+        if live:
+            return
+        raise InputError(
+            f"run {history.id} has no journal: there is nothing to report",
+            advice=f"`wavepool spawn` keeps none. Its files are in {history.files.path}.",
+        )
+    for entry in history.facts():
+        yield Stamped(entry.boot_s, entry.utc, blanked(entry.fact))
+
+
+def _when(*, live: bool) -> str:
+    if live:
+        return "It has only just begun: try again in a moment."
+    return "Its process died before the first fact; `wavepool prune` removes it."
