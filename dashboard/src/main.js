@@ -1,4 +1,9 @@
 import { mount } from "svelte";
+import "./styles/tokens.css";
+import "./styles/base.css";
 import App from "./App.svelte";
+import { start } from "./lib/connection.svelte.js";
+
+start();
 
 export default mount(App, { target: document.getElementById("app") });

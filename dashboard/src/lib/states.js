@@ -78,6 +78,12 @@ export function groupOf(state) {
   return state === "skipped" ? "skipped" : "failed";
 }
 
+// The states of a group, or the one state that is named; none for all.
+export function statesOf(chosen) {
+  if (!chosen) return [];
+  return GROUPS.some((group) => group.name === chosen) ? Object.keys(TASK_STATES).filter((each) => groupOf(each) === chosen) : [chosen];
+}
+
 // The groups of a bar or a filter, in the order in which they are shown.
 export const GROUPS = [
   { name: "failed", word: "failed", tone: "bad", shape: "cross" },
