@@ -19,6 +19,7 @@ from wavepool.monitoring.folds import RunFold
 from wavepool.monitoring.followed import UNFIT, FollowedRun, unfit_words
 from wavepool.monitoring.lines import blank_line, run_line
 from wavepool.monitoring.overview import RUNS_SHOWN
+from wavepool.monitoring.sweeps import Running
 from wavepool.statedir import StateDir
 
 Result = TypeVar("Result")
@@ -75,16 +76,23 @@ class RunCatalogue:
         self._looked = anyio.Event()
 
     async def follow(self) -> bool:
-        """Read on in the journals of live runs; whether there are any. Bounded."""
-        for run in list(self.live.values()):
-            await run.read_on()
-        return bool(self.live)
+        """Read on in the journals of live runs; whether anything was found. Bounded."""
+        return any([await run.read_on() for run in list(self.live.values())])
 
     async def fold_next(self) -> None:
         """Fold one run that is shown and was not yet; waits for one."""
         while (missing := next(self._missing(self._order[:RUNS_SHOWN]), None)) is None:
             await self._looked.wait()
         await self._fold(missing)
+
+    def running(self) -> list[Running]:
+        """Attempts of live runs that may be running."""
+        return [
+            Running(run_id=run.id, driver=run.fold.progress.run.driver, handle=handle)
+            for run in self.live.values()
+            if run.fold.progress.run is not None
+            for handle in run.fold.running.values()
+        ]
 
     def shown(self) -> tuple[dict[str, RunLine], int]:
         """Lines for the overview, and how many runs are left out."""

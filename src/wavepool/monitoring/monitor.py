@@ -18,10 +18,13 @@ from wavepool.engine.history.chronicle import UnknownTask
 from wavepool.errors import WavepoolError, shorten
 from wavepool.monitoring.catalogue import RunCatalogue
 from wavepool.monitoring.documents.runs import RunDocument, RunLine, TaskEntry
+from wavepool.monitoring.host import HostSource
 from wavepool.monitoring.opened import OpenedRuns
 from wavepool.monitoring.overview import OverviewChannel
+from wavepool.monitoring.pools import PoolServerSource, PoolsSource, ServerStatus
 from wavepool.monitoring.runs import RunChannel
 from wavepool.monitoring.sources import Source
+from wavepool.monitoring.sweeps import Sweeps
 from wavepool.monitoring.usage import UsageBook
 from wavepool.statedir import StateDir
 from wavepool.wiring import driver_named
@@ -49,19 +52,27 @@ class Monitor:
 
     Args:
         state_dir: the directory; need not exist yet.
-        sources: of the overview's members, beside the runs.
+        sources: of the overview's members, beside runs, host and pools.
         clock: of this host.
     """
 
     def __init__(self, state_dir: Path, *, sources: Iterable[Source] = (), clock: Clock | None = None) -> None:
         self.state_dir = StateDir(state_dir)
         self._clock = clock or SystemClock()
-        self._sources = tuple(sources)
         self._threads = CapacityLimiter(THREADS)
         self._usage = UsageBook()
-        self._overview = OverviewChannel(self._clock)
+        host = HostSource(self.state_dir.path, self._usage.together)
+        status = ServerStatus(self.state_dir.server())
+        self._sources: tuple[Source, ...] = (host, PoolsSource(status), PoolServerSource(status), *sources)
+        self._overview = OverviewChannel(self._clock, host.history)
         self._catalogue = RunCatalogue(self.state_dir, self._clock, self._threads)
         self._opened = OpenedRuns(self.state_dir, self._clock, self._threads, self._usage)
+        self._sweeps = Sweeps(
+            running=self._catalogue.running,
+            open_driver=self.driver,
+            book=self._usage,
+            problem=self._overview.put_problem,
+        )
         self._drivers: dict[str, Driver] = {}
         self._opening = anyio.Lock()
         self._group: TaskGroup | None = None
@@ -72,6 +83,7 @@ class Monitor:
         group.start_soon(self._keep_looking)
         group.start_soon(self._keep_following)
         group.start_soon(self._keep_folding)
+        group.start_soon(self._sweeps.run)
         for source in self._sources:
             group.start_soon(self._keep_asking, source)
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from wavepool.engine.clock import Clock
@@ -15,9 +15,6 @@ from wavepool.monitoring.lines import NO_TASKS
 RUNS_SHOWN = 50
 """Runs in the overview: all that are live, and the newest others; more only where more are live."""
 
-VOLATILE_S = 1.0
-"""What changes by time alone is told so often, while a run is live."""
-
 OPTIONAL = frozenset({"host", "pool_server"})
 """Members that are left out where there is nothing."""
 
@@ -25,17 +22,22 @@ MEMBERS = ("pools", "workspaces", "processes")
 
 
 class OverviewChannel(Channel):
-    """Others put in what they have found; a patch is made of what differs from what was told."""
+    """Others put in what they have found; a patch is made of what differs from what was told.
+
+    Args:
+        clock: of this host.
+        history: asked for that of the host, which only whole documents have.
+    """
 
     name = "overview"
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, history: Callable[[], HostHistory]) -> None:
         self._clock = clock
+        self._history = history
         self._members: dict[str, Any] = {name: {} for name in MEMBERS}
         self._problems: dict[str, str] = {}
         self._runs: dict[str, RunLine] = {}
         self._left_out = 0
-        self._history: HostHistory | None = None
         self._changed = True
         self._told: dict[str, Any] = {}
         self.take_patch()
@@ -61,10 +63,6 @@ class OverviewChannel(Channel):
         """The runs that are shown, newest first, and how many are not."""
         self._runs, self._left_out, self._changed = runs, left_out, True
 
-    def put_history(self, history: HostHistory) -> None:
-        """Of the host; only whole documents have it."""
-        self._history = history
-
     def take_patch(self) -> Mapping[str, Any] | None:
         if not self._changed:
             return None
@@ -78,10 +76,8 @@ class OverviewChannel(Channel):
         return patch
 
     def document(self) -> Overview:
-        found = dict(self._told)
-        if self._history is not None:
-            found["history"] = self._history
-        return cast(Overview, found)
+        history = self._history()
+        return cast(Overview, {**self._told, "history": history} if history["at"] else dict(self._told))
 
     def _now(self) -> dict[str, Any]:
         found = {

@@ -140,3 +140,9 @@ class UsageBook:
         """Forget all others."""
         for run_id in [each for each in self._runs if each not in run_ids]:
             del self._runs[run_id]
+
+    def together(self) -> tuple[int | None, float | None]:
+        """Memory and CPU of all that was read last; None where nothing was."""
+        memory = [each.memory_bytes for each in self._runs.values() if each.memory_bytes is not None]
+        cpu = [each.cpu_percent for each in self._runs.values() if each.cpu_percent is not None]
+        return (sum(memory) if memory else None), (sum(cpu) if cpu else None)

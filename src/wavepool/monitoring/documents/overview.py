@@ -69,13 +69,14 @@ class PoolEntry(TypedDict):
 
 
 class PoolServerEntry(TypedDict):
-    """The process that serves the pools of this state directory."""
+    """The process that serves the pools of this state directory. `alerts` are about all of them together."""
 
     pid: int
     since: str
     tasks: int
     clients: int
     ending: NotRequired[bool]
+    alerts: NotRequired[list[str]]
 
 
 class GitStatus(TypedDict):
