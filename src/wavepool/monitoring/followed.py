@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
@@ -22,6 +23,9 @@ from wavepool.statedir import RunDir
 
 SLICE = 100
 """Facts that are folded before others have their turn on the loop."""
+
+SETTLED_FACTS = 20_000
+"""So many are folded between two times that the garbage collector is told not to look at them."""
 
 UNFIT = (KeyError, IndexError, AssertionError)
 """What a fold raises where a fact speaks of what no fact before it has brought."""
@@ -57,6 +61,7 @@ class FollowedRun(Generic[Fold]):
         self._tail = JournalTail(files)
         self._turn = anyio.Lock()
         self._unfit: str | None = None
+        self._settled = 0
 
     async def look(self) -> None:
         """See whether somebody holds it, or it was made anew. Raises nothing."""
@@ -65,6 +70,7 @@ class FollowedRun(Generic[Fold]):
                 self.is_live, self.pid = await self._in_thread(self._holder)
                 if await self._in_thread(self._tail.is_of_another_journal):
                     self.fold, self._tail, self._unfit = self._make_fold(), JournalTail(self.files), None
+                    self._settled = 0
                 self._stand()
             except InfrastructureError as error:
                 self.problem = error.message
@@ -83,6 +89,7 @@ class FollowedRun(Generic[Fold]):
                     self.fold.take(stamped)
                     if done % SLICE == 0:
                         await checkpoint()
+                self._settle()
             except UNFIT as error:
                 self._unfit = unfit_words(error)
             if self._unfit is not None:
@@ -100,6 +107,14 @@ class FollowedRun(Generic[Fold]):
         if self.fold.progress.run is None:
             return blank_line(self.id, self.standing, problem=self.problem)
         return run_line(self.id, self.standing, self.fold.progress, now, pid=self.pid, problem=self.problem)
+
+    def _settle(self) -> None:
+        """Have the collector pass over what was folded, which stays: else it goes through all of it again and again,
+        and every loop of this process waits for it (seconds, with 100,000 tasks). Freed it is as ever, by its counts.
+        """
+        if self.fold.facts - self._settled >= SETTLED_FACTS:
+            self._settled = self.fold.facts
+            gc.freeze()
 
     def _holder(self) -> tuple[bool, int | None]:
         live = self.files.is_live()

@@ -41,6 +41,26 @@ class AttemptStory:
         agent, changes: what its agent said, and what came back out of its workspace.
     """
 
+    __slots__ = (
+        "agent",
+        "because",
+        "changes",
+        "finished_at",
+        "handle",
+        "held_bytes",
+        "id",
+        "intended_at",
+        "kept",
+        "log",
+        "not_kept",
+        "phase",
+        "problem",
+        "started_at",
+        "verdict",
+        "warm",
+        "warnings",
+    )
+
     def __init__(self, attempt: AttemptId, intended_at: datetime, held_bytes: int) -> None:
         self.id = attempt
         self.intended_at = intended_at
@@ -115,6 +135,8 @@ class TaskStory:
         skipped: why it has, or had, no (further) attempt.
         final: no attempt will follow.
     """
+
+    __slots__ = ("attempts", "final", "skipped", "task")
 
     def __init__(self, task: Task) -> None:
         self.task = task
