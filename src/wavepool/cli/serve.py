@@ -22,7 +22,7 @@ from wavepool.engine.control.pools import PoolServer
 from wavepool.engine.recover.dead_pools import dead_pool_lines
 from wavepool.engine.recover.dead_runs import dead_run_lines
 from wavepool.engine.signals import forward_interrupts
-from wavepool.errors import InfrastructureError, WavepoolError
+from wavepool.errors import InfrastructureError, InputError, WavepoolError
 from wavepool.model import PoolsConfig
 from wavepool.statedir import StateDir
 from wavepool.wiring import ContainerPool
@@ -97,6 +97,8 @@ def serve(
         allowed_hosts=allowed_host or (),
         open_websocket=open_websocket,
     )
+    if no_dashboard:
+        _refuse_without_page(page)
     told = {
         "preset": preset,
         "warm": warm,
@@ -125,6 +127,20 @@ def serve(
             advice="`wavepool recover --grace 0s` takes them away as soon as that is possible.",
         )
     raise typer.Exit(INTERRUPTED if ending.stopped else 0)
+
+
+def _refuse_without_page(page: PageOptions) -> None:
+    """Options that say something of a page that is not wanted. Raises InputError."""
+    given = {
+        "--host": page.host != LOOPBACK,
+        "--token-file": page.token_file is not None,
+        "--no-token": page.no_token,
+        "--allowed-host": bool(page.allowed_hosts),
+        "--open-websocket": page.open_websocket,
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise InputError(f"--no-dashboard and {option}: there is no page", advice="Leave one of them out.")
 
 
 class _Ending:
