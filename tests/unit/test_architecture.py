@@ -18,7 +18,7 @@ ONLY_IN = {
     "typer": ["cli"],
     "rich": ["cli", "listeners"],
     "psutil": ["host", "drivers/process"],
-    "pydantic": ["config", "plan/diagnostics/sarif"],
+    "pydantic": ["config", "plan/diagnostics/sarif", "web/api"],
     "sarif_pydantic": ["plan/diagnostics/sarif"],
     "ijson": ["plan/diagnostics/documents.py", "plan/diagnostics/sarif_walk.py"],
     "yaml": ["inputs/yamltext.py"],

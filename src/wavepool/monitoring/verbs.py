@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
 
-from wavepool.errors import InfrastructureError, InputError, WavepoolError
+from wavepool.errors import InfrastructureError, InputError, UnreadableFile, WavepoolError
 
 COMMAND = (sys.executable, "-P", "-c", "from wavepool.cli import main; main()")
 """`wavepool` of this very release, whatever lies in the working directory or comes first in PATH."""
@@ -55,7 +56,9 @@ class Ended:
         return kind(message, advice=advice)
 
 
-async def run_verb(arguments: Sequence[str], *, given: bytes = b"", env: Mapping[str, str] | None = None) -> Ended:
+async def run_verb(
+    arguments: Sequence[str], *, given: bytes = b"", env: Mapping[str, str] | None = None, directory: Path | None = None
+) -> Ended:
     """Run `wavepool ARGUMENTS...` to its end, in a session of its own, so that no Ctrl-C of ours reaches it.
 
     Works in any event loop. Whoever is cancelled meanwhile leaves it running.
@@ -63,8 +66,10 @@ async def run_verb(arguments: Sequence[str], *, given: bytes = b"", env: Mapping
     Args:
         given: what it reads on stdin.
         env: its variables, in place of ours.
+        directory: where it works; ours unless told.
 
     Raises:
+        InputError: it cannot work in that directory.
         InfrastructureError: no process can be started.
     """
     variables = {name: value for name, value in (env or os.environ).items() if name not in OURS_ALONE}
@@ -72,23 +77,34 @@ async def run_verb(arguments: Sequence[str], *, given: bytes = b"", env: Mapping
     def work() -> subprocess.CompletedProcess[bytes]:
         command = [*COMMAND, *arguments]
         return subprocess.run(
-            command, input=given, capture_output=True, env=variables, start_new_session=True, check=False
+            command, input=given, capture_output=True, env=variables, start_new_session=True, check=False, cwd=directory
         )
 
     try:
         done = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
     except OSError as error:
+        if directory is not None and error.filename == str(directory):
+            raise UnreadableFile("directory", str(directory), error) from error
         raise InfrastructureError(f"`wavepool {' '.join(arguments)}` cannot be started: {error.strerror}") from error
     return Ended(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr.decode(errors="replace"))
 
 
-async def start_detached(verb: str, arguments: Sequence[str], *, given: bytes = b"") -> dict[str, Any]:
+async def start_detached(
+    verb: str,
+    arguments: Sequence[str],
+    *,
+    given: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+) -> dict[str, Any]:
     """Start `wavepool VERB --detach ARGUMENTS...`; returns its `run_id`, `pid` and `log` when it holds the run.
+
+    The arguments of `run_verb`.
 
     Raises:
         InputError, InfrastructureError: what it refused with; no run goes on then.
     """
-    ended = await run_verb([verb, "--detach", *arguments], given=given)
+    ended = await run_verb([verb, "--detach", *arguments], given=given, env=env, directory=directory)
     if ended.exit_code:
         raise ended.error()
     return ended.result()

@@ -7,6 +7,7 @@
     ├── processes/           records of attempts that are plain processes
     ├── serve.lock           held (flock) as long as a `wavepool serve` works here; names that process for people
     ├── serve.sock           0600: its socket
+    ├── served/<run id>.json runs that a server has started, which the next one goes on with if they died
     ├── fixes/<fix id>/      a `wavepool fix`: its worktree, what is known of it, and a lock held (flock) by its process
     ├── stacks/<name>/       a development stack: lock, and data/ with what its services wrote
     ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
@@ -33,6 +34,7 @@ from __future__ import annotations
 from wavepool.statedir.files import size_of
 from wavepool.statedir.fixing import FixPlace
 from wavepool.statedir.rundir import BEAT_S, LOCK_TRIES, LOOK_PATIENCE_S, RunDir, new_run_id
+from wavepool.statedir.served import ServedRun, ServedRuns, served_now
 from wavepool.statedir.serving import ServerPlace
 from wavepool.statedir.state import REMOVAL_PATIENCE_S, SPAWN_RECORD, StateDir
 
@@ -44,8 +46,11 @@ __all__ = [
     "SPAWN_RECORD",
     "FixPlace",
     "RunDir",
+    "ServedRun",
+    "ServedRuns",
     "ServerPlace",
     "StateDir",
     "new_run_id",
+    "served_now",
     "size_of",
 ]

@@ -16,6 +16,7 @@ from wavepool.errors import InfrastructureError, InvariantBroken
 from wavepool.statedir.files import delete_tree, make_private, opened, sync_directory, take_lock, told, write_once
 from wavepool.statedir.fixing import FixPlace
 from wavepool.statedir.rundir import LOOK_PATIENCE_S, RunDir
+from wavepool.statedir.served import ServedRuns
 from wavepool.statedir.serving import ServerPlace
 
 REMOVAL_PATIENCE_S = 30.0
@@ -100,6 +101,10 @@ class StateDir:
     def server(self) -> ServerPlace:
         """Where `wavepool serve` is found, whether it serves or not."""
         return ServerPlace(self.path)
+
+    def served_runs(self) -> ServedRuns:
+        """The records of the runs that `wavepool serve` has started."""
+        return ServedRuns(self.path / "served")
 
     def fix(self, fix_id: str) -> FixPlace:
         """The place of a fix, whether it is there or not; its id is made as a run's."""

@@ -3,7 +3,7 @@
 How a part is plugged in: it is a function that takes the `Context` and returns an ``APIRouter``, and stands in `PARTS`
 (the page's port) or `SOCKET_PARTS` (port 9001). The guard has let in whoever reaches a route; ``scope["state"]
 ["read_only"]`` is true for who came without a token (port 9001 with `--open-websocket` alone), and such a client must
-find nothing that changes anything. A `WavepoolError` that a part of the page's port raises is its own to answer.
+find nothing that changes anything. What a part of the page's port raises is answered by `web.api.errors`.
 
 Everything runs in the loop of the web server's own thread, which is not the engine's: block neither, and share no
 objects with the engine. What goes on beside the answers (the 5 s of port 9001) is an async function of the `Context` in
@@ -18,6 +18,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from wavepool.web import health, pages, stream
+from wavepool.web.api import install
 from wavepool.web.context import Context
 from wavepool.web.guard import App, Door, Guard
 
@@ -39,7 +40,9 @@ TASKS: Sequence[Callable[[Context], Coroutine[Any, Any, None]]] = (lambda contex
 
 def page_app(context: Context, door: Door) -> App:
     """The page, `/ws`, `/api`, `/metrics`, `/health`."""
-    return Guard(_app(context, PARTS), door)
+    app = _app(context, PARTS)
+    install(app, context.services)
+    return Guard(app, door)
 
 
 def socket_app(context: Context, door: Door) -> App:
@@ -47,7 +50,7 @@ def socket_app(context: Context, door: Door) -> App:
     return Guard(_app(context, SOCKET_PARTS), door)
 
 
-def _app(context: Context, parts: Sequence[Part]) -> App:
+def _app(context: Context, parts: Sequence[Part]) -> FastAPI:
     app = FastAPI(title="Wavepool", openapi_url=None, docs_url=None, redoc_url=None)
     for part in parts:
         app.include_router(part(context))

@@ -8,6 +8,7 @@ from wavepool.config import Settings
 from wavepool.monitoring.actions import Actions
 from wavepool.monitoring.monitor import Monitor
 from wavepool.statedir import StateDir
+from wavepool.web.api import Services
 from wavepool.web.hub import Hub
 
 
@@ -21,6 +22,7 @@ class Context:
         monitor: what is shown; open.
         actions: what can be done about it.
         hub: the channels, for `/ws`.
+        services: what the REST interface works with.
         serving: whether this is `wavepool serve`, and not the page of one run that ends with it.
     """
 
@@ -29,4 +31,5 @@ class Context:
     monitor: Monitor
     actions: Actions
     hub: Hub
+    services: Services
     serving: bool

@@ -21,6 +21,7 @@ from wavepool.monitoring.actions import Actions
 from wavepool.monitoring.monitor import Monitor
 from wavepool.monitoring.sources import Source
 from wavepool.statedir import StateDir
+from wavepool.web.api import open_services
 from wavepool.web.app import TASKS, page_app, socket_app
 from wavepool.web.context import Context
 from wavepool.web.guard import App, Door
@@ -166,13 +167,18 @@ class _Servers:
     async def run(self, ending: anyio.Event, ready: Callable[[], None]) -> None:
         """Until `ending` is set."""
         state_dir = StateDir(self._serving.settings.state_dir)
-        async with Monitor(state_dir.path, sources=sources_of(state_dir)) as monitor:
+        actions = Actions(state_dir.path)
+        async with (
+            Monitor(state_dir.path, sources=sources_of(state_dir)) as monitor,
+            open_services(state_dir, monitor, actions, resumes=self._serving.pools, notice=_note) as services,
+        ):
             context = Context(
                 settings=self._serving.settings,
                 state_dir=state_dir,
                 monitor=monitor,
-                actions=Actions(state_dir.path),
+                actions=actions,
                 hub=Hub(monitor),
+                services=services,
                 serving=self._serving.pools,
             )
             apps = [page_app(context, self._doors[0]), *(socket_app(context, door) for door in self._doors[1:])]
@@ -181,6 +187,10 @@ class _Servers:
                     group.start_soon(task, context)
                 await _answer(apps, self._ports, ending, ready)
                 group.cancel_scope.cancel()
+
+
+def _note(line: str) -> None:
+    structlog.get_logger("wavepool.web").warning(line)
 
 
 async def _answer(

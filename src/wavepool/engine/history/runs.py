@@ -136,15 +136,16 @@ class RunHistory:
 
 
 def open_history(state_dir: StateDir, run_id: str) -> RunHistory:
-    """The run of exactly this id.
+    """The run of exactly this id, which may be any text: it is looked for among those that are there.
 
     Raises:
         UnknownRun: there is no directory of that run.
+        InfrastructureError: the state directory cannot be read.
     """
-    files = state_dir.run(run_id)
-    if not files.path.is_dir():
-        raise _unknown(state_dir, run_id, state_dir.runs())
-    return RunHistory(files)
+    known = state_dir.runs()
+    if run_id not in known:
+        raise _unknown(state_dir, run_id, known)
+    return RunHistory(state_dir.run(run_id))
 
 
 def find_run(state_dir: StateDir, text: str) -> RunHistory:

@@ -1,0 +1,59 @@
+"""The tasks of a run: ``/api/runs/{run}/tasks``. In addresses they go by their key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Query
+from typing_extensions import TypedDict
+
+from wavepool.monitoring.documents.runs import TaskEntry
+from wavepool.web.api.documents import Nothing, RunAnswer, run_answer
+from wavepool.web.api.errors import answers
+from wavepool.web.api.routes import RunId, Serving, routes
+
+router = routes("tasks")
+
+PAGE_MAX = 1000
+OFFSET_MAX = 1 << 53
+"""Whole numbers that every reader of JSON takes as they are."""
+
+Key = Annotated[str, Path(description="The task's `key`.", max_length=256)]
+States = Annotated[list[str] | None, Query(description="Only those in this state; repeatable.", max_length=32)]
+Offset = Annotated[int, Query(ge=0, le=OFFSET_MAX, description="How many to pass over.")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many at most.")]
+
+
+class TaskPage(TypedDict):
+    """Some tasks, in the plan's order, of `total` that fit."""
+
+    total: int
+    offset: int
+    tasks: list[TaskEntry]
+
+
+@router.get("/runs/{run}/tasks", responses=answers(404, 502, 503))
+async def tasks(
+    serving: Serving,
+    run: RunId,
+    state: States = None,
+    q: Annotated[str, Query(description="Only those with this in id, key, agent or image.", max_length=256)] = "",
+    offset: Offset = 0,
+    limit: Limit = 100,
+) -> TaskPage:
+    """Some of the tasks of a run, however many it has."""
+    total, found = await serving.monitor.tasks(run, states=state or (), text=q, offset=offset, limit=limit)
+    return TaskPage(total=total, offset=offset, tasks=found)
+
+
+@router.get("/runs/{run}/tasks/{key}", responses=answers(404, 502, 503))
+async def task(serving: Serving, run: RunId, key: Key) -> TaskEntry:
+    """One task with all its attempts, and the history of what it used."""
+    return await serving.monitor.task(run, key)
+
+
+@router.post("/runs/{run}/tasks/{key}/retry", responses=answers(400, 404, 409, 502, 503))
+async def retry(serving: Serving, run: RunId, key: Key, _: Nothing | None = None) -> RunAnswer:
+    """Try this task again, and what was skipped because of it; in a live run beside what goes on."""
+    found = await serving.monitor.task(run, key)
+    return run_answer(run, await serving.actions.retry(run, [found["id"]]))

@@ -1,0 +1,194 @@
+"""Everything over HTTP, against a real server with real runs on the process driver."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from served_api import Api, begin_serving, serving
+from wavepool_cli import World, batch, eventually, plan_of, wave, world_in
+
+ODD = "../a b/ü?#%2e"
+PRIVATE = "hunter2-of-the-interface"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_in(tmp_path_factory.mktemp("rest"), "process") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def api(place: World) -> Iterator[Api]:
+    """One server for all that does not end it; a run of three tasks is over there: `done`."""
+    with serving(place) as client:
+        plan = plan_of(
+            wave(1, batch(ODD, "test -s $WAVEPOOL_SECRETS_DIR/KEY && echo out"), batch("bad", "exit 3")),
+            wave(2, batch("after", "exit 0")),
+        )
+        started = start(client, place, plan, secrets={"KEY": PRIVATE}, run_id="done")
+        assert started.status == 201, started.body
+        client.wait_for_run("done", "failed")
+        yield client
+
+
+def start(api: Api, world: World, plan: object, *, secrets: object = None, **options: object):  # type: ignore[no-untyped-def]
+    where = {"driver": world.driver, "workspace": str(world.workspace), "budget": "2g"}
+    return api.post("/api/runs", {"plan": plan, "options": {**where, **options}, "secrets": secrets or {}})
+
+
+def test_a_run_is_started_watched_and_its_tasks_are_found_by_key(api: Api) -> None:
+    document = api.get("/api/runs/done").json
+    assert document["run"]["tasks"]["failed"] == 1
+    tasks = api.get("/api/runs/done/tasks").json
+    assert [(task["id"], task["state"]) for task in tasks["tasks"]][:2] == [(ODD, "success"), ("bad", "failed")]
+    key = tasks["tasks"][0]["key"]
+    assert api.get(f"/api/runs/done/tasks/{key}").json["id"] == ODD
+    page = api.get("/api/runs/done/tasks?state=failed&limit=1").json
+    assert [task["id"] for task in page["tasks"]] == ["bad"]
+    assert page["total"] == 1
+    assert api.get("/api/runs/done/tasks?offset=9007199254740992").json["tasks"] == []
+    assert api.get("/api/runs?state=failed").json["runs"][0]["id"] == "done"
+
+
+def test_what_cannot_be_is_refused_with_code_message_and_advice(api: Api, place: World) -> None:
+    refused = {
+        "/api/runs/none/cancel": (404, "unknown_run"),
+        "/api/runs/..../cancel": (404, "unknown_run"),
+        "/api/runs/done/cancel": (409, "not_now"),
+        "/api/runs/done/tasks/none/retry": (404, "unknown_task"),
+        "/api/jobs/none/cancel": (404, "unknown_job"),
+        "/api/nothing": (404, "not_found"),
+        "/api/overview": (405, "method_not_allowed"),
+    }
+    for path, expected in refused.items():
+        answer = api.post(path)
+        assert (answer.status, answer.code) == expected, path
+        assert answer.json["error"]["message"]
+    both = api.post("/api/runs/done/retry", {"failed": True, "tasks": ["bad"]})
+    assert (both.status, both.code) == (400, "bad_input")
+    assert "both" in both.json["error"]["message"]
+    assert api.post("/api/runs/done/retry", {}).status == 400
+    assert api.get("/api/runs/done/tasks?limit=0").status == 422
+    assert api.post("/api/runs", b"{").status == 422
+    assert api.post("/api/runs", b"[" * 100_000).status in (400, 422)
+    assert api.post("/api/jobs", {"arguments": ["runs", "\ud800"]}).status in (400, 422)
+    assert api.post("/api/jobs", {"arguments": ["runs"], "directory": "/nowhere"}).status == 400
+    plain = api.post("/api/runs", b"plan=x", **{"Content-Type": "application/x-www-form-urlencoded"})
+    assert (plain.status, plain.code) == (415, "not_json")
+    large = api.announce("/api/runs", 17 << 20)
+    assert (large.status, large.code) == (413, "too_large")
+    before = place.run_dirs()
+    wrong = start(api, place, {"waves": [{"wave_number": 1, "batches": [{"batch_id": "a"}, {"batch_id": "a"}]}]})
+    assert (wrong.status, wrong.code) == (400, "bad_input")
+    unknown = start(api, place, plan_of(wave(1, batch("a"))), watch_nothing="1")
+    assert "watch_nothing" in unknown.json["error"]["message"]
+    assert start(api, place, plan_of(wave(1, batch("a"))), secrets={"K/": PRIVATE}).status == 400
+    assert place.run_dirs() == before
+
+
+def test_secrets_are_in_no_argv_and_in_no_answer(api: Api, place: World) -> None:
+    waiting = batch("waits", "touch began; while [ ! -e go ]; do sleep 0.05; done")
+    answer = start(api, place, plan_of(wave(1, waiting)), secrets={"KEY": PRIVATE}, run_id="private")
+    assert answer.headers["location"] == "/api/runs/private"
+    place.wait_for_file("began")
+    words = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert any(b"private" in each for each in words)
+    assert not any(PRIVATE.encode() in each for each in words)
+    for path in ("/api/runs/private", "/api/runs/private/tasks", "/api/overview", "/api/processes"):
+        assert PRIVATE.encode() not in api.get(path).body
+    assert (again := start(api, place, plan_of(wave(1, batch("a"))), run_id="private")).status == 409, again.body
+    place.touch("go")
+    api.wait_for_run("private", "success")
+    kept = [path for path in place.state.rglob("*") if path.is_file() and PRIVATE.encode() in path.read_bytes()]
+    assert kept == []
+
+
+def test_a_retry_of_a_run_that_is_over_needs_its_secrets_anew(api: Api) -> None:
+    without = api.post("/api/runs/done/retry", {"failed": True})
+    assert without.status == 400
+    assert "--secret KEY" in without.json["error"]["message"]
+    assert api.post("/api/runs/done/retry", {"tasks": ["bad"], "secrets": {"KEY": PRIVATE}}).status == 200
+    eventually(lambda: len(api.get("/api/runs/done/tasks/bad").json["attempts"]) == 2, "another attempt")
+    api.wait_for_run("done", "failed")
+
+
+def test_any_verb_is_a_job_whose_output_is_paged(api: Api) -> None:
+    job = api.post("/api/jobs", {"arguments": ["show", "done", "--json"]})
+    assert job.status == 201
+    assert set(job.json) <= {"id", "verb", "state", "started_at", "stdout_bytes", "stderr_bytes"}
+    ended = api.wait_for_job(job.json["id"])
+    assert (ended["state"], ended["exit_code"]) == ("succeeded", 0)
+    first = api.get(f"/api/jobs/{ended['id']}/output?limit=10")
+    rest = api.get(f"/api/jobs/{ended['id']}/output?offset=10&limit=1000000")
+    assert first.headers["wavepool-total-bytes"] == str(ended["stdout_bytes"])
+    assert rest.headers["wavepool-offset"] == "10"
+    assert b'"run_id": "done"' in first.body + rest.body
+    stdin = {"arguments": ["run", "-", "--dry-run", "--json"], "stdin": '{"waves": []}'}
+    rehearsal = api.wait_for_job(api.post("/api/jobs", stdin).json["id"])
+    assert rehearsal["exit_code"] in (0, 2)
+    for verb in ("serve", "attach", "run"):
+        refused = api.post("/api/jobs", {"arguments": [verb, "done"]})
+        assert (refused.status, refused.json["error"]["advice"] != "") == (400, True)
+
+
+def test_the_host_is_looked_after(api: Api) -> None:
+    assert "checks" in api.get("/api/doctor").json["result"]
+    recovered = api.post("/api/recover", {"dry_run": True}).json
+    assert recovered["result"]["dry_run"] is True
+    pruned = api.post("/api/prune", {"dry_run": True, "keep_last": 5}).json
+    assert "done" in [run["run_id"] for run in pruned["result"]["runs"]]
+    assert api.post("/api/prune", {"max_size": "no size"}).status == 400
+
+
+def test_pools_are_used(api: Api) -> None:
+    done = api.post("/api/pools/coder/run", {"command": ["sh", "-c", "echo $A; exit 4"], "env": {"A": "b"}}).json
+    assert (done["verdict"], done["exit_code"], done["stdout"]) == ("failed", 4, "b\n")
+    assert api.post("/api/pools/coder/run", {"command": ["true"], "memory": "much"}).status == 400
+    assert api.post("/api/pools/coder/scale", {"count": 2}).json["done"] is True
+    assert api.post("/api/pools/coder/scale", {"count": -2}).status == 422
+    assert api.post("/api/pools/Not%20a%20type/warm").status == 400
+
+
+def test_metrics_are_as_prometheus_wants_them(api: Api) -> None:
+    answer = api.get("/metrics")
+    families = {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+    assert families["wavepool_live_runs"].samples[0].value >= 0
+    shown = {sample.labels["state"]: sample.value for sample in families["wavepool_shown_runs"].samples}
+    assert shown["failed"] >= 1
+    assert b"# EOF" in api.get("/metrics", Accept="application/openmetrics-text; version=1.0.0").body
+
+
+def test_the_next_server_goes_on_with_a_run_that_died(process_world: World) -> None:
+    world = process_world
+    server, api = begin_serving(world)
+    waiting = batch("waits", "touch began; while [ ! -e go ]; do sleep 0.05; done; echo done >> marks")
+    assert start(api, world, plan_of(wave(1, waiting), wave(2, batch("next"))), run_id="cut").status == 201
+    pid = api.get("/api/runs/cut").json["run"].get("pid")
+    world.wait_for_file("began")
+    os.kill(pid, signal.SIGKILL)
+    server.kill()
+    with serving(world) as again:
+        again.wait_for_run("cut", "live")
+        world.touch("go")
+        again.wait_for_run("cut", "success")
+    assert world.marks("marks") == ["done"]
+    with serving(world):
+        eventually(lambda: not list((world.state / "served").glob("*.json")), "it is forgotten once it is over")
+
+
+def test_jobs_end_with_the_server(process_world: World) -> None:
+    server, api = begin_serving(process_world)
+    job = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", "1000"]}).json
+    eventually(lambda: api.get("/api/overview").json["figures"] is not None, "an answer")
+    second = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", "1001"]}).json
+    api.post(f"/api/jobs/{second['id']}/cancel")
+    assert api.wait_for_job(second["id"])["state"] == "cancelled"
+    assert api.get(f"/api/jobs/{job['id']}").json["state"] == "running"
+    server.interrupt()
+    server.interrupt()
+    assert server.finish().exit_code in (0, 130)
