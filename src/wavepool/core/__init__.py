@@ -10,6 +10,9 @@ No I/O, no clock, no asyncio. Replay runs `apply` alone, so a later release neve
     runs.py      slice: the run as a whole, its waves, draining and ending
     attempts.py  slice: one attempt from its start to its verdict
     agents.py    slice: what agents say and use up, and their budgets
+    pausing.py   slice: a run that somebody has paused
+    cancelling.py  slice: tasks that somebody cancels while the others go on
+    reopening.py  slice: tasks that somebody has tried again
     accounts.py  slice: accounts that have no more to give for a while
     scheduling.py  slice: which task starts next
     gates/       the reasons to wait, one file each

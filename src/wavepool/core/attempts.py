@@ -134,6 +134,11 @@ def stop_for_watchdog(state: RunState, attempt: AttemptId, finding: Finding) -> 
     yield from _stop(state, attempt, StopReason.WATCHDOG, finding)
 
 
+def stop_for_user(state: RunState, attempt: AttemptId) -> Iterator[Fact]:
+    """Somebody cancelled its task. One that is being stopped already, or has ended, goes on as it does."""
+    yield from _stop(state, attempt, StopReason.CANCELLED)
+
+
 def cancel(state: RunState, attempt: AttemptId) -> Iterator[Fact]:
     """The user wants it to end now; one that is being stopped already gets a shorter grace."""
     live = state.attempt(attempt)
@@ -182,7 +187,7 @@ def _settle(
     )
     if agent is not None and agent.rate_limited and not verdict.succeeded and entry.task.agent is not None:
         yield from pause(state, entry.task.agent.pays, agent.resets_at, agent.problem, now)
-    because = may_retry(state, entry, verdict, transient=ending.transient)
+    because = None if entry.cancelled else may_retry(state, entry, verdict, transient=ending.transient)
     if because is not None and not _wave_is_out_of_time(state, attempt):
         not_before_s = now.boot_s + backoff_s(entry.attempts)  # a paused account holds it back by itself
         yield facts.TaskRequeued(task_id=entry.task.id, not_before_s=not_before_s, because=because)
@@ -206,6 +211,8 @@ def _verdict(
     if attempt.stop_reason is not None:
         kind = VerdictKind(attempt.stop_reason.value)
         sentence, finding, what_to_do = _STOPPED[attempt.stop_reason], attempt.finding, ""
+        if attempt.stop_reason is StopReason.CANCELLED and entry.cancelled:
+            sentence = "the task was cancelled"
         if finding is not None:
             sentence, what_to_do = measured(finding), f": {advice(finding)}"
             evidence = replace(
@@ -232,7 +239,8 @@ def _naming_command(evidence: Evidence, number: int, count: int) -> Evidence:
 def _after_failure(state: RunState, entry: TaskState, verdict: Verdict) -> Iterator[Fact]:
     """Dependents are skipped, theirs too. Without keep_going the run stops: rolling here, barrier at the wave's end."""
     yield from skip_dependents(state, entry.task.id, verdict.kind)
-    if state.rules.schedule is Schedule.ROLLING and not state.rules.keep_going and state.stopped is None:
+    stops = state.rules.schedule is Schedule.ROLLING and not state.rules.keep_going and state.stopped is None
+    if stops and not entry.cancelled:
         yield facts.RunStopped(cause=f"task {entry.task.id!r} ended as {verdict.kind}", infrastructure=False)
 
 
@@ -392,6 +400,7 @@ def task_skipped(state: RunState, fact: facts.TaskSkipped) -> None:
     state.pending -= 1
     entry.verdict = entry.verdict or VerdictKind.SKIPPED  # one that waited to be retried keeps its last
     state.timers.clear(TimerKey(TimerKind.BACKOFF, fact.task_id))
+    entry.excused = entry.excused or any(state.tasks[needed].excused for needed in entry.task.depends_on)
     _finish(state, entry)
     state.wake(parallelism_key(entry.task.wave), _free_slots(state, entry.task.wave))
 
@@ -402,9 +411,12 @@ def _finish(state: RunState, entry: TaskState) -> None:
     wave.unsettled -= 1
     if entry.verdict is not None:
         state.verdicts[entry.verdict] += 1
-    if entry.verdict is not VerdictKind.SUCCESS:
+    if entry.verdict is VerdictKind.SUCCESS:
+        entry.cancelled = entry.excused = False  # it was faster
+    else:
         state.failures += 1
         wave.failures += 1
+        wave.excused += entry.excused
     state.note_if_ripe(wave)
     state.wake(dependency_key(entry.task.id))
 

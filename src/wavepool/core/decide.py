@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wavepool.core import accounts, agents, attempts, events, facts, pressure, reopening, runs, scheduling, watchdog
+from wavepool.core import (
+    accounts,
+    agents,
+    attempts,
+    cancelling,
+    events,
+    facts,
+    pausing,
+    pressure,
+    reopening,
+    runs,
+    scheduling,
+    watchdog,
+)
 from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
@@ -28,6 +41,9 @@ _DECIDE: Mapping[type, Callable[[RunState, Any, Now], Iterator[Fact]]] = {
     events.Cleared: attempts.on_cleared,
     events.DeadlinePassed: runs.on_deadline,
     events.Interrupted: runs.on_interrupted,
+    events.Paused: pausing.on_paused,
+    events.Unpaused: pausing.on_unpaused,
+    events.Unwanted: cancelling.on_unwanted,
     events.DriverFailed: runs.on_driver_failed,
 }
 
@@ -39,6 +55,9 @@ _APPLY: Mapping[type, Callable[[RunState, Any], None]] = {
     facts.WaveTimedOut: runs.wave_timed_out,
     facts.WaveSettled: runs.wave_settled,
     facts.AccountPaused: accounts.account_paused,
+    facts.RunPaused: pausing.run_paused,
+    facts.RunUnpaused: pausing.run_unpaused,
+    facts.TasksCancelled: cancelling.tasks_cancelled,
     facts.RunStopped: runs.run_stopped,
     facts.RunInterrupted: runs.run_interrupted,
     facts.RunReopened: reopening.run_reopened,

@@ -162,6 +162,23 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """Somebody wants nothing new to start for now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpaused:
+    """Somebody wants starts to go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwanted:
+    """Somebody wants these tasks of the run to end, whatever became of them so far."""
+
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriverFailed:
     """The driver is gone for good, or an action cannot be done: the run must end, and says why."""
 
@@ -184,5 +201,8 @@ Event = (
     | Cleared
     | DeadlinePassed
     | Interrupted
+    | Paused
+    | Unpaused
+    | Unwanted
     | DriverFailed
 )

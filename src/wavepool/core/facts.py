@@ -250,6 +250,33 @@ class StartsPaced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused:
+    """Somebody wants nothing new to start for now; what runs goes on. `at_s` is `at` on the boot clock.
+
+    The bounds of open waves stand still until `RunUnpaused`; those of attempts do not.
+    """
+
+    at_s: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunUnpaused:
+    """Starts go on, as somebody asked for, or as another process took the run up."""
+
+    at_s: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksCancelled:
+    """Somebody wants these tasks to end, and no further attempt of them; the rest of the run goes on."""
+
+    tasks: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStopped:
     """Nothing new starts. Tasks that were never reached become `skipped` when the run ends."""
 
@@ -304,6 +331,9 @@ Fact = (
     | TaskSkipped
     | AccountPaused
     | StartsPaced
+    | RunPaused
+    | RunUnpaused
+    | TasksCancelled
     | RunStopped
     | RunInterrupted
     | RunReopened

@@ -1,4 +1,5 @@
-"""Slice: a run whose tasks are tried again by hand (`wavepool retry`), though their verdicts were final."""
+"""Slice: tasks that are tried again by hand (`wavepool retry`), though their verdicts were final; of a run that has
+ended, or that goes on with others."""
 
 from __future__ import annotations
 
@@ -22,14 +23,14 @@ def on_reopened(state: RunState, event: events.Reopened, now: Now) -> Iterator[F
 
 
 def failed_tasks(state: RunState) -> Iterator[str]:
-    """The tasks that had an attempt and did not succeed, in the order of the plan."""
+    """The tasks that had an attempt, or were cancelled, and did not succeed, in the order of the plan."""
     return (entry.task.id for entry in state.order if _failed(entry))
 
 
 def waiting_for(state: RunState, chosen: Collection[str]) -> list[TaskState]:
     """Skipped tasks that nothing stands in the way of once the `chosen` ones are pending again, in plan order.
 
-    In the way stands a dependency that failed and is not chosen, or one that waits for such a one itself.
+    In the way stands a dependency that failed or was cancelled and is not chosen, or one that waits for such a one.
     """
     chosen = frozenset(chosen)
     blocked: set[str] = set()
@@ -47,11 +48,12 @@ def waiting_for(state: RunState, chosen: Collection[str]) -> list[TaskState]:
 
 
 def _failed(entry: TaskState) -> bool:
-    return entry.status is TaskStatus.FINAL and entry.attempts > 0 and entry.verdict is not VerdictKind.SUCCESS
+    had_its_turn = entry.attempts > 0 or entry.cancelled
+    return entry.status is TaskStatus.FINAL and had_its_turn and entry.verdict is not VerdictKind.SUCCESS
 
 
 def _skipped(entry: TaskState) -> bool:
-    return entry.status is TaskStatus.FINAL and entry.attempts == 0
+    return entry.status is TaskStatus.FINAL and entry.attempts == 0 and not entry.cancelled
 
 
 # -- apply --
@@ -73,6 +75,7 @@ def _make_pending(state: RunState, tasks: Iterable[str]) -> None:
     for task_id in tasks:
         entry = state.tasks[task_id]
         entry.status = TaskStatus.PENDING
+        entry.cancelled = entry.excused = False
         if entry.attempts == 0:
             entry.verdict = None  # it was skipped
         state.timers.clear(TimerKey(TimerKind.BACKOFF, task_id))
@@ -86,7 +89,7 @@ def _count_again(state: RunState) -> None:
     state.pending = state.failures = 0
     state.verdicts.clear()
     for wave in state.waves.values():
-        wave.unsettled = wave.failures = 0
+        wave.unsettled = wave.failures = wave.excused = 0
     for entry in state.order:
         wave = state.waves[entry.task.wave]
         if entry.status is TaskStatus.FINAL:
@@ -95,6 +98,7 @@ def _count_again(state: RunState) -> None:
             failed = entry.verdict is not VerdictKind.SUCCESS
             state.failures += failed
             wave.failures += failed
+            wave.excused += failed and entry.excused
         else:
             wave.unsettled += 1
             state.pending += entry.status is TaskStatus.PENDING

@@ -9,9 +9,10 @@ from wavepool.core.accounts import pauses_again
 from wavepool.core.attempts import cancel, skip_dependents, stop_for_timeout
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
+from wavepool.core.pausing import lift
 from wavepool.core.ramp import first_ramp
 from wavepool.core.state import RunState, TaskStatus
-from wavepool.core.timers import TimerKey, TimerKind
+from wavepool.core.timers import TimerKind, wave_timer
 from wavepool.core.watchdog import on_lifetime
 from wavepool.model import AttemptId, Isolation, VerdictKind
 
@@ -26,6 +27,7 @@ def on_opened(state: RunState, event: events.Opened, now: Now) -> Iterator[Fact]
 def on_resumed(state: RunState, event: events.Resumed, now: Now) -> Iterator[Fact]:
     """Another process takes the run up."""
     yield facts.RunResumed(boot_id=event.boot_id, shift_s=event.shift_s, at=now.utc)
+    yield from lift(state, now)
     yield from pauses_again(state, now)
 
 
@@ -118,7 +120,7 @@ def wave_opened(state: RunState, fact: facts.WaveOpened) -> None:
     state.note_if_ripe(wave)
     wave.prepared = state.rules.isolation is not Isolation.WAVE
     if fact.deadline_s is not None:
-        state.timers.set(_wave_timer(fact.wave), fact.deadline_s)
+        state.timers.set(wave_timer(fact.wave), fact.deadline_s)
 
 
 def wave_prepared(state: RunState, fact: facts.WavePrepared) -> None:
@@ -128,16 +130,16 @@ def wave_prepared(state: RunState, fact: facts.WavePrepared) -> None:
 def wave_timed_out(state: RunState, fact: facts.WaveTimedOut) -> None:
     state.waves[fact.wave].rounds += 1
     if fact.deadline_s is None:
-        state.timers.clear(_wave_timer(fact.wave))
+        state.timers.clear(wave_timer(fact.wave))
     else:
-        state.timers.set(_wave_timer(fact.wave), fact.deadline_s)
+        state.timers.set(wave_timer(fact.wave), fact.deadline_s)
 
 
 def wave_settled(state: RunState, fact: facts.WaveSettled) -> None:
     state.waves[fact.wave].settled = True
     del state.open[fact.wave]
     state.ripe.discard(fact.wave)
-    state.timers.clear(_wave_timer(fact.wave))
+    state.timers.clear(wave_timer(fact.wave))
     state.pass_settled_waves()
 
 
@@ -163,7 +165,3 @@ def run_finished(state: RunState, fact: facts.RunFinished) -> None:
             entry.verdict = entry.verdict or VerdictKind.SKIPPED  # one that waited to be retried keeps its last
             state.verdicts[entry.verdict] += 1
     state.pending = 0
-
-
-def _wave_timer(wave: int) -> TimerKey:
-    return TimerKey(TimerKind.WAVE, wave)

@@ -40,13 +40,13 @@ def _settle_waves(state: RunState, now: Now) -> Iterator[Fact]:
     for wave in [state.waves[number] for number in sorted(state.ripe) if state.waves[number].prepared]:
         yield WaveSettled(wave=wave.number, at=now.utc)
         stops = state.rules.schedule is Schedule.BARRIER and not state.rules.keep_going and state.stopped is None
-        if wave.failures and stops and state.pending:
+        if wave.stops_the_run and stops and state.pending:
             cause = f"wave {wave.number} ended with {wave.failures} of its tasks not successful"
             yield RunStopped(cause=cause, infrastructure=False)
 
 
 def _wave_to_open(state: RunState) -> WaveState | None:
-    if state.stopped is not None or state.draining:
+    if state.stopped is not None or state.draining or state.paused is not None:
         return None
     if state.rules.schedule is Schedule.BARRIER:
         wave = state.current_wave()

@@ -16,7 +16,7 @@ from enum import StrEnum
 from wavepool.core.facts import Outcome, RunOpened
 from wavepool.core.ramp import first_ramp
 from wavepool.core.spending import Spending
-from wavepool.core.timers import TimerKey, TimerKind, Timers
+from wavepool.core.timers import Timers, wave_timer
 from wavepool.model import (
     AttemptId,
     AttemptPhase,
@@ -46,6 +46,8 @@ class TaskState:
 
     __slots__ = (
         "attempts",
+        "cancelled",
+        "excused",
         "forgiven",
         "index",
         "indexed",
@@ -67,6 +69,10 @@ class TaskState:
         self.attempts = 0
         self.forgiven = 0
         """Attempts of before somebody had the task tried again by hand; they do not count against `max_attempts`."""
+        self.cancelled = False
+        """Somebody cancelled it since then."""
+        self.excused = False
+        """It was cancelled, or one that it depends on: it does not stop the run."""
         self.transient_starts = 0
         """Attempts since then that ended in a start error that may pass; these do not count either."""
         self.rate_limited = 0
@@ -118,6 +124,7 @@ class WaveState:
     """One wave: how many of its tasks are not final, and which attempts of it are live."""
 
     __slots__ = (
+        "excused",
         "failures",
         "live",
         "number",
@@ -138,6 +145,8 @@ class WaveState:
         self.settled = False
         self.failures = 0
         """Tasks that are final and did not succeed."""
+        self.excused = 0
+        """Those of them that somebody cancelled, and their dependents."""
         self.unsettled = 0
         """Tasks that are not final."""
         self.live = 0
@@ -146,6 +155,11 @@ class WaveState:
         """Attempts that hold resources."""
         self.rounds = 0
         """How often the wave's bound was reached."""
+
+    @property
+    def stops_the_run(self) -> bool:
+        """Tasks of it failed by themselves."""
+        return self.failures > self.excused
 
 
 @dataclass(slots=True, kw_only=True)
@@ -192,6 +206,10 @@ class RunState:
         self.stop_may_pass = False
         """The machine was the cause of `stopped`, so that a resume tries again; a failed task stays failed."""
         self.infrastructure_failed = False
+        self.paused: datetime | None = None
+        """Since when nothing starts, as somebody paused the run; None where that is not so."""
+        self.wave_time_left_s: dict[int, float] = {}
+        """While it is paused: what open waves have left of their bound."""
         self.draining = False
         self.forced = False
         self.outcome: Outcome | None = None
@@ -270,7 +288,7 @@ class RunState:
         wave.rounds = 0
         self.open.pop(number, None)
         self.ripe.discard(number)
-        self.timers.clear(TimerKey(TimerKind.WAVE, number))
+        self.timers.clear(wave_timer(number))
         self.first_open = min(self.first_open, self._position[number])
 
     def pass_settled_waves(self) -> None:

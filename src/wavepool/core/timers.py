@@ -31,6 +31,11 @@ def account_timer(account: str) -> TimerKey:
     return TimerKey(TimerKind.ACCOUNT, account)
 
 
+def wave_timer(wave: int) -> TimerKey:
+    """The bound of a wave."""
+    return TimerKey(TimerKind.WAVE, wave)
+
+
 class Timers:
     """One deadline for each key. Setting and clearing cost O(log n); a cleared one leaves the heap when it surfaces."""
 

@@ -72,9 +72,10 @@ def next_step(
 def upcoming(state: RunState, suits: Suits) -> list[AttemptId]:
     """The attempts that will be started next, as far as that can be known: at most `rules.warm`, the nearest first.
 
-    None while the host is short of memory: what is parked stays, and nothing is added to it.
+    None while the run is paused or the host is short of memory: what is parked stays, and nothing is added to it.
     """
-    if _starts_nothing(state) or (state.rules.ramp and state.ramp.level is PressureLevel.FULL):
+    is_short = state.rules.ramp and state.ramp.level is PressureLevel.FULL
+    if _starts_nothing(state) or state.paused is not None or is_short:
         return []
     most = state.rules.warm
     found: dict[int, TaskState] = {}
@@ -106,7 +107,7 @@ def _is_near(state: RunState, entry: TaskState) -> bool:
         return False
     current = state.current_wave()
     stops_after = state.rules.schedule is Schedule.BARRIER and not state.rules.keep_going and current is not None
-    return not (stops_after and current is not None and current.failures and entry.task.wave != current.number)
+    return not (stops_after and current is not None and current.stops_the_run and entry.task.wave != current.number)
 
 
 def _has_network_soon(state: RunState, number: int) -> bool:

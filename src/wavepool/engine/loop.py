@@ -20,10 +20,11 @@ from wavepool import labels
 from wavepool.agents.base import AgentAdapter
 from wavepool.core import decide, events, facts
 from wavepool.core.actions import Action, actions
-from wavepool.core.events import Event
+from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact, Stamped
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
+from wavepool.engine.asking import Ask, Asked, over
 from wavepool.engine.clock import Clock
 from wavepool.engine.following import Followers
 from wavepool.engine.listener import Listener, tell, tell_agent
@@ -95,6 +96,8 @@ class Engine:
             heard=partial(tell_agent, self._listeners),
         )
         self._interrupts: list[events.Interrupted] = []
+        self._asked: list[Asked] = []
+        self._ended = False
         self._failure: DriverUnavailable | None = None
 
     def __enter__(self) -> Self:
@@ -109,6 +112,28 @@ class Engine:
     def interrupt(self, *, force: bool) -> None:
         """Ask the run to end: drain first, with `force` stop what runs. Returns at once; repeating is harmless."""
         self._interrupts.append(events.Interrupted(force=force))
+        self._wake()
+
+    async def ask(self, ask: Ask) -> Sequence[Fact]:
+        """Have something decided; returns what followed, once that is in the journal. Whoever is cancelled before
+        withdraws it.
+
+        Raises:
+            NotNow: the run ended first.
+            WavepoolError: what `ask` refuses it with.
+        """
+        if self._ended:
+            raise over(self.state)
+        asked = Asked(ask)
+        self._asked.append(asked)
+        self._wake()
+        try:
+            return await asked.answered()
+        finally:
+            if asked in self._asked:
+                self._asked.remove(asked)
+
+    def _wake(self) -> None:
         # A full inbox wakes the loop by itself; a closed one means that the run is over.
         with contextlib.suppress(anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
             self._send.send_nowait(events.Advance())
@@ -194,7 +219,18 @@ class Engine:
             await self._step([], group)
             while self.state.outcome is None:
                 await self._step(await self._collect(), group)
+            self._end_of_asking()
             group.cancel_scope.cancel()
+
+    def _end_of_asking(self) -> None:
+        """Who asked too late hears so."""
+        self._ended = True
+        for asked in self._asked:
+            asked.decide(self.state, self._too_late)
+            asked.answer()
+
+    def _too_late(self, event: Event) -> list[Fact]:
+        raise over(self.state)
 
     # -- one turn --
 
@@ -221,17 +257,31 @@ class Engine:
         self, batch: Sequence[Event], group: TaskGroup, *, advance: bool = True, first: Sequence[Fact] = ()
     ) -> None:
         """Decide about a batch and commit what follows, after the facts `first`, which are applied already."""
-        now = self._clock.now()
-        decided = list(first)
+        now, decided = self._clock.now(), list(first)
+        asked = self._taken_asked() if advance else []
+        for each in asked:  # before the batch, so that nothing more starts in this very turn
+            decided += each.decide(self.state, partial(self._decided, now=now))
         for event in (*batch, events.Advance()) if advance else batch:
-            for fact in decide.decide(self.state, event, now):
-                decide.apply(self.state, fact)
-                decided.append(fact)
+            decided += self._decided(event, now)
         if decided:
             await self._commit(decided, group)
             self._let_warmer_look()
+        for each in asked:
+            each.answer()
         if self._failure is not None and any(isinstance(event, events.DriverFailed) for event in batch):
             raise self._failure
+
+    def _taken_asked(self) -> list[Asked]:
+        taken, self._asked = self._asked, []
+        return taken
+
+    def _decided(self, event: Event, now: Now) -> list[Fact]:
+        """What follows from it, applied."""
+        decided: list[Fact] = []
+        for fact in decide.decide(self.state, event, now):
+            decide.apply(self.state, fact)
+            decided.append(fact)
+        return decided
 
     async def _commit(self, decided: Sequence[Fact], group: TaskGroup) -> None:
         now = self._clock.now()

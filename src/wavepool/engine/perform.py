@@ -145,7 +145,8 @@ class Performer:
         return events.WaveReady(wave=action.wave)
 
     async def _release_wave(self, action: actions.ReleaseWave) -> None:
-        await self._networks.release(action.wave)
+        wave = self._state.waves[action.wave]
+        await self._networks.release(action.wave, still=lambda: wave.settled)  # a retry may open it again
 
     async def _start(self, action: actions.StartAttempt) -> Event | None:
         if self._warmer is None:

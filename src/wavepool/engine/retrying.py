@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from wavepool.core.reopening import failed_tasks, waiting_for
@@ -17,12 +17,12 @@ LOOKED_AT = 10_000
 """Tasks that are looked at for one that may be meant, which takes time for each."""
 
 
-def tasks_to_retry(state: RunState, named: Sequence[str]) -> tuple[str, ...] | None:
+def tasks_to_retry(state: RunState, named: Sequence[str], *, live: bool = False) -> tuple[str, ...] | None:
     """The tasks to be reopened; None where there is nothing to try again.
 
     Args:
-        state: of the run, replayed.
-        named: ids; none for all that failed.
+        state: of the run, replayed or (`live`) gone on with.
+        named: ids or keys; none for all that failed.
 
     Raises:
         SettingError: one of them is not of this run, has succeeded, has not ended, or waits for one that failed and
@@ -31,14 +31,20 @@ def tasks_to_retry(state: RunState, named: Sequence[str]) -> tuple[str, ...] | N
     if not named:
         failed = tuple(failed_tasks(state))
         return failed if failed or waiting_for(state, failed) else None
-    chosen = tuple(dict.fromkeys(named))
-    for task_id in chosen:
-        _check(state, _found(state, task_id), frozenset(chosen))
-    return chosen
+    entries = [task_named(state, each) for each in named]
+    chosen = dict.fromkeys(entry.task.id for entry in entries)
+    for entry in entries:
+        _check(state, entry, chosen.keys(), live=live)
+    return tuple(chosen)
 
 
-def _found(state: RunState, task_id: str) -> TaskState:
-    entry = state.tasks.get(task_id)
+def task_named(state: RunState, task_id: str) -> TaskState:
+    """The task of this id, or of this key.
+
+    Raises:
+        SettingError: there is none; the advice names those that may be meant.
+    """
+    entry = state.tasks.get(task_id) or next((each for each in state.order if each.task.key == task_id), None)
     if entry is not None:
         return entry
     raise SettingError(
@@ -54,19 +60,21 @@ def _there_are(text: str, known: list[str]) -> str:
     return f"{meant}There are {', '.join(map(shorten, some))}{', …' if len(known) > len(some) else ''}."
 
 
-def _check(state: RunState, entry: TaskState, chosen: frozenset[str]) -> None:
+def _check(state: RunState, entry: TaskState, chosen: Collection[str], *, live: bool) -> None:
     task_id, run_id = entry.task.id, state.run.run_id
     if entry.status is not TaskStatus.FINAL:
         raise SettingError(
             "TASK",
             task_id,
             f"a task that has ended; this one is {entry.status}",
-            advice=f"`wavepool resume {run_id}` goes on with it.",
+            advice="" if live else f"`wavepool resume {run_id}` goes on with it.",
         )
     if entry.verdict is VerdictKind.SUCCESS:
         raise SettingError("TASK", task_id, "a task that did not succeed; this one did")
     for dependency in entry.task.depends_on:
-        if dependency not in chosen and state.tasks[dependency].verdict is not VerdictKind.SUCCESS:
+        needed = state.tasks[dependency]
+        under_way = live and needed.status is not TaskStatus.FINAL  # then it waits for that
+        if dependency not in chosen and not under_way and needed.verdict is not VerdictKind.SUCCESS:
             raise SettingError(
                 "TASK",
                 task_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 import structlog
 
@@ -16,7 +18,8 @@ _log = structlog.get_logger(__name__)
 class WaveNetworks:
     """Makes the network of a wave, whoever needs it first, and removes it with the wave.
 
-    One is made at a time: two calls that both found it missing would make two of one name.
+    One is made or removed at a time: two calls that both found it missing would make two of one name, and a removal
+    must not take what a wave that was opened anew has got.
     """
 
     def __init__(self, driver: Driver, specs: SpecBuilder) -> None:
@@ -37,11 +40,17 @@ class WaveNetworks:
         async with self._turn:
             await self._driver.prepare(Needs(networks=(need,)))
 
-    async def release(self, wave: int) -> None:
-        """Remove what was made for the wave; never raises: the end of the run removes what is left, and reports it."""
+    async def release(self, wave: int, *, still: Callable[[], bool]) -> None:
+        """Remove what was made for the wave, if it is `still` over when its turn comes.
+
+        Never raises: the end of the run removes what is left, and reports it.
+        """
         if self._specs.isolation is not Isolation.WAVE:
             return
-        try:
-            await self._driver.remove(Scope(owner=self._specs.owner, run_id=self._specs.run_id, wave=wave))
-        except InfrastructureError as error:
-            _log.warning("wave not released", wave=wave, problem=str(error))
+        async with self._turn:
+            if not still():
+                return
+            try:
+                await self._driver.remove(Scope(owner=self._specs.owner, run_id=self._specs.run_id, wave=wave))
+            except InfrastructureError as error:
+                _log.warning("wave not released", wave=wave, problem=str(error))

@@ -169,6 +169,12 @@ class PlainListener(Listener):
                 yield f"{_settled(wave, resumed=self.progress.work.sessions > 1)}{self._warm(wave)}"
             case facts.AccountPaused() as fact if fact.until > fact.at:
                 yield f"account {printable(fact.account, 80)} is paused until {stamp(fact.until)}: {_why(fact)}"
+            case facts.RunPaused():
+                yield self._paused()
+            case facts.RunUnpaused():
+                yield "unpaused: starts go on"
+            case facts.TasksCancelled() as fact:
+                yield from self._cancelled(fact)
             case facts.RunStopped() as fact:
                 yield f"nothing new starts: {printable(fact.cause)}"
             case facts.RunInterrupted(force=True):
@@ -181,6 +187,19 @@ class PlainListener(Listener):
                 yield f"run finished after {self._took(fact)}: {fact.outcome.value}. {counts}"
             case _:
                 pass
+
+    def _paused(self) -> str:
+        run, running = self.progress.run, self.progress.totals.starting + self.progress.totals.running
+        goes_on = f"{count(running, 'task')} may end" if running else "nothing runs"
+        name = printable(run.run_id) if run is not None else "RUN"
+        return f"paused: nothing new starts, {goes_on}; `wavepool unpause {name}` lets starts go on"
+
+    def _cancelled(self, fact: facts.TasksCancelled) -> Iterator[str]:
+        """One line each; what becomes of them has lines of its own."""
+        for task_id in fact.tasks[:SKIPS_SHOWN]:
+            yield f"task {_named(task_id)}: cancelled, the run goes on without it"
+        if len(fact.tasks) > SKIPS_SHOWN:
+            yield f"… and {count(len(fact.tasks) - SKIPS_SHOWN, 'task')} more cancelled"
 
     def _paced(self, fact: facts.StartsPaced) -> Iterator[str]:
         """That starts wait for memory, and that they go on; how many there are at once changes all the time."""

@@ -89,6 +89,8 @@ class Progress:
         """Why one attempt runs at a time, None where that is not so: this host is short of memory."""
         self.busy: facts.StartsPaced | None = None
         """What bounds the starts that are under way at once, None where this host is not pressed."""
+        self.held: facts.RunPaused | None = None
+        """Somebody has paused the run: nothing new starts. None where that is not so."""
         self.draining = False
         self.forced = False
         self.outcome: Outcome | None = None
@@ -152,9 +154,11 @@ class Progress:
 
         Mean duration of finished attempts x tasks that are pending, plus what active attempts lack of that mean, all
         divided by the mean number of attempts that were active at once since the first one. Retries to come are not
-        foreseen. Tasks of a paused account are counted from the end of its pause on.
+        foreseen. Tasks of a paused account are counted from the end of its pause on; of a paused run none is told.
         """
         if self._finished < ESTIMATE_FROM or self._first_start_s is None or self.outcome is not None:
+            return None
+        if self.held is not None and self.totals.pending:
             return None
         clock_s = self.elapsed_s(now)
         mean_s = self._finished_s / self._finished
@@ -194,6 +198,9 @@ class Progress:
     def held_back(self, now: Now) -> list[str]:
         """Why pending tasks do not start though there may be room: one phrase each, empty where nothing does it."""
         words, pending = [], self.totals.pending
+        if self.held is not None and pending and not self.draining and self.run is not None:
+            go_on = f"`wavepool unpause {printable(self.run.run_id)}` lets starts go on"
+            return [f"paused since {time_of(self.held.at, now.utc)}, nothing new starts: {go_on}"]
         for account, until in self.paused_now(now).items():
             many = self._waiting_on[account]
             pending -= many
@@ -236,6 +243,10 @@ class Progress:
             case facts.StartsPaced() as fact:
                 self.short_of = fact.because if fact.level is PressureLevel.FULL else None
                 self.busy = fact if fact.level is PressureLevel.BUSY else None
+            case facts.RunPaused() as fact:
+                self.held = fact
+            case facts.RunUnpaused():
+                self.held = None
             case facts.RunStopped() as fact:
                 if self.stopped is None:
                     self.stopped, self._stop_may_pass = fact.cause, fact.infrastructure

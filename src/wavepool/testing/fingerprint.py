@@ -25,6 +25,7 @@ def fingerprint(state: RunState) -> dict[str, object]:
         "ramp": state.ramp,
         "verdicts": {kind: count for kind, count in state.verdicts.items() if count},
         "stopped": (state.stopped, state.stop_may_pass, state.infrastructure_failed, state.draining, state.forced),
+        "paused": (state.paused, dict(state.wave_time_left_s)),
         "accounts": {name: (each.until, each.because, each.pauses) for name, each in state.accounts.items()},
         "spent": state.spending.ended,
         "outcome": state.outcome,
@@ -34,12 +35,13 @@ def fingerprint(state: RunState) -> dict[str, object]:
 
 def _task(entry: TaskState) -> tuple[object, ...]:
     tries = (entry.attempts, entry.forgiven, entry.transient_starts, entry.rate_limited)
-    return (entry.task, entry.status, tries, entry.may_repeat, entry.verdict)
+    return (entry.task, entry.status, tries, entry.may_repeat, entry.cancelled, entry.excused, entry.verdict)
 
 
 def _wave(wave: WaveState) -> tuple[object, ...]:
     marks = (wave.opened, wave.prepared, wave.settled)
-    return (wave.number, wave.parallelism, marks, wave.failures, wave.unsettled, wave.live, wave.running, wave.rounds)
+    counts = (wave.failures, wave.excused, wave.unsettled, wave.live, wave.running, wave.rounds)
+    return (wave.number, wave.parallelism, marks, counts)
 
 
 def _attempt(entry: AttemptState) -> tuple[object, ...]:

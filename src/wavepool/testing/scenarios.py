@@ -39,6 +39,8 @@ class Troubles:
         readings: how often the pressure on the host is read; at random, from calm to more than it can bear.
         resumes: how often a run that was interrupted, or that the machine ended, is taken up again.
         retries: how often somebody has failed tasks tried again, mostly of a run that ended.
+        pauses: how often somebody pauses the run, and lets it go on later; at most two at once.
+        cancels: how often somebody cancels some of its tasks. live_retries: has some tried again while it goes on.
         limited: an agent's account has no more to give; speaks: how often one says what it has used, at most.
         duration_s, latency_s: longest run of an attempt, longest answer to a call.
     """
@@ -63,6 +65,9 @@ class Troubles:
     readings: int = 0
     resumes: int = 0
     retries: int = 0
+    pauses: int = 0
+    cancels: int = 0
+    live_retries: int = 0
     duration_s: float = 30.0
     latency_s: float = 2.0
 
@@ -98,7 +103,18 @@ def random_scenario(seed: int) -> Scenario:
     tasks = _random_tasks(rng, waves, schedule, largest) if waves else ()
     rules, troubles = _random_rules(rng, schedule, nodes), _random_troubles(rng)
     made = Scenario(waves=waves, tasks=tasks, rules=rules, troubles=troubles, seed=seed)
-    return _random_agents(_random_ramp(_random_places(_random_warmth(made))))
+    return _random_hands(_random_agents(_random_ramp(_random_places(_random_warmth(made)))))
+
+
+def _random_hands(scenario: Scenario) -> Scenario:
+    """In half of them somebody pauses, cancels and retries while the run goes on. It draws by itself too."""
+    rng = Random(f"hands of {scenario.seed}")
+    if rng.random() < 0.5:
+        return scenario
+    often = [rng.choice((0, 1, 4)) for _ in range(3)]
+    return replace(
+        scenario, troubles=replace(scenario.troubles, pauses=often[0], cancels=often[1], live_retries=often[2])
+    )
 
 
 def _random_agents(scenario: Scenario) -> Scenario:

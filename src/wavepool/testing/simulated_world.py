@@ -242,6 +242,10 @@ class Ledger:
         self.stops: dict[AttemptId, VerdictKind] = {}
         self.paused: dict[str, datetime] = {}
         """Accounts, and when they have more again."""
+        self.held = False
+        """Somebody has paused the run."""
+        self.cancelled: set[str] = set()
+        """By somebody, one by one."""
         self.spent_usd = 0.0
         """By attempts with a verdict, since tasks were last tried again by hand."""
 
@@ -251,6 +255,10 @@ class Ledger:
             case facts.StartIntended():
                 if fact.attempt.task_id in self.final or fact.attempt.task_id in self.active:
                     raise Violation(f"{fact.attempt} starts although its task is final or has another attempt")
+                if self.held:
+                    raise Violation(f"{fact.attempt} starts although the run is paused")
+                if fact.attempt.task_id in self.cancelled:
+                    raise Violation(f"{fact.attempt} starts although its task was cancelled")
                 self.nodes[fact.attempt] = fact.node
                 self.active.add(fact.attempt.task_id)
             case facts.StopIntended():
@@ -273,6 +281,13 @@ class Ledger:
                 for task_id in (*fact.tasks, *fact.waiting):
                     self.final.pop(task_id, None)  # one that was never reached had no fact of its own
                     self.not_before.pop(task_id, None)
+                    self.cancelled.discard(task_id)
+            case facts.RunPaused() | facts.RunUnpaused():
+                self.held = isinstance(fact, facts.RunPaused)
+            case facts.WaveOpened() | facts.WaveTimedOut() if self.held:
+                raise Violation(f"wave {fact.wave} of a paused run: {type(fact).__name__}")
+            case facts.TasksCancelled():
+                self.cancelled.update(fact.tasks)
             case facts.AccountPaused():
                 if fact.until < self.paused.get(fact.account, fact.until):
                     raise Violation(f"the pause of {fact.account} is cut short")

@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -22,9 +22,10 @@ from wavepool.core.facts import Fact, Outcome, Stamped
 from wavepool.core.reopening import failed_tasks
 from wavepool.core.state import RunState, TaskStatus
 from wavepool.core.warming import GiveUp, next_step
+from wavepool.engine.asking import Ask, to_cancel, to_pause, to_retry, to_unpause
 from wavepool.engine.replay import Replayed, first_actions, replay, still_wanted
 from wavepool.engine.warm import ABREAST
-from wavepool.errors import InvariantBroken
+from wavepool.errors import InputError, InvariantBroken
 from wavepool.model import AttemptId, PressureLevel, Surroundings, VerdictKind
 from wavepool.testing.fingerprint import fingerprint
 from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_pressure, random_scenario
@@ -92,6 +93,8 @@ class Simulation:
         self._retries = 0
         self._agenda = Agenda()
         self._inbox: list[Event] = []
+        self._asked: list[Ask] = []
+        self._live_retries = 0
         self._cold: set[AttemptId] = set()
         self._driver = SimulatedDriver(
             world=self._world,
@@ -158,8 +161,20 @@ class Simulation:
         timer_s = self._state.timers.next_s()
         if timer_s is not None and timer_s <= self._clock().boot_s:
             batch.append(events.DeadlinePassed())
-        self._step(batch)
+        self._step(self._with_asked(batch))
         self._warm()
+
+    def _with_asked(self, batch: Iterable[Event]) -> Iterator[Event]:
+        """What was asked for first, each made of the state that it finds, as the engine does; unless it is refused."""
+        asked, self._asked = self._asked, []
+        for ask in asked:
+            try:
+                event = ask(self._state)
+            except InputError:
+                continue
+            self._live_retries += isinstance(event, events.Reopened)
+            yield event
+        yield from batch
 
     def _step(self, batch: Iterable[Event], *, advance: bool = True, crashes: bool = True) -> None:
         now = self._clock()
@@ -286,9 +301,26 @@ class Simulation:
                 arrives(first_s + self._rng.random() * 5, events.Interrupted(force=True))
         if self._rng.random() < self._troubles.driver_fails:
             arrives(self._rng.random() * 60, events.DriverFailed(cause="no daemon"))
+        self._plan_hands(Random(f"hands in {self._scenario.seed}"))
         weather = Random(f"pressure of {self._scenario.seed}")
         for _ in range(self._troubles.readings):
             arrives(weather.random() * 60, events.Pressed(reading=random_pressure(weather)))
+
+    def _plan_hands(self, rng: Random) -> None:
+        """What somebody asks for while the run goes on; whoever pauses goes on, a while later."""
+
+        def asks(in_s: float, ask: Ask) -> None:
+            self._agenda.at(in_s, lambda: self._asked.append(ask))
+
+        for _ in range(self._troubles.pauses):
+            at_s = rng.random() * 60
+            asks(at_s, to_pause())
+            asks(at_s + rng.choice((0.0, rng.random() * 60)), to_unpause())
+        names = [task.id for task in self._scenario.tasks]
+        for _ in range(self._troubles.cancels if names else 0):
+            asks(rng.random() * 60, to_cancel(rng.sample(names, rng.randint(1, min(3, len(names))))))
+        for _ in range(self._troubles.live_retries if names else 0):
+            asks(rng.random() * 90, to_retry(rng.choice(((), [rng.choice(names)]))))
 
     def _clock(self) -> Now:
         return Now(self._agenda.now_s + self._boot_offset_s, self._agenda.utc())
@@ -359,7 +391,7 @@ class Simulation:
         rules, ended = self._scenario.rules, outcome in (Outcome.SUCCESS, Outcome.FAILED)
         for entry in self._state.order:
             most = rules.max_attempts + rules.start_retries + rules.rate_limit_retries
-            if entry.attempts > most * (1 + self._retries):
+            if entry.attempts > most * (1 + self._retries + self._live_retries):
                 raise Violation(f"{entry.task.id} had {entry.attempts} attempts")
             if ended and (entry.status is not TaskStatus.FINAL or entry.verdict is None):
                 raise Violation(f"{entry.task.id} has no verdict at the end")
@@ -405,6 +437,11 @@ def census(result: Simulated) -> Counter[str]:
     counted["executions, warm"] = result.warm_starts
     counted["starts paced"] = sum(isinstance(stamped.fact, facts.StartsPaced) for stamped in result.journal)
     counted["retries"] = sum(isinstance(stamped.fact, facts.TaskRequeued) for stamped in result.journal)
+    counted["pauses"] = sum(isinstance(stamped.fact, facts.RunPaused) for stamped in result.journal)
+    counted["tasks cancelled"] = sum(
+        len(stamped.fact.tasks) for stamped in result.journal if isinstance(stamped.fact, facts.TasksCancelled)
+    )
+    counted["reopened"] = sum(isinstance(stamped.fact, facts.RunReopened) for stamped in result.journal)
     counted["account pauses"] = sum(isinstance(stamped.fact, facts.AccountPaused) for stamped in result.journal)
     findings = (s.fact.finding for s in result.journal if isinstance(s.fact, facts.StopIntended) and s.fact.finding)
     counted["stopped for a budget"] = sum(1 for _ in findings)

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wavepool.core import accounts, agents, facts, warming
+from wavepool.core import accounts, agents, decide, facts, warming
 from wavepool.core.facts import Outcome
 from wavepool.core.gates.accounts import Accounts
 from wavepool.core.gates.parallelism import Parallelism
+from wavepool.core.gates.pause import Pause
 from wavepool.core.timers import TimerKey, TimerKind, Timers
 from wavepool.engine.replay import replay
+from wavepool.errors import InvariantBroken
 from wavepool.model import Isolation, Limits, Node, Resources, Rules, Schedule, Task, VerdictKind, Wave
 from wavepool.testing import simulation
 from wavepool.testing.fingerprint import fingerprint
@@ -148,6 +150,9 @@ TROUBLES = st.builds(
     dies_parked=SHARES,
     resumes=st.integers(0, 2),
     retries=st.integers(0, 2),
+    pauses=st.integers(0, 3),
+    cancels=st.integers(0, 3),
+    live_retries=st.integers(0, 3),
 )
 DOSE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -220,7 +225,7 @@ def test_the_net_catches_places_that_are_kept_for_what_waits_for_its_account(mon
 def test_the_net_catches_a_budget_that_nobody_looks_at(monkeypatch):
     monkeypatch.setattr(agents, "_check_run", lambda state: iter(()))
     with pytest.raises(Violation, match="the run goes on after"):
-        run_many(300)
+        run_many(2000)
 
 
 def test_the_net_catches_a_pause_that_a_replay_forgets(monkeypatch):
@@ -229,4 +234,29 @@ def test_the_net_catches_a_pause_that_a_replay_forgets(monkeypatch):
 
     monkeypatch.setattr(simulation, "replay", forgetful)
     with pytest.raises(Violation, match="replayed state differs in"):
+        run_many(400)
+
+
+def test_the_net_catches_a_start_of_a_paused_run(monkeypatch):
+    monkeypatch.setattr(Pause, "check", lambda self, state, entry: None)
+    with pytest.raises(Violation, match="starts although the run is paused"):
+        run_many(300)
+
+
+@pytest.mark.parametrize("kind", [facts.RunPaused, facts.RunUnpaused, facts.TasksCancelled, facts.RunReopened])
+def test_the_net_catches_what_somebody_asked_for_and_a_replay_forgets(monkeypatch, kind):
+    monkeypatch.setattr(simulation, "replay", lambda journal: replay(s for s in journal if type(s.fact) is not kind))
+    with pytest.raises(
+        (Violation, InvariantBroken), match=r"replayed state differs in|cannot|is not live|after the end"
+    ):
+        run_many(400)
+
+
+def test_the_net_catches_a_cancelled_task_that_is_tried_again(monkeypatch):
+    def forgets(state, fact):
+        for task_id in fact.tasks:
+            state.tasks[task_id].excused = True
+
+    monkeypatch.setitem(decide._APPLY, facts.TasksCancelled, forgets)
+    with pytest.raises(Violation, match="starts although its task was cancelled"):
         run_many(400)

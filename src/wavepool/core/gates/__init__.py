@@ -13,6 +13,7 @@ from wavepool.core.gates.base import Gate, Wait
 from wavepool.core.gates.capacity import Capacity
 from wavepool.core.gates.dependencies import Dependencies
 from wavepool.core.gates.parallelism import Parallelism
+from wavepool.core.gates.pause import Pause
 from wavepool.core.gates.prepared import Prepared
 from wavepool.core.gates.ramp import Ramp
 from wavepool.core.gates.starts import Starts
@@ -28,4 +29,4 @@ def gates_of(schedule: Schedule, *, ramp: bool = False) -> tuple[Gate, ...]:
     """
     starts: Gate = Ramp() if ramp else Starts()
     common: tuple[Gate, ...] = (Prepared(), Dependencies(), Backoff(), Accounts(), Parallelism(), starts, Capacity())
-    return (Barrier(), *common) if schedule is Schedule.BARRIER else common
+    return (Pause(), Barrier(), *common) if schedule is Schedule.BARRIER else (Pause(), *common)
