@@ -270,6 +270,7 @@ def test_the_form_follows_the_files_name(directory: Path, tmp_path: Path) -> Non
         target = tmp_path / name
         assert call(directory, "simulated", "--output", str(target)) == f"{target}\n"
         assert target.read_text().startswith(start)
+    assert call(directory, "simulated", "--format", "junit", "--output", "-").startswith("<?xml")
     assert Format.of_file("report") is None
     assert Format.of_file("x.html") is Format.HTML
 

@@ -18,11 +18,12 @@ from wavepool.reporting import Format, render
 from wavepool.statedir import StateDir
 
 FORMATS = ", ".join(Format)
+STDOUT = Path("-")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="report", short_help="Write a run as a page in one file, Markdown, JSON or JUnit XML.")(report)
+    app.command(name="report", short_help="Write what became of a run as one page, or for CI as md, json or junit.")(report)
 
 
 def report(
@@ -33,7 +34,7 @@ def report(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="The file; unless told html goes to wavepool-RUN.html, all else to stdout."),
+        typer.Option(help="The file, - for stdout; unless told html goes to wavepool-RUN.html."),
     ] = None,
     state_dir: options.StateDirectory = None,
 ) -> None:
@@ -42,18 +43,24 @@ def report(
     A page is one file that opens in any browser and fetches nothing. Its exit code says nothing of the run's outcome.
     """
     wanted = _format(form, output)
-    check_output(output)
     settings = settings_of(state_dir=state_dir)
     history = find_run(StateDir(settings.state_dir), run)
-    if output is None and wanted is Format.HTML:
-        output = Path(f"wavepool-{history.id}.html")
-        check_output(output)
+    target = _target(output, wanted, history.id)
+    check_output(target)
     text = render(history, wanted, SystemClock().now())
-    if output is None:
+    if target is None:
         _say(text)
         return
-    write_text(output, text)
-    _say(f"{output}\n")
+    write_text(target, text)
+    if target.is_file():  # else it is a pipe, or stdout by another name
+        _say(f"{target}\n")
+
+
+def _target(output: Path | None, wanted: Format, run_id: str) -> Path | None:
+    """None for stdout."""
+    if output is None:
+        return Path(f"wavepool-{run_id}.html") if wanted is Format.HTML else None
+    return None if output == STDOUT else output
 
 
 def _say(text: str) -> None:
