@@ -90,7 +90,7 @@ def begin_serving(world: World, *options: str) -> tuple[Running, Api]:
     server = world.command(
         *("serve", "--json", "--driver", world.driver, "--state-dir", str(world.state), *options), env=ANY_PORTS
     )
-    address = server.wait_for("page")[0]["address"]
+    address = server.wait_for("page")[0]["url"]
     server.wait_for("serving")
     return server, Api(address, (world.state / "web.token").read_text().strip())
 

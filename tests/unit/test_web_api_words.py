@@ -18,10 +18,12 @@ from wavepool.cli.run import run
 from wavepool.engine.control.pools import NoServer
 from wavepool.engine.history.runs import UnknownRun
 from wavepool.errors import InputError, InvariantBroken, RunLocked, SettingError, WavepoolError
+from wavepool.model import VerdictKind
 from wavepool.statedir import ServedRun, StateDir
 from wavepool.web.api.errors import GENERAL, told
 from wavepool.web.api.installing import ROUTERS
 from wavepool.web.api.launch_order import RunOptions
+from wavepool.web.api.tasks import TaskState
 from wavepool.web.jobs import Output, check_arguments
 from wavepool.web.launching import options_of
 from wavepool.web.metrics import TYPES_MAX, OverviewCollector
@@ -32,6 +34,10 @@ NOT_OFFERED = {"plan_file", "state_dir", "detach", "output", "json_lines", "dry_
 
 def test_the_options_of_a_run_are_those_of_the_command_line() -> None:
     assert set(RunOptions.model_fields) == set(inspect.signature(run).parameters) - NOT_OFFERED
+
+
+def test_every_verdict_is_a_state_to_look_for() -> None:
+    assert {kind.value for kind in VerdictKind} < {state.value for state in TaskState}
 
 
 def test_options_are_spelled_as_on_the_command_line() -> None:

@@ -110,7 +110,7 @@ _TELLS = {
     503: "what this needs is away",
 }
 
-GENERAL = (401, 403, 411, 413, 415, 421, 422)
+GENERAL = (400, 401, 403, 411, 413, 415, 421, 422)
 """What any request may meet, before anything looks at what it asks for."""
 
 

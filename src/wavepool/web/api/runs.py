@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import anyio
-from fastapi import Response
+from fastapi import Query, Response
 from typing_extensions import TypedDict
 
+from wavepool.engine.history.runs import Standing
 from wavepool.errors import InputError, SettingError
 from wavepool.monitoring.documents.runs import RunDocument, RunLine
 from wavepool.web.api.documents import RunAnswer, run_answer
 from wavepool.web.api.errors import answers
 from wavepool.web.api.launch_order import CancelOrder, ResumeOrder, RetryOrder, RunOrder
 from wavepool.web.api.routes import RunId, Serving, routes
-from wavepool.web.api.tasks import Limit, Offset, States
+from wavepool.web.api.tasks import Limit, Offset
 from wavepool.web.launching import LaunchOrder
 
 router = routes("runs")
+
+RunStates = Annotated[list[Standing], Query(description="Only those in this state; repeatable.", max_length=32)]
 
 ACTED = answers(400, 404, 409, 502, 503)
 
@@ -32,9 +36,14 @@ class RunPage(TypedDict):
 
 
 @router.get("/runs", responses=answers(503))
-async def runs(serving: Serving, state: States = None, offset: Offset = 0, limit: Limit = 100) -> RunPage:
+async def runs(
+    serving: Serving,
+    state: RunStates = [],  # noqa: B006 - FastAPI copies it
+    offset: Offset = 0,
+    limit: Limit = 100,
+) -> RunPage:
     """All runs of the state directory, whoever started them."""
-    found = await serving.monitor.runs(states=state or (), offset=offset, limit=limit + 1)
+    found = await serving.monitor.runs(states=state, offset=offset, limit=limit + 1)
     return RunPage(offset=offset, more=len(found) > limit, runs=found[:limit])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Path, Query
@@ -19,9 +20,32 @@ OFFSET_MAX = 1 << 53
 """Whole numbers that every reader of JSON takes as they are."""
 
 Key = Annotated[str, Path(description="The task's `key`.", max_length=256)]
-States = Annotated[list[str] | None, Query(description="Only those in this state; repeatable.", max_length=32)]
 Offset = Annotated[int, Query(ge=0, le=OFFSET_MAX, description="How many to pass over.")]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many at most.")]
+
+
+class TaskState(StrEnum):
+    """Where a task stands: on its way, or the verdict of its last attempt."""
+
+    PENDING = "pending"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    RETRYING = "retrying"
+    SKIPPED = "skipped"
+    SUCCESS = "success"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    WATCHDOG = "watchdog"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    START_ERROR = "start_error"
+    RATE_LIMITED = "rate_limited"
+
+
+TaskStates = Annotated[list[TaskState], Query(description="Only those in this state; repeatable.", max_length=32)]
 
 
 class TaskPage(TypedDict):
@@ -36,13 +60,13 @@ class TaskPage(TypedDict):
 async def tasks(
     serving: Serving,
     run: RunId,
-    state: States = None,
+    state: TaskStates = [],  # noqa: B006 - FastAPI copies it
     q: Annotated[str, Query(description="Only those with this in id, key, agent or image.", max_length=256)] = "",
     offset: Offset = 0,
     limit: Limit = 100,
 ) -> TaskPage:
     """Some of the tasks of a run, however many it has."""
-    total, found = await serving.monitor.tasks(run, states=state or (), text=q, offset=offset, limit=limit)
+    total, found = await serving.monitor.tasks(run, states=state, text=q, offset=offset, limit=limit)
     return TaskPage(total=total, offset=offset, tasks=found)
 
 

@@ -1,0 +1,111 @@
+"""Requests that Schemathesis makes up from /api/openapi.json, against a real server with real runs.
+
+Each answer must be one that is described, in status, type, shape and headers, and none may be 5xx. Some of the requests
+are right by the description and some are wrong; about half of those that name a run, a task or a job name a real one.
+All of it happens in a state directory of its own, on the process driver.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode, checks
+from served_api import Api, serving
+from wavepool_cli import World, batch, plan_of, wave, world_in
+
+HELD_TO = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+]
+
+PROCESSES = re.compile(r"/api/(runs|jobs|doctor|recover|prune)$|/(report|resume|retry|run)$")
+"""Operations that start a process for a request that is right."""
+
+HOW: dict[str, Any] = {
+    "deadline": None,
+    "derandomize": True,  # CI sees what we see
+    "database": None,
+    "phases": [Phase.explicit, Phase.generate],
+    "suppress_health_check": list(HealthCheck),
+}
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The description of a server in whose state directory a run is over."""
+    with world_in(tmp_path_factory.mktemp("described"), "process") as world, serving(world) as api:
+        plan = plan_of(wave(1, batch("a/b", "echo out"), batch("bad", "exit 3")))
+        where = {"driver": "process", "workspace": str(world.workspace), "budget": "1g", "run_id": "done"}
+        assert api.post("/api/runs", {"plan": plan, "options": where}).status == 201
+        api.wait_for_run("done", "failed")
+        job = api.post("/api/jobs", {"arguments": ["runs"]}).json["id"]
+        api.wait_for_job(job)
+        yield _schema(api, world, {"run": "done", "key": "bad", "job": job, "agent_type": "coder"})
+
+
+def _schema(api: Api, world: World, real: dict[str, str]) -> Any:
+    token = {"Authorization": f"Bearer {api.token}"}
+    schema = schemathesis.openapi.from_url(f"{api.address}/api/openapi.json", headers=token)
+    schema.config.update(headers=token)
+
+    @schema.hook
+    def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Real ones in the place of about half; a pool that is drained takes no tasks, so another one is."""
+        drains = context.operation.path.endswith("/drain")
+        for name, value in (path_parameters or {}).items():
+            if len(str(value)) % 2 and name in real:
+                path_parameters[name] = "tester" if drains else real[name]  # type: ignore[index]
+        return path_parameters
+
+    return schema
+
+
+def hold(schema: Any, examples: int, which: Callable[[str], bool] = lambda path: True) -> list[str]:
+    """Ask each operation as often; returns what was tried, and raises what was found of all of them."""
+    tried, found = [], []
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if not which(operation.path):
+            continue
+        tried.append(operation.label)
+        for mode in GenerationMode:
+            try:
+                _ask(operation, mode, examples)
+            except Unsatisfiable:  # nothing that it takes can be wrong
+                continue
+            except (Exception, BaseExceptionGroup) as error:
+                found.append(error)
+    if found:
+        raise BaseExceptionGroup("answers that are not described", found)
+    return tried
+
+
+def _ask(operation: Any, mode: GenerationMode, examples: int) -> None:
+    @settings(max_examples=examples, **HOW)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def one(case: Any) -> None:
+        case.call_and_validate(checks=HELD_TO)
+
+    one()
+
+
+def test_every_request_is_answered_as_described(described: Any) -> None:
+    tried = hold(described, 8, lambda path: not PROCESSES.search(path))
+    tried += hold(described, 2, lambda path: PROCESSES.search(path) is not None)
+    assert len(tried) >= 25
+
+
+@pytest.mark.slow
+def test_a_long_dose_of_requests(described: Any, record_property: Callable[[str, object], None]) -> None:
+    tried = hold(described, 150)
+    record_property("proof", f"{len(tried)} operations answered as described, 300 requests to each")
