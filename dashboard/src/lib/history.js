@@ -24,3 +24,9 @@ export const HOST = ["cpu_percent", "memory_used_bytes", "containers_cpu_percent
 export function hostReading(host) {
   return { ...host, memory_used_bytes: host.memory_total_bytes - host.memory_available_bytes };
 }
+
+// The last `many` readings.
+export function newest(history, many) {
+  if (history.at.length <= many) return history;
+  return Object.fromEntries(Object.entries(history).map(([figure, values]) => [figure, values.slice(-many)]));
+}

@@ -24,7 +24,7 @@ export class Rows {
 
   // Those whose keys are told have changed in `entries`, come, or gone.
   change(keys, entries) {
-    if (keys.length > 64 && keys.length > this.shown.length / 8) return this.reset(entries);
+    if (keys.length > 64 && keys.length > this.#entries.size / 8) return this.reset(entries);
     this.touched = false;
     for (const key of keys) this.#changeOne(key, entries[key]);
   }
