@@ -1,74 +1,100 @@
-// The output of a task as it is written: one WebSocket of its own, opened again where it breaks off.
+// The output of a task as it is written: one WebSocket of its own, opened again where it breaks off. Of a long log the
+// newest part is here; any other part can be looked at as an excerpt.
+import { fetched, taskPath } from "./api.js";
 import { LogText } from "./logtext.js";
 
 const PAUSE_MS = 1500;
+const EXCERPT_BYTES = 256 * 1024;
+const BEFORE_BYTES = 64 * 1024; // of an excerpt, before what it is opened for
 
-// `state`: connecting, following, ended, lost. `from` is the byte that what is here begins at, where that is known.
+// `state`: connecting, following, ended, lost, excerpt. `begins`: how many bytes of the attempt are before what is here.
 export class LogStream {
   version = $state(0);
   state = $state("connecting");
   attempt = $state(0);
+  begins = $state(0);
   problem = $state("");
   text = new LogText();
+  #path;
   #address;
   #socket = null;
   #timer = 0;
   #drawing = 0;
-  #closed = false;
 
   constructor(run, key, attempt) {
-    const query = new URLSearchParams({ run, task: key, ...(attempt ? { attempt: String(attempt) } : {}) });
-    this.#address = `ws/log?${query}`;
+    this.#path = `${taskPath(run, key)}/log`;
+    this.#address = `ws/log?${new URLSearchParams({ run, task: key, ...(attempt ? { attempt: String(attempt) } : {}) })}`;
     this.#open();
   }
 
   close() {
-    this.#closed = true;
     clearTimeout(this.#timer);
     cancelAnimationFrame(this.#drawing);
-    this.#socket?.close();
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  // Back from an excerpt to what is written now.
+  follow() {
+    this.close();
+    this.#drawing = 0;
+    this.state = "connecting";
+    this.#open();
+  }
+
+  // The part around this byte, instead of the newest. Returns the number of its line in `text`. Raises ApiError.
+  async excerpt(offset) {
+    const from = Math.max(0, offset - BEFORE_BYTES);
+    const query = new URLSearchParams({ offset: from, limit: EXCERPT_BYTES, ...(this.attempt ? { attempt: this.attempt } : {}) });
+    const data = new Uint8Array(await (await fetched(`${this.#path}?${query}`)).arrayBuffer());
+    this.close();
+    this.#drawing = 0;
+    this.text = new LogText();
+    this.text.append(data);
+    this.begins = from;
+    this.state = "excerpt";
+    this.version += 1;
+    return data.subarray(0, offset - from).reduce((lines, byte) => lines + (byte === 10), 0);
   }
 
   #open() {
     const base = location.href.replace(/^http/, "ws").replace(/#.*$/, "");
-    this.#socket = new WebSocket(new URL(this.#address, base));
-    this.#socket.binaryType = "arraybuffer";
-    this.#socket.onopen = () => {
+    const socket = new WebSocket(new URL(this.#address, base));
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
       this.text = new LogText(); // it begins anew, with the newest
       this.state = "following";
       this.problem = "";
       this.#changed();
     };
-    this.#socket.onmessage = ({ data }) => (typeof data === "string" ? this.#told(JSON.parse(data)) : this.#came(data));
-    this.#socket.onclose = () => this.#ended();
-  }
-
-  #came(data) {
-    this.text.append(new Uint8Array(data));
-    this.#changed();
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      if (typeof data === "string") this.#told(JSON.parse(data));
+      else this.text.append(new Uint8Array(data));
+      this.#changed();
+    };
+    socket.onclose = () => socket === this.#socket && this.#ended();
   }
 
   #told(message) {
     if (message.attempt !== undefined) {
       if (this.attempt && message.attempt !== this.attempt) this.text.note(`Attempt ${message.attempt}`);
+      else this.begins = message.offset ?? 0;
       this.attempt = message.attempt;
     }
     if (message.gap !== undefined) this.text.note(message.gap);
-    if (message.error !== undefined) this.problem = typeof message.error === "string" ? message.error : message.error.message;
-    if ("end" in message) {
+    if (message.error !== undefined) this.problem = message.error;
+    if (message.end !== undefined) {
       this.state = "ended";
-      const why = typeof message.end === "string" ? message.end : message.why;
-      if (why) this.text.note(why);
+      if (message.why) this.text.note(message.why);
     }
-    this.#changed();
   }
 
   #ended() {
-    if (this.#closed || this.state === "ended") return;
-    if (this.problem) {
-      this.state = "ended";
-      return;
-    }
+    if (this.problem) this.state = "ended";
+    if (this.state === "ended") return;
     this.state = "lost";
     this.#timer = setTimeout(() => this.#open(), PAUSE_MS);
   }
