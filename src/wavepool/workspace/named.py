@@ -124,6 +124,10 @@ class WorktreeManager:
         known = [info for info in self._read().values() if info.status != _CREATING]
         return sorted(known, key=lambda info: info.created_at)
 
+    def git_dir_of(self, info: WorktreeInfo) -> Path | None:
+        """The git directory of a worktree, which lies in the repository; None where git knows of none."""
+        return self._admin(info)
+
     def update_worktree_status(self, task_id: str, status: str, pid: int | None = None) -> WorktreeInfo:
         """Tell how far its task is, and which process works in it; what is None stays.
 

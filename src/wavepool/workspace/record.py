@@ -30,6 +30,9 @@ from wavepool.statedir import RunDir
 WORK = "work"
 """Directory in the run's."""
 
+RECORD = "record.json"
+"""In the directory of one workspace."""
+
 _KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 
 
@@ -81,7 +84,7 @@ class AttemptFiles:
         self.unbrought = files.artifacts / f"{name}.unbrought.patch"
         self.bundle = files.artifacts / f"{name}.bundle"
         self._run = files.path
-        self._record = self.path / "record.json"
+        self._record = self.path / RECORD
 
     def relative(self, path: Path) -> str:
         """A path below the run's directory, from there."""
@@ -97,16 +100,7 @@ class AttemptFiles:
 
     def read(self) -> Record | None:
         """What is written down; None for nothing. Raises WorkspaceError where it cannot be read."""
-        try:
-            text = self._record.read_text("utf-8")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise WorkspaceError(f"cannot read {self._record}: {error.strerror or error}") from error
-        try:
-            return _record_of(json.loads(text))
-        except (ValueError, TypeError) as error:
-            raise WorkspaceError(f"{self._record} is damaged: {error}") from error
+        return read_record(self._record)
 
     def write(self, record: Record, **changes: Any) -> Record:
         """Put it on the disk, with these fields changed; what is returned is what stands there.
@@ -126,6 +120,20 @@ class AttemptFiles:
         except OSError as error:
             raise WorkspaceError(f"cannot write {self._record}: {error.strerror or error}") from error
         return record
+
+
+def read_record(path: Path) -> Record | None:
+    """What the file of one says; None where there is none. Raises WorkspaceError where it cannot be read."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WorkspaceError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        return _record_of(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise WorkspaceError(f"{path} is damaged: {error}") from error
 
 
 @contextmanager
