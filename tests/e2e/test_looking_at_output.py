@@ -13,8 +13,8 @@ from wavepool_cli import World, batch, plan_of, wave
 from wavepool.engine.history.chronicle import UnknownAttempt, UnknownTask
 from wavepool.engine.history.runs import UnknownRun
 from wavepool.errors import InputError
-from wavepool.monitoring.monitor import Monitor
 from wavepool.monitoring.logs import Logs
+from wavepool.monitoring.monitor import Monitor
 from wavepool.monitoring.stories import Stories
 from wavepool.statedir import StateDir
 
