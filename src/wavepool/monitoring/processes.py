@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import psutil
 
 from wavepool.agents import registry
 from wavepool.engine.report import stamp
 from wavepool.errors import WavepoolError
+from wavepool.host.processes import HostProcess, HostProcesses, container_of
 from wavepool.monitoring.documents.overview import ProcessEntry
 from wavepool.statedir import StateDir
 
@@ -28,6 +28,10 @@ ARGUMENT_SHOWN, LINE_SHOWN = 200, 1000
 
 BLANKED = "***"
 
+YOUNG = timedelta(minutes=1)
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+
 _SECRET_NAME = re.compile(
     r"(?i)(?:api[-_]?key|access[-_]?key|auth|bearer|credential|passw(?:or)?d|passphrase|private[-_]?key|secret|token)"
 )
@@ -37,7 +41,6 @@ _TOKEN = re.compile(
     r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|[A-Za-z0-9+/_=-]{40,})"
 )
 _USER_OF_ADDRESS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-_CONTAINER = re.compile(r"[0-9a-f]{64}")
 _INTERPRETERS = re.compile(r"^(?:node|nodejs|bun|deno|python[0-9.]*|sh|bash)$")
 
 
@@ -56,37 +59,26 @@ class ProcessesSource:
         self._state_dir = state_dir
         self._ours = ours or (lambda _: False)
         self._agents = frozenset(registry.names()) - {"command"}
-        self._known: dict[int, Process] = {}
+        self._processes = HostProcesses()
+        self._roles: dict[HostProcess, str] = {}
         self._turn = anyio.Lock()
 
     async def read(self) -> Mapping[str, Any]:
-        """All of them by pid as text. Raises nothing: what ends while it is looked at is left out."""
+        """All of them by pid as text. What ends while it is looked at is left out."""
         async with self._turn:
             return await anyio.to_thread.run_sync(self._read)
 
     def _read(self) -> dict[str, ProcessEntry]:
         holders = self._holders()
-        pids = psutil.pids()
-        self._known = {pid: self._same_or_new(pid) for pid in pids}
-        wanted = [each for each in self._known.values() if self._note(each, holders)]
-        wanted.sort(key=lambda each: (each.role == "agent", -each.created_s))
-        entries = (each.entry() for each in wanted[:SHOWN])
+        seen = self._processes.look()
+        known, self._roles = self._roles, {}
+        for process in seen:
+            settled = process in known and (known[process] or not _is_young(process))
+            self._roles[process] = known[process] if settled else self._role_of(process)
+        shown = [each for each in seen if each.pid in holders or self._roles[each]]
+        shown.sort(key=lambda each: (each.pid not in holders, -(each.created_at or _LONG_AGO).timestamp()))
+        entries = (self._entry(each, holders) for each in shown[:SHOWN])
         return {str(entry["pid"]): entry for entry in entries if entry is not None}
-
-    def _same_or_new(self, pid: int) -> Process:
-        known = self._known.get(pid)
-        return known if known is not None and known.is_the_same() else Process(pid)
-
-    def _note(self, process: Process, holders: Mapping[int, str]) -> bool:
-        """Whether it is to be shown; says in it what it is."""
-        if process.pid in holders:
-            process.run_id = holders[process.pid] or None
-            process.role = "orchestrator" if process.run_id else "server"
-            return True
-        process.run_id = None
-        if process.role in ("orchestrator", "server"):
-            process.role = ""
-        return process.classify(self._agents, self._ours)
 
     def _holders(self) -> dict[int, str]:
         """Process -> the run that it works on; the server's has none."""
@@ -103,72 +95,42 @@ class ProcessesSource:
                         found[pid] = run_id
         return found
 
+    def _role_of(self, process: HostProcess) -> str:
+        """An agent of ours, or one of our own commands; empty for what is nothing to us."""
+        program = program_of(process.command())
+        if program == "wavepool":
+            return "other" if process.uid() == os.getuid() else ""
+        if program not in self._agents:
+            return ""
+        container = container_of(process.pid)
+        if container is not None:
+            return "agent" if self._ours(container) else ""
+        return "agent" if process.uid() == os.getuid() else ""
 
-class Process:
-    """One process, looked into once; its CPU time from one look to the next.
-
-    Attributes:
-        role: as `ProcessEntry` has it; empty for one that is nothing to us, None as long as that is not known.
-    """
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.role: str | None = None
-        self.run_id: str | None = None
-        self.created_s = 0.0
-        self._process: psutil.Process | None = None
-        with suppress(psutil.Error):
-            self._process = psutil.Process(pid)
-            self.created_s = self._process.create_time()
-
-    def is_the_same(self) -> bool:
-        """False where it has ended, and the number may be another's."""
-        return self._process is not None and self._process.is_running()
-
-    def classify(self, agents: Collection[str], ours: Callable[[str], bool]) -> bool:
-        """Whether it is an agent of ours, or one of our own commands."""
-        if self.role is None:
-            self.role = self._found_role(agents, ours)
-        return self.role != ""
-
-    def entry(self) -> ProcessEntry | None:
-        """As it is now; None where it has ended."""
-        if self._process is None or not self.role:
+    def _entry(self, process: HostProcess, holders: Mapping[int, str]) -> ProcessEntry | None:
+        reading = process.read()
+        if reading is None or process.created_at is None:
             return None
-        try:
-            with self._process.oneshot():
-                entry = ProcessEntry(
-                    pid=self.pid,
-                    name=self._process.name(),
-                    role=self.role,
-                    cmdline=shown_command(self._process.cmdline()),
-                    status=self._process.status(),
-                    cpu_percent=round(self._process.cpu_percent(None), 1),
-                    memory_bytes=self._process.memory_info().rss,
-                    create_time=stamp(datetime.fromtimestamp(self.created_s, UTC)) or "",
-                )
-        except (psutil.Error, OSError):
-            return None
-        if self.run_id is not None:
-            entry["run_id"] = self.run_id
+        run_id = holders.get(process.pid)
+        role = self._roles[process] if run_id is None else "orchestrator" if run_id else "server"
+        entry = ProcessEntry(
+            pid=process.pid,
+            name=reading.name,
+            role=role,
+            cmdline=shown_command(reading.command),
+            status=reading.status,
+            cpu_percent=reading.cpu_percent,
+            memory_bytes=reading.memory_bytes,
+            create_time=stamp(process.created_at) or "",
+        )
+        if run_id:
+            entry["run_id"] = run_id
         return entry
 
-    def _found_role(self, agents: Collection[str], ours: Callable[[str], bool]) -> str:
-        if self._process is None:
-            return ""
-        try:
-            command = self._process.cmdline()
-            program = program_of(command)
-            if program == "wavepool" and self._process.uids().real == os.getuid():
-                return "other"
-            if program not in agents:
-                return ""
-            container = container_of(self.pid)
-            if container is not None:
-                return "agent" if ours(container) else ""
-            return "agent" if self._process.uids().real == os.getuid() else ""
-        except (psutil.Error, OSError):
-            return ""
+
+def _is_young(process: HostProcess) -> bool:
+    """Whether it may have been another program when it was looked at: who starts one forks first."""
+    return datetime.now(UTC) - (process.created_at or _LONG_AGO) < YOUNG
 
 
 def program_of(command: Sequence[str]) -> str:
@@ -183,12 +145,6 @@ def program_of(command: Sequence[str]) -> str:
         if not word.startswith("-"):
             return PurePosixPath(word).name
     return first
-
-
-def container_of(pid: int, proc: Path = Path("/proc")) -> str | None:
-    """The id of the container that a process runs in, by its cgroup; None for none. Raises OSError."""
-    found = _CONTAINER.search((proc / str(pid) / "cgroup").read_text())
-    return None if found is None else found[0]
 
 
 def shown_command(command: Iterable[str]) -> str:

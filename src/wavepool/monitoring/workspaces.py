@@ -7,14 +7,15 @@ tree (`workspace.git`): nothing that an agent writes can start a program, or say
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -53,7 +54,7 @@ class Found:
 
 
 class WorkspacesSource:
-    """The member `workspaces` of the overview. Use it as an async context manager: at its end it clears up.
+    """The member `workspaces` of the overview.
 
     Args:
         state_dir: whose runs.
@@ -72,15 +73,6 @@ class WorkspacesSource:
         self._repositories: dict[Path, Repository | None] = {}
         self._looks = GitLooks()
         self._turn = anyio.Lock()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._looks.close)
 
     async def read(self) -> Mapping[str, Any]:
         """All of them by path. Raises InfrastructureError where the state directory cannot be read."""
@@ -218,16 +210,17 @@ class GitLooks:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: Path | None = None
         self._numbers: dict[str, int] = {}
         self._answers: dict[str, tuple[float, WorkspaceEntry]] = {}
 
     def index_of(self, directory: str) -> Path:
         """Where git's index of a clone is kept: of its own, as the clone's is the agent's."""
         if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="wavepool-looks-")
+            self._scratch = Path(tempfile.mkdtemp(prefix="wavepool-looks-"))
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         number = self._numbers.setdefault(directory, len(self._numbers))
-        return Path(self._scratch.name) / f"{number}.index"
+        return self._scratch / f"{number}.index"
 
     def filled(self, found: Found) -> WorkspaceEntry:
         """The entry with what git says of it, now or a short time ago."""
@@ -248,11 +241,6 @@ class GitLooks:
     def keep_only(self, paths: Mapping[str, object]) -> None:
         """Forget all others."""
         self._answers = {path: answer for path, answer in self._answers.items() if path in paths}
-
-    def close(self) -> None:
-        """Remove the indexes."""
-        if self._scratch is not None:
-            self._scratch.cleanup()
 
 
 def _asked(found: Found) -> WorkspaceEntry:

@@ -17,7 +17,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from wavepool.web import health, pages, stream
+from wavepool.web import health, logs, pages, stream
 from wavepool.web.api import install
 from wavepool.web.context import Context
 from wavepool.web.guard import App, Door, Guard
@@ -27,6 +27,7 @@ Part = Callable[[Context], APIRouter]
 PARTS: Sequence[Part] = (
     lambda context: health.router(),
     lambda context: stream.router(context.hub),
+    lambda context: logs.router(context.logs),
     lambda context: pages.router(),
 )
 """Of the page's port, in the order in which routes are tried."""

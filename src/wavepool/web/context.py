@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wavepool.config import Settings
 from wavepool.monitoring.actions import Actions
+from wavepool.monitoring.logs import Logs
 from wavepool.monitoring.monitor import Monitor
 from wavepool.statedir import StateDir
 from wavepool.web.api import Services
@@ -23,6 +24,7 @@ class Context:
         actions: what can be done about it.
         hub: the channels, for `/ws`.
         services: what the REST interface works with.
+        logs: output of attempts; open.
         serving: whether this is `wavepool serve`, and not the page of one run that ends with it.
     """
 
@@ -32,4 +34,5 @@ class Context:
     actions: Actions
     hub: Hub
     services: Services
+    logs: Logs
     serving: bool

@@ -18,8 +18,12 @@ import uvicorn
 from wavepool.config import Settings
 from wavepool.errors import InfrastructureError, InputError
 from wavepool.monitoring.actions import Actions
+from wavepool.monitoring.logs import Logs
 from wavepool.monitoring.monitor import Monitor
+from wavepool.monitoring.processes import ProcessesSource
 from wavepool.monitoring.sources import Source
+from wavepool.monitoring.stories import Stories
+from wavepool.monitoring.workspaces import WorkspacesSource
 from wavepool.statedir import StateDir
 from wavepool.web.api import open_services
 from wavepool.web.app import TASKS, page_app, socket_app
@@ -151,9 +155,9 @@ def _door(serving: Serving, token: Token | None, ports: Sequence[Listening], *, 
     )
 
 
-def sources_of(state_dir: StateDir) -> Sequence[Source]:
+def sources_of(state_dir: StateDir, stories: Stories) -> Sequence[Source]:
     """Of all members of the overview but its runs."""
-    return ()
+    return (WorkspacesSource(state_dir, stories, places=(Path.cwd(),)), ProcessesSource(state_dir))
 
 
 class _Servers:
@@ -168,8 +172,10 @@ class _Servers:
         """Until `ending` is set."""
         state_dir = StateDir(self._serving.settings.state_dir)
         actions = Actions(state_dir.path)
+        stories = Stories(state_dir)
         async with (
-            Monitor(state_dir.path, sources=sources_of(state_dir)) as monitor,
+            Monitor(state_dir.path, sources=sources_of(state_dir, stories)) as monitor,
+            Logs(stories, monitor.driver) as logs,
             open_services(state_dir, monitor, actions, resumes=self._serving.pools, notice=_note) as services,
         ):
             context = Context(
@@ -179,6 +185,7 @@ class _Servers:
                 actions=actions,
                 hub=Hub(monitor),
                 services=services,
+                logs=logs,
                 serving=self._serving.pools,
             )
             apps = [page_app(context, self._doors[0]), *(socket_app(context, door) for door in self._doors[1:])]
