@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from wavepool.drivers.process.supervisor import STDERR, STDOUT, Log, quoted
 
 
 def read_all(path: Path, since: datetime | None = None) -> list[LogChunk]:
-    reader = FrameReader(path, since)
     chunks: list[LogChunk] = []
-    while more := reader.read():
-        chunks += more
-    assert reader.at_end()
+    with closing(FrameReader(path, since)) as reader:
+        while more := reader.read():
+            chunks += more
+        assert reader.at_end()
     return chunks
 
 
@@ -80,6 +81,21 @@ def test_half_a_frame_waits_for_its_rest(tmp_path: Path) -> None:
         assert reader.read() == []
     path.write_bytes(frame)
     assert reader.read() == [LogChunk(stream="stdout", data=b"hello")]
+
+
+def test_a_file_that_is_removed_while_it_is_read_is_read_to_its_end(tmp_path: Path) -> None:
+    """Its attempt was archived, and removed, between two looks of somebody who follows it."""
+    path = tmp_path / "log"
+    log = Log(str(path), 1_000, 100)
+    log.add(STDOUT, b"first")
+    with closing(FrameReader(path)) as reader:
+        assert [chunk.data for chunk in reader.read()] == [b"first"]
+        log.add(STDOUT, b"last")
+        log.close()
+        path.unlink()
+        assert not reader.at_end()
+        assert [chunk.data for chunk in reader.read()] == [b"last"]
+        assert reader.at_end()
 
 
 def test_since_skips_what_came_before(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import platform
 import signal
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -177,7 +177,7 @@ class ProcessDriver(Driver):
         """As the contract says. A chunk with `gap` begins the last part of an output that was beyond the cap."""
         record = self._record_of(handle)
         if record is None:
-            raise NoSuchAttempt(f"there is no output of {handle.name}: the attempt has been removed")
+            raise _removed(handle)
         reader = FrameReader(self._records.path(record.name) / "output.log", since)
 
         def has_ended() -> bool:
@@ -187,9 +187,12 @@ class ProcessDriver(Driver):
 
         async def fill(send: MemoryObjectSendStream[LogChunk]) -> None:
             await send_frames(send, reader=reader, has_ended=has_ended)
+            if not reader.found() and self._records.read(record.name) is None:
+                raise _removed(handle)
 
-        async with filled_by(fill, buffer=LOG_BUFFER) as chunks:
-            yield chunks
+        with closing(reader):
+            async with filled_by(fill, buffer=LOG_BUFFER) as chunks:
+                yield chunks
 
     async def usage(self, handles: Collection[Handle]) -> dict[Handle, Usage]:
         ours = {handle.id: handle for handle in handles if handle.driver == self.name}
@@ -264,3 +267,7 @@ class ProcessDriver(Driver):
 
     def _record_of(self, handle: Handle) -> Record | None:
         return self._records.read(handle.id or handle.name) if handle.driver == self.name else None
+
+
+def _removed(handle: Handle) -> NoSuchAttempt:
+    return NoSuchAttempt(f"there is no output of {handle.name}: the attempt has been removed")

@@ -6,6 +6,8 @@ microseconds since the epoch (8), data.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import struct
 from collections.abc import Callable
 from datetime import datetime
@@ -27,13 +29,15 @@ POLL_MIN_S, POLL_MAX_S = 0.02, 0.2
 
 
 class FrameReader:
-    """Reads whole frames as they arrive. Holds no descriptor between two reads.
+    """Reads whole frames as they arrive; `close` it.
 
-    `since` skips what was written before; the file need not exist yet.
+    `since` skips what was written before; the file need not exist yet. It is held open from when it was found: an
+    attempt is removed as soon as its output was archived, and whoever reads it then must get the end of it all the same.
     """
 
     def __init__(self, path: Path, since: datetime | None = None) -> None:
         self._path = path
+        self._descriptor: int | None = None
         self._since_us = 0 if since is None else round(since.timestamp() * 1_000_000)
         self._offset = 0
         self._rest = b""
@@ -41,24 +45,33 @@ class FrameReader:
 
     def read(self) -> list[LogChunk]:
         """What has arrived since the last read, at most about 256 KiB; empty if nothing has."""
-        if self._broken:
+        if self._broken or not self.found():
             return []
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                fresh = file.read(READ_BYTES)
-        except FileNotFoundError:
-            return []
+        assert self._descriptor is not None
+        fresh = os.pread(self._descriptor, READ_BYTES, self._offset)
         self._offset += len(fresh)
         self._rest += fresh
         return self._frames() if fresh else []
 
     def at_end(self) -> bool:
         """True if all that is in the file has been read."""
-        try:
-            return self._broken or self._path.stat().st_size <= self._offset
-        except FileNotFoundError:
+        if self._broken or not self.found():
             return True
+        assert self._descriptor is not None
+        return os.fstat(self._descriptor).st_size <= self._offset
+
+    def found(self) -> bool:
+        """Whether the file is there, or was when it was looked for last."""
+        if self._descriptor is None:
+            with contextlib.suppress(FileNotFoundError):
+                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._descriptor is not None
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _frames(self) -> list[LogChunk]:
         chunks, start = [], 0

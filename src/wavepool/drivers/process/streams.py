@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from wavepool.errors import DriverUnavailable
+from wavepool.errors import DriverUnavailable, WavepoolError
 
 Item = TypeVar("Item")
 
@@ -19,7 +19,7 @@ class FilledStream(AsyncIterator[Item], Generic[Item]):
 
     def __init__(self, receive: MemoryObjectReceiveStream[Item]) -> None:
         self._receive = receive
-        self.error: DriverUnavailable | None = None
+        self.error: WavepoolError | None = None
 
     async def __anext__(self) -> Item:
         try:
@@ -36,8 +36,8 @@ async def filled_by(
 ) -> AsyncIterator[FilledStream[Item]]:
     """Run `fill` beside the body; it waits while `buffer` items are unread, and is cancelled with the context.
 
-    An error of the body comes out as it is, not in a group. An OSError of `fill` reaches the reader as
-    DriverUnavailable.
+    An error of the body comes out as it is, not in a group. A WavepoolError of `fill` reaches the reader, an OSError of
+    it as DriverUnavailable.
     """
     send, receive = anyio.create_memory_object_stream[Item](buffer)
     stream = FilledStream(receive)
@@ -47,6 +47,8 @@ async def filled_by(
         with send:
             try:
                 await fill(send)
+            except WavepoolError as error:
+                stream.error = error
             except OSError as error:
                 stream.error = DriverUnavailable(f"the attempts' directory cannot be read: {error}")
                 stream.error.__cause__ = error
