@@ -32,7 +32,7 @@ class FrameReader:
     """Reads whole frames as they arrive; `close` it.
 
     `since` skips what was written before; the file need not exist yet. It is held open from when it was found: an
-    attempt is removed as soon as its output was archived, and whoever reads it then must get the end of it all the same.
+    attempt is removed as soon as its output was archived, and whoever reads it then must get its end all the same.
     """
 
     def __init__(self, path: Path, since: datetime | None = None) -> None:
