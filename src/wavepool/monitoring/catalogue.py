@@ -12,6 +12,7 @@ from anyio import CapacityLimiter
 
 from wavepool.engine.clock import Clock
 from wavepool.engine.history.runs import RunHistory, Standing, standing_of
+from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.errors import InfrastructureError
 from wavepool.listeners.progress import Progress
 from wavepool.monitoring.documents.runs import RunLine
@@ -171,7 +172,7 @@ class RunCatalogue:
         live: list[str] = []
         for run_id in self._state_dir.runs():
             mark = self._mark(run_id)
-            if mark is None:
+            if mark is None or self._is_of_pools(run_id):
                 continue
             marks[run_id] = mark
             if run_id not in self.live and mark != self._marks.get(run_id) and self._is_live(run_id):
@@ -187,6 +188,10 @@ class RunCatalogue:
         sign = files.last_sign_of_life()
         at_s = directory.st_mtime if sign is None else sign.timestamp()
         return Mark(at_s, (directory.st_mtime_ns, 0 if sign is None else round(at_s * 1e6)))
+
+    def _is_of_pools(self, run_id: str) -> bool:
+        """Whether it is what a server of pools holds: that is no run. A run may have such an id too; it has a journal."""
+        return run_id.startswith(SESSION_PREFIX) and not self._state_dir.run(run_id).journal.exists()
 
     def _is_live(self, run_id: str) -> bool:
         try:

@@ -82,7 +82,8 @@ def attempt_entry(attempt: AttemptStory) -> AttemptEntry:
         "intended_at": stamp(attempt.intended_at) or "",
         "held_bytes": attempt.held_bytes,
     }
-    _add(entry, started_at=stamp(attempt.started_at), ended_at=stamp(attempt.finished_at))
+    started_at = attempt.started_at or (attempt.known_at if attempt.is_running else None)
+    _add(entry, started_at=stamp(started_at), ended_at=stamp(attempt.finished_at))
     _add(entry, duration_s=_rounded(attempt.took_s), warm=attempt.warm or None)
     if attempt.handle is not None:
         _add(entry, container_id=attempt.handle.id or None, container_name=attempt.handle.name or None)

@@ -90,9 +90,9 @@ class TaskFold(RunFold):
         """Of one task, a word of `TaskEntry`."""
         return state_of(self.chronicle.tasks[task_id], self._unreached)
 
-    def efficiency(self, now: Now) -> Efficiency:
-        """Until now."""
-        return self._efficiency.reading(self.progress.elapsed_s(now))
+    def efficiency(self, now: Now | None) -> Efficiency:
+        """Until now; None for a run that nobody works on: until its last fact."""
+        return self._efficiency.reading(self.progress.work.seconds if now is None else self.progress.elapsed_s(now))
 
     def key(self, task_id: str) -> str:
         """What the task is called in addresses."""

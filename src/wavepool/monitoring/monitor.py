@@ -72,6 +72,7 @@ class Monitor:
             open_driver=self.driver,
             book=self._usage,
             problem=self._overview.put_problem,
+            clock=self._clock,
         )
         self._drivers: dict[str, Driver] = {}
         self._opening = anyio.Lock()

@@ -107,7 +107,7 @@ class RunChannel(Channel):
         fold = self.run.fold
         found: dict[str, Any] = {"run": self.run.line(now)}
         if fold.progress.run is not None:
-            found["efficiency"] = fold.efficiency(now)
+            found["efficiency"] = fold.efficiency(now if self.run.is_live else None)
         if fold.left_behind:
             found["left_behind"] = fold.left_behind[:LEFT_SHOWN]
         if len(fold) > self._most:

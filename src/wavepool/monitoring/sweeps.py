@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import anyio
 
 from wavepool.drivers.base import Driver, Usage
+from wavepool.engine.clock import Clock
 from wavepool.errors import WavepoolError
 from wavepool.model import AttemptId, Handle
 from wavepool.monitoring.usage import UsageBook
@@ -48,11 +48,17 @@ class Sweeps:
         open_driver: Callable[[str], Awaitable[Driver]],
         book: UsageBook,
         problem: Callable[[str, str | None], None],
+        clock: Clock,
+        period_s: float = SWEEP_S,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._running = running
         self._open_driver = open_driver
         self._book = book
         self._problem = problem
+        self._clock = clock
+        self._period_s = period_s
+        self._patience_s = patience_s
         self._busy: set[str] = set()
         self._last: dict[str, dict[Handle, int]] = {}
         """Of each driver, what was read before, and how often since it is not known to run any more."""
@@ -65,16 +71,16 @@ class Sweeps:
                 for name in names - self._busy:
                     self._busy.add(name)
                     group.start_soon(self._guarded, name)
-                await anyio.sleep(SWEEP_S)
+                await anyio.sleep(self._period_s)
 
     async def _guarded(self, name: str) -> None:
         member = f"usage on {name}"
         try:
-            with anyio.fail_after(PATIENCE_S):
+            with anyio.fail_after(self._patience_s):
                 await self.sweep(name)
             self._problem(member, None)
         except TimeoutError:
-            self._problem(member, f"the driver has not answered for {PATIENCE_S:.0f} s")
+            self._problem(member, f"the driver has not answered for {self._patience_s:g} s")
         except WavepoolError as error:
             self._problem(member, error.message)
         finally:
@@ -98,7 +104,7 @@ class Sweeps:
         self._share(wanted, found)
 
     def _share(self, wanted: Mapping[Handle, Running], found: Mapping[Handle, Usage]) -> None:
-        now_s = time.time()
+        now_s = self._clock.now().utc.timestamp()
         by_run: dict[str, dict[AttemptId, Usage]] = {each.run_id: {} for each in wanted.values()}
         for handle, usage in found.items():
             if handle in wanted:

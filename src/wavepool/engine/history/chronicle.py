@@ -33,6 +33,7 @@ class AttemptStory:
     Attributes:
         phase: where it stands.
         held_bytes: memory that is promised to it until its end.
+        known_at: when its start became known; `started_at` is None for one that runs where its driver does not say.
         warm: its container had been parked for it.
         warnings: what the watchdog found, one sentence each.
         kept, not_kept: the image of its file system, or why there is none.
@@ -51,6 +52,7 @@ class AttemptStory:
         "id",
         "intended_at",
         "kept",
+        "known_at",
         "log",
         "not_kept",
         "phase",
@@ -68,6 +70,7 @@ class AttemptStory:
         self.phase = AttemptPhase.INTENDED
         self.handle: Handle | None = None
         self.warm = False
+        self.known_at: datetime | None = None
         self.started_at: datetime | None = None
         self.finished_at: datetime | None = None
         self.verdict: Verdict | None = None
@@ -215,7 +218,7 @@ class Chronicle:
             case facts.RunReopened() as fact:
                 self._reopen(fact)
             case _:
-                self._of_attempt(stamped.fact)
+                self._of_attempt(stamped.fact, stamped.utc)
 
     def task(self, text: str) -> TaskStory:
         """The task of this id or key, or of an id that starts so, if it is the only one.
@@ -236,12 +239,12 @@ class Chronicle:
         what = f"is the start of {len(fitting)} tasks" if fitting else "is no task of this run"
         raise UnknownTask(f"{shorten(text)} {what}", advice=f"There are {some}." if some else "It has none.")
 
-    def _of_attempt(self, fact: facts.Fact) -> None:
+    def _of_attempt(self, fact: facts.Fact, at: datetime) -> None:
         match fact:
             case facts.AttemptStarted():
                 story = self._attempt(fact.attempt)
                 story.handle, story.warm = fact.handle, fact.warm
-                story.started_at = fact.started_at
+                story.started_at, story.known_at = fact.started_at, at
                 if story.phase is AttemptPhase.INTENDED:
                     story.phase = AttemptPhase.RUNNING
             case facts.WatchdogWarned():
