@@ -190,7 +190,7 @@ class RunCatalogue:
         return Mark(at_s, (directory.st_mtime_ns, 0 if sign is None else round(at_s * 1e6)))
 
     def _is_of_pools(self, run_id: str) -> bool:
-        """Whether it is what a server of pools holds: that is no run. A run may have such an id too; it has a journal."""
+        """Whether it is what a server of pools holds, which is no run. A run of such an id has a journal."""
         return run_id.startswith(SESSION_PREFIX) and not self._state_dir.run(run_id).journal.exists()
 
     def _is_live(self, run_id: str) -> bool:
