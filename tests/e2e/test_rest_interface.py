@@ -145,6 +145,15 @@ def test_the_host_is_looked_after(api: Api) -> None:
     assert api.post("/api/prune", {"max_size": "no size"}).status == 400
 
 
+def test_a_run_as_a_file(api: Api) -> None:
+    beginnings = {"html": b"<!doctype html>", "md": b"#", "json": b"{", "junit": b"<?xml"}
+    for form, beginning in beginnings.items():
+        answer = api.get(f"/api/runs/done/report?format={form}")
+        assert (answer.status, answer.body[: len(beginning)].lower()) == (200, beginning)
+        assert answer.headers["content-disposition"].startswith("attachment")
+    assert api.get("/api/runs/none/report").status == 404
+
+
 def test_pools_are_used(api: Api) -> None:
     done = api.post("/api/pools/coder/run", {"command": ["sh", "-c", "echo $A; exit 4"], "env": {"A": "b"}}).json
     assert (done["verdict"], done["exit_code"], done["stdout"]) == ("failed", 4, "b\n")

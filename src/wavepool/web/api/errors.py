@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 
 from wavepool.engine.control import ConnectionCut, NobodyHolds
 from wavepool.engine.control.pools import NoServer, ServerGone
-from wavepool.engine.history.chronicle import UnknownTask
+from wavepool.engine.history.chronicle import UnknownAttempt, UnknownTask
 from wavepool.engine.history.runs import UnknownRun
 from wavepool.errors import (
     DriverUnavailable,
@@ -61,6 +61,7 @@ class ErrorAnswer(TypedDict):
 _KINDS: tuple[tuple[type[WavepoolError], int, str], ...] = (
     (UnknownRun, 404, "unknown_run"),
     (UnknownTask, 404, "unknown_task"),
+    (UnknownAttempt, 404, "unknown_attempt"),
     (UnknownJob, 404, "unknown_job"),
     (TooManyJobs, 429, "too_many_jobs"),
     (NotNow, 409, "not_now"),

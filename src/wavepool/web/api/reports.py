@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from fastapi import Response
 
-from wavepool.errors import InfrastructureError
 from wavepool.monitoring.verbs import run_verb
 from wavepool.web.api.errors import answers
 from wavepool.web.api.routes import RunId, Serving, routes
@@ -33,15 +32,15 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/runs/{run}/report", response_class=Response, responses={**answers(404, 502, 503), **_CONTENT})
+@router.get("/runs/{run}/report", response_class=Response, responses={**answers(400, 404, 502, 503), **_CONTENT})
 async def report(serving: Serving, run: RunId, format: Literal["html", "md", "json", "junit"] = "html") -> Response:
     """As `wavepool report RUN --format` writes it: an HTML file with timeline and graphs, Markdown, JSON, JUnit XML."""
-    await serving.monitor.run_document(run)  # there must be one
+    await serving.monitor.run_document(run)  # there must be one; a process, as the page of a large run takes seconds
     state_dir = str(serving.state_dir.path)
     async with serving.reports:
-        ended = await run_verb(["report", run, "--format", format, "--state-dir", state_dir])
-    if ended.exit_code or not ended.stdout:
-        raise InfrastructureError(ended.error().message, advice=ended.error().advice)
+        ended = await run_verb(["report", run, "--format", format, "--output", "-", "--state-dir", state_dir])
+    if ended.exit_code:
+        raise ended.error()
     name = f"wavepool-{run}.{_EXTENSIONS[format]}"
     return Response(
         ended.stdout, media_type=_KINDS[format], headers={"Content-Disposition": f'attachment; filename="{name}"'}
