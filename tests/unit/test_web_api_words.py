@@ -81,6 +81,17 @@ def test_every_operation_is_described_with_all_that_it_may_answer() -> None:
         assert all(content["schema"] for content in success["content"].values()), path
 
 
+API_PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+
+
+def test_every_operation_is_in_the_documents() -> None:
+    app = FastAPI()
+    for module in ROUTERS:
+        app.include_router(module.router)
+    operations = {f"{how.upper()} {path}" for path, of in app.openapi()["paths"].items() for how in of}
+    assert operations <= set(re.findall(r"^\| `((?:GET|POST) [^`]+)` \|", API_PAGE, re.MULTILINE))
+
+
 def test_a_body_says_where_it_is_wrong_and_takes_nothing_that_it_does_not_know() -> None:
     schemas = _schemas()
     orders = [each for name, each in schemas.items() if re.search(r"Order$|Options$|PoolTask$|Nothing$", name)]
@@ -172,6 +183,11 @@ UNITS = {"seconds", "bytes", "ratio", "dollars", "total", "info", "tokens", "run
 UNITS |= {"cpus", "executions", "running", "failing"}
 
 
+def _words_of_the_documents() -> set[str]:
+    told = API_PAGE[API_PAGE.index("## Metrics") :]
+    return {word.removesuffix("_total") for word in re.findall(r"[a-z][a-z_]{3,}", told)}
+
+
 def test_metrics_pass_the_rules_of_promtool() -> None:
     families = scraped(overview())
     assert len(families) >= 20
@@ -183,6 +199,7 @@ def test_metrics_pass_the_rules_of_promtool() -> None:
         for sample in family.samples:
             assert sample.name == (f"{name}_total" if family.type == "counter" else name)
             assert all(re.fullmatch(r"[a-z_]+", label) for label in sample.labels)
+        assert any(name.endswith(word) for word in _words_of_the_documents()), f"{name} is not in docs/api.md"
     assert families["wavepool_host_cpu_busy_ratio"].samples[0].value == 0.5
     assert families["wavepool_source_failing"].samples[1].value == 1
 
