@@ -5,7 +5,7 @@ import { setClock, startClock, stopClock } from "./clock.svelte.js";
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 const SILENCE_MS = 15_000; // the server says every 5 seconds that it is there
-const GOING_AWAY = 1001;
+const GOING_AWAY = [1001, 1012]; // it ends, or is started anew
 
 // `state`: connecting, live, lost, ended (the server said that it ends), unauthorized. `asOf`: when it was told last.
 export const connection = $state({ state: "connecting", asOf: Date.now(), nextTry: 0, failed: 0 });
@@ -63,7 +63,7 @@ async function closed(event) {
     connection.state = "unauthorized";
     return;
   }
-  if (event.code === GOING_AWAY) connection.state = "ended";
+  if (GOING_AWAY.includes(event.code)) connection.state = "ended";
   else if (connection.state !== "ended") connection.state = "lost";
   later();
 }
