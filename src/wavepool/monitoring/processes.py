@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from wavepool.agents import registry
 from wavepool.engine.report import stamp
-from wavepool.errors import WavepoolError
+from wavepool.errors import InfrastructureError, WavepoolError
 from wavepool.host.processes import HostProcess, HostProcesses, container_of
 from wavepool.monitoring.documents.overview import ProcessEntry
 from wavepool.statedir import StateDir
@@ -27,6 +27,9 @@ ARGUMENT_SHOWN, LINE_SHOWN = 200, 1000
 """Characters of one argument, and of a whole command line: a prompt may be one argument."""
 
 BLANKED = "***"
+
+PATIENCE_S = 2.0
+"""For the engine's list of containers."""
 
 YOUNG = timedelta(minutes=1)
 
@@ -49,15 +52,18 @@ class ProcessesSource:
 
     Args:
         state_dir: whose runs and server.
-        ours: whether a container of this id is this owner's; agents in other containers are not shown. None: none is.
+        containers: gives the ids of this owner's containers; agents in others are not shown. None: there are none.
     """
 
     name = "processes"
     period_s = 5.0
 
-    def __init__(self, state_dir: StateDir, *, ours: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, state_dir: StateDir, *, containers: Callable[[], Awaitable[Collection[str]]] | None = None
+    ) -> None:
         self._state_dir = state_dir
-        self._ours = ours or (lambda _: False)
+        self._containers = containers
+        self._ours: Collection[str] = ()
         self._agents = frozenset(registry.names()) - {"command"}
         self._processes = HostProcesses()
         self._roles: dict[HostProcess, str] = {}
@@ -66,6 +72,10 @@ class ProcessesSource:
     async def read(self) -> Mapping[str, Any]:
         """All of them by pid as text. What ends while it is looked at is left out."""
         async with self._turn:
+            if self._containers is not None:
+                # Without an engine there are no containers; one that hangs must not hide all other processes.
+                with suppress(InfrastructureError), anyio.move_on_after(PATIENCE_S):
+                    self._ours = await self._containers()
             return await anyio.to_thread.run_sync(self._read)
 
     def _read(self) -> dict[str, ProcessEntry]:
@@ -104,7 +114,7 @@ class ProcessesSource:
             return ""
         container = container_of(process.pid)
         if container is not None:
-            return "agent" if self._ours(container) else ""
+            return "agent" if container in self._ours else ""
         return "agent" if process.uid() == os.getuid() else ""
 
     def _entry(self, process: HostProcess, holders: Mapping[int, str]) -> ProcessEntry | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from wavepool.web import health, logs, pages, stream
+from wavepool.web import health, logs, pages, seed_socket, stream
 from wavepool.web.api import install
 from wavepool.web.context import Context
 from wavepool.web.guard import App, Door, Guard
@@ -32,10 +32,13 @@ PARTS: Sequence[Part] = (
 )
 """Of the page's port, in the order in which routes are tried."""
 
-SOCKET_PARTS: Sequence[Part] = (lambda context: health.router(),)
+SOCKET_PARTS: Sequence[Part] = (lambda context: health.router(), lambda context: seed_socket.router(context.seed))
 """Of the WebSocket's port."""
 
-TASKS: Sequence[Callable[[Context], Coroutine[Any, Any, None]]] = (lambda context: context.hub.run(),)
+TASKS: Sequence[Callable[[Context], Coroutine[Any, Any, None]]] = (
+    lambda context: context.hub.run(),
+    lambda context: context.seed.run(),
+)
 """What goes on beside the answers, until the server ends."""
 
 

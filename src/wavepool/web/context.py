@@ -11,6 +11,7 @@ from wavepool.monitoring.monitor import Monitor
 from wavepool.statedir import StateDir
 from wavepool.web.api import Services
 from wavepool.web.hub import Hub
+from wavepool.web.seed_socket import SeedSocket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Context:
         hub: the channels, for `/ws`.
         services: what the REST interface works with.
         logs: output of attempts; open.
+        seed: the seed's WebSocket.
         serving: whether this is `wavepool serve`, and not the page of one run that ends with it.
     """
 
@@ -35,4 +37,5 @@ class Context:
     hub: Hub
     services: Services
     logs: Logs
+    seed: SeedSocket
     serving: bool

@@ -18,6 +18,7 @@ import uvicorn
 from wavepool.config import Settings
 from wavepool.errors import InfrastructureError, InputError
 from wavepool.monitoring.actions import Actions
+from wavepool.monitoring.containers import OwnContainers
 from wavepool.monitoring.logs import Logs
 from wavepool.monitoring.monitor import Monitor
 from wavepool.monitoring.processes import ProcessesSource
@@ -31,6 +32,7 @@ from wavepool.web.context import Context
 from wavepool.web.guard import App, Door
 from wavepool.web.hub import Hub
 from wavepool.web.listening import LOCALHOST, Listening, is_loopback, listen
+from wavepool.web.seed_socket import SeedSocket
 from wavepool.web.thread import in_thread
 from wavepool.web.token import Token, token_of
 
@@ -155,9 +157,12 @@ def _door(serving: Serving, token: Token | None, ports: Sequence[Listening], *, 
     )
 
 
-def sources_of(state_dir: StateDir, stories: Stories) -> Sequence[Source]:
+def sources_of(state_dir: StateDir, stories: Stories, containers: OwnContainers) -> Sequence[Source]:
     """Of all members of the overview but its runs."""
-    return (WorkspacesSource(state_dir, stories, places=(Path.cwd(),)), ProcessesSource(state_dir))
+    return (
+        WorkspacesSource(state_dir, stories, places=(Path.cwd(),)),
+        ProcessesSource(state_dir, containers=containers.ids),
+    )
 
 
 class _Servers:
@@ -174,7 +179,8 @@ class _Servers:
         actions = Actions(state_dir.path)
         stories = Stories(state_dir)
         async with (
-            Monitor(state_dir.path, sources=sources_of(state_dir, stories)) as monitor,
+            OwnContainers(state_dir) as containers,
+            Monitor(state_dir.path, sources=sources_of(state_dir, stories, containers)) as monitor,
             Logs(stories, monitor.driver) as logs,
             open_services(state_dir, monitor, actions, resumes=self._serving.pools, notice=_note) as services,
         ):
@@ -186,6 +192,7 @@ class _Servers:
                 hub=Hub(monitor),
                 services=services,
                 logs=logs,
+                seed=SeedSocket(containers, monitor.overview.document),
                 serving=self._serving.pools,
             )
             apps = [page_app(context, self._doors[0]), *(socket_app(context, door) for door in self._doors[1:])]
