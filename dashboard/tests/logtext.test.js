@@ -95,6 +95,10 @@ test("rows that grow with their log are those that a whole log has", () => {
   assert.equal(rows.rowOf(3, 12), 8);
   rows.update(log, 100);
   assert.equal(rows.rows.length, 5);
+  const another = new LogText();
+  another.append(bytes("shorter"));
+  rows.update(another, 100);
+  assert.deepEqual(rows.rows, [{ line: 0, from: 0, to: 7 }]);
 });
 
 test("what failed alike is told once, what failed otherwise is not", () => {

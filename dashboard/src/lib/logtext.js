@@ -88,11 +88,13 @@ export class LogRows {
   #columns = 0;
   #until = 0; // lines before this one are in `rows` for good
   #gone = 0;
+  #log = null;
 
-  // Brings the rows up to the log. Costs what was added.
+  // Brings the rows up to the log. Costs what was added; another log than the last begins anew.
   update(log, columns) {
-    if (columns !== this.#columns || log.gone !== this.#gone) {
+    if (log !== this.#log || columns !== this.#columns || log.gone !== this.#gone) {
       this.rows = [];
+      this.#log = log;
       this.#until = log.gone;
       this.#columns = columns;
       this.#gone = log.gone;
