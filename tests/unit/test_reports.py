@@ -26,7 +26,6 @@ from wavepool.monitoring.documents.runs import RunDocument, TaskEntry
 from wavepool.monitoring.folds import TaskFold
 from wavepool.plan import TierMap, parse_plan
 from wavepool.reporting import page
-from wavepool.reporting.document import document_of
 from wavepool.reporting.formats import Format
 from wavepool.reporting.junit import case_of, junit_of
 from wavepool.reporting.load import LoadFold
@@ -185,7 +184,7 @@ def test_json_is_the_document_with_every_task_and_the_results(told: Told, direct
     assert results["status"] == "failed"
     assert max(load["attempts"]) == document["efficiency"]["peak"]
     assert document["run"]["state"] == "failed"
-    assert document_of(told)["tasks"] == document["tasks"]
+    assert {each: told.entry(each) for each in told.ids} == {task["id"]: task for task in document["tasks"].values()}
 
 
 def test_values_of_variables_are_in_no_form(directory: Path) -> None:

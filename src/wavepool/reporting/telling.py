@@ -29,12 +29,11 @@ class Told:
 
     Attributes:
         line, waves, efficiency, load: as documents have them.
-        results: the JSON of the results file.
         as_of: when it was read.
     """
 
-    def __init__(self, history: RunHistory, now: Now) -> None:
-        """Read it. Blocks.
+    def __init__(self, history: RunHistory, now: Now, *, results: RunReport | None = None) -> None:
+        """Read it; `results`, where they are wanted too, take in the same facts. Blocks.
 
         Raises:
             InputError: there is nothing to be told yet.
@@ -42,12 +41,12 @@ class Told:
         """
         self._history = history
         self._fold = TaskFold()
-        self._report = RunReport()
         load = LoadFold()
         live = history.is_live()  # first: a run that ends in between shows its end in the facts
         for entry in _facts(history, live=live):
             self._fold.take(entry)
-            self._report.take(entry)
+            if results is not None:
+                results.take(entry)
             load.take(entry, self._fold.progress.work.seconds)
         progress = self._fold.progress
         if progress.run is None:
@@ -68,10 +67,6 @@ class Told:
     def is_over(self) -> bool:
         """False where tasks may still change: a live run, or one that a resume goes on with."""
         return self.line["state"] in (Standing.SUCCESS, Standing.FAILED)
-
-    @property
-    def results(self) -> dict[str, object]:
-        return self._report.result()
 
     @property
     def left_behind(self) -> list[str]:
