@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import anyio
@@ -85,6 +85,19 @@ class RunCatalogue:
         while (missing := next(self._missing(self._order[:RUNS_SHOWN]), None)) is None:
             await self._looked.wait()
         await self._fold(missing)
+
+    def spawned(self) -> list[str]:
+        """Runs that are shown and keep no journal: containers of `wavepool spawn`."""
+        lines = [self._lines[run_id] for run_id in self._order[:RUNS_SHOWN] if run_id in self._lines]
+        return [line["id"] for line in lines if line["state"] == Standing.SPAWNED.value]
+
+    def put_spawned(self, folds: Mapping[str, RunFold]) -> None:
+        """What was seen of them."""
+        now = self._clock.now()
+        for run_id in self.spawned():
+            fold = folds.get(run_id)
+            line = blank_line(run_id, Standing.SPAWNED)
+            self._lines[run_id] = line if fold is None else run_line(run_id, Standing.SPAWNED, fold.progress, now)
 
     def running(self) -> list[Running]:
         """Attempts of live runs that may be running."""

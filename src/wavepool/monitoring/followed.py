@@ -62,6 +62,7 @@ class FollowedRun(Generic[Fold]):
         self._turn = anyio.Lock()
         self._unfit: str | None = None
         self._settled = 0
+        self._of_engine = False
 
     async def look(self) -> None:
         """See whether somebody holds it, or it was made anew. Raises nothing."""
@@ -102,6 +103,15 @@ class FollowedRun(Generic[Fold]):
         while await self.read_on():
             pass
 
+    def put_seen(self, fold: Fold) -> None:
+        """What the engine says of a run that keeps no journal, in place of what was said before."""
+        self.fold, self._of_engine = fold, True
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its times go on by themselves: somebody holds it, or what was seen of it runs."""
+        return self.is_live or (self._of_engine and bool(self.fold.running))
+
     def line(self, now: Now) -> RunLine:
         """As of now."""
         if self.fold.progress.run is None:
@@ -126,7 +136,7 @@ class FollowedRun(Generic[Fold]):
             self.standing = Standing.DAMAGED
             return
         progress = self.fold.progress
-        begun = progress.run is not None
+        begun = progress.run is not None and not self._of_engine
         self.standing = standing_of(self.files, live=self.is_live, begun=begun, outcome=progress.outcome)
 
     async def _in_thread(self, function: Callable[[], Result]) -> Result:

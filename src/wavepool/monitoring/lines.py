@@ -28,10 +28,11 @@ def run_line(
     """The line of a run. What changes by time alone (`took_s`, `left_s`) is as of `now` while the run is live."""
     line: RunLine = {"id": run_id, "state": standing.value, "tasks": counts_of(progress.totals)}
     live = standing is Standing.LIVE
-    _add(line, **_of_run(progress), **_of_end(progress, live=live))
+    busy = live or (standing is Standing.SPAWNED and progress.totals.running + progress.totals.starting > 0)
+    _add(line, **_of_run(progress), **_of_end(progress, busy=busy))
     if progress.run is not None:
-        took_s = progress.elapsed_s(now) if live else progress.work.seconds
-        _add(line, took_s=round(took_s, 3), budget_bytes=progress.budget_bytes, held_bytes=progress.held_bytes)
+        took_s = progress.elapsed_s(now) if busy else progress.work.seconds
+        _add(line, took_s=round(took_s, 3), budget_bytes=progress.budget_bytes or None, held_bytes=progress.held_bytes)
     if progress.spent is not None:
         _add(line, spent_usd=round(progress.spent.cost_usd, 6), tokens=progress.spent.tokens)
     if live:
@@ -59,10 +60,10 @@ def _of_run(progress: Progress) -> dict[str, Any]:
     }
 
 
-def _of_end(progress: Progress, *, live: bool) -> dict[str, Any]:
+def _of_end(progress: Progress, *, busy: bool) -> dict[str, Any]:
     if progress.outcome is not None:
         return {"ended_at": stamp(progress.finished_at)}
-    return {} if live else {"ended_at": stamp(progress.work.last_at)}
+    return {} if busy else {"ended_at": stamp(progress.work.last_at)}
 
 
 def _of_life(progress: Progress, now: Now) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import anyio
 import structlog
@@ -24,6 +24,7 @@ from wavepool.monitoring.overview import OverviewChannel
 from wavepool.monitoring.pools import PoolServerSource, PoolsSource, ServerStatus
 from wavepool.monitoring.runs import RunChannel
 from wavepool.monitoring.sources import Source
+from wavepool.monitoring.spawned import SpawnedRuns
 from wavepool.monitoring.sweeps import Sweeps
 from wavepool.monitoring.usage import UsageBook
 from wavepool.statedir import StateDir
@@ -34,6 +35,9 @@ FOLLOW_S = 0.2
 
 LOOK_S = 1.0
 """Between two looks for runs that began, ended, or went away."""
+
+SPAWNED_S = 5.0
+"""Between two looks at containers of `wavepool spawn`."""
 
 LOOK_SHARE = 20
 """A look that took long is followed by a pause of so many times its length."""
@@ -66,9 +70,12 @@ class Monitor:
         self._sources: tuple[Source, ...] = (host, PoolsSource(status), PoolServerSource(status), *sources)
         self._overview = OverviewChannel(self._clock, host.history)
         self._catalogue = RunCatalogue(self.state_dir, self._clock, self._threads)
-        self._opened = OpenedRuns(self.state_dir, self._clock, self._threads, self._usage)
+        self._spawned = SpawnedRuns(self.state_dir, self.driver, self._clock)
+        self._opened = OpenedRuns(
+            self.state_dir, self._clock, self._threads, self._usage, lambda run_id: self._spawned.folds.get(run_id)
+        )
         self._sweeps = Sweeps(
-            running=self._catalogue.running,
+            running=lambda: [*self._catalogue.running(), *self._spawned.running()],
             open_driver=self.driver,
             book=self._usage,
             problem=self._overview.put_problem,
@@ -85,6 +92,7 @@ class Monitor:
         group.start_soon(self._keep_following)
         group.start_soon(self._keep_folding)
         group.start_soon(self._sweeps.run)
+        group.start_soon(self._keep_looking_at_spawned)
         for source in self._sources:
             group.start_soon(self._keep_asking, source)
         return self
@@ -188,7 +196,7 @@ class Monitor:
         except WavepoolError as error:
             self._overview.put_problem("runs", error.message)
         await self._opened.look()
-        self._usage.keep({*self._catalogue.live, *self._opened.ids})
+        self._usage.keep({*self._catalogue.live, *self._opened.ids, *self._spawned.folds})
         self._put_runs()
 
     async def _keep_following(self) -> None:
@@ -203,20 +211,36 @@ class Monitor:
             await self._catalogue.fold_next()
             self._put_runs()
 
+    async def _keep_looking_at_spawned(self) -> None:
+        while True:
+            await self._bounded("spawned", self._look_at_spawned)
+            await anyio.sleep(SPAWNED_S if self._spawned.folds else LOOK_S)
+
+    async def _look_at_spawned(self) -> None:
+        await self._spawned.look(self._catalogue.spawned())
+        self._catalogue.put_spawned(self._spawned.folds)
+
     def _put_runs(self) -> None:
         self._overview.put_runs(*self._catalogue.shown())
 
     async def _keep_asking(self, source: Source) -> None:
+        async def ask() -> None:
+            self._overview.put(source.name, await source.read())
+
         while True:
-            try:
-                with anyio.fail_after(PATIENCE_S):
-                    found: Mapping[str, Any] = await source.read()
-                self._overview.put(source.name, found)
-            except TimeoutError:
-                self._overview.put_problem(source.name, f"no answer within {PATIENCE_S:.0f} s")
-            except WavepoolError as error:
-                self._overview.put_problem(source.name, error.message)
-            except Exception as error:  # one that is broken must not take the others with it
-                _log.exception("a source failed", source=source.name)
-                self._overview.put_problem(source.name, f"{type(error).__name__}: {error}")
+            await self._bounded(source.name, ask)
             await anyio.sleep(source.period_s)
+
+    async def _bounded(self, name: str, ask: Callable[[], Awaitable[None]]) -> None:
+        """Ask for something that may hang or fail; the problem of that name is there as long as it does."""
+        try:
+            with anyio.fail_after(PATIENCE_S):
+                await ask()
+            self._overview.put_problem(name, None)
+        except TimeoutError:
+            self._overview.put_problem(name, f"no answer within {PATIENCE_S:.0f} s")
+        except WavepoolError as error:
+            self._overview.put_problem(name, error.message)
+        except Exception as error:  # one that is broken must not take the others with it
+            _log.exception("something that is shown could not be read", source=name)
+            self._overview.put_problem(name, f"{type(error).__name__}: {error}")

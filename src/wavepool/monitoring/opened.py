@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
@@ -9,7 +10,7 @@ from anyio import CapacityLimiter
 from anyio.lowlevel import checkpoint
 
 from wavepool.engine.clock import Clock
-from wavepool.engine.history.runs import open_history
+from wavepool.engine.history.runs import Standing, open_history
 from wavepool.monitoring.documents.runs import TaskEntry
 from wavepool.monitoring.folds import TaskFold
 from wavepool.monitoring.followed import FollowedRun
@@ -32,9 +33,21 @@ class _Opened:
 
 
 class OpenedRuns:
-    """Folds each once for all who look. The one that was looked at longest ago is forgotten first."""
+    """Folds each once for all who look. The one that was looked at longest ago is forgotten first.
 
-    def __init__(self, state_dir: StateDir, clock: Clock, threads: CapacityLimiter, usage: UsageBook) -> None:
+    Args:
+        spawned: what was seen of a run that keeps no journal; None where nothing was.
+    """
+
+    def __init__(
+        self,
+        state_dir: StateDir,
+        clock: Clock,
+        threads: CapacityLimiter,
+        usage: UsageBook,
+        spawned: Callable[[str], TaskFold | None],
+    ) -> None:
+        self._spawned = spawned
         self._state_dir = state_dir
         self._clock = clock
         self._threads = threads
@@ -65,12 +78,14 @@ class OpenedRuns:
         channel = (await self._find(run_id)).channel
         await channel.run.look()
         await channel.run.catch_up()
+        self._put_spawned(channel.run)
         return channel
 
     async def look(self) -> None:
-        """See whether those with viewers are still held by somebody."""
+        """See whether those with viewers are still held by somebody, and what there is of those without a journal."""
         for opened in self._viewed():
             await opened.channel.run.look()
+            self._put_spawned(opened.channel.run)
 
     async def follow(self) -> None:
         """Read on in those with viewers. Bounded."""
@@ -110,7 +125,13 @@ class OpenedRuns:
         run = FollowedRun(history.files, TaskFold, self._threads)
         await run.look()
         await run.catch_up()
+        self._put_spawned(run)
         return RunChannel(run, self._usage.of(run_id), self._clock)
+
+    def _put_spawned(self, run: FollowedRun[TaskFold]) -> None:
+        fold = self._spawned(run.id) if run.standing is Standing.SPAWNED else None
+        if fold is not None:
+            run.put_seen(fold)
 
     def _forget(self, *, but: str = "") -> None:
         while True:

@@ -22,7 +22,7 @@ LEFT_SHOWN = 100
 """Of what was left behind, so many sentences."""
 
 VOLATILE_S = 1.0
-"""What changes by time alone is told so often, while a run is live."""
+"""What changes by time alone is told so often, while a run is under way."""
 
 
 _Json = Mapping[str, Any]
@@ -55,7 +55,7 @@ class RunChannel(Channel):
     def take_patch(self) -> Mapping[str, Any] | None:
         now, run = self._clock.now(), self.run
         seen = (run.fold, run.fold.facts, run.standing, run.problem, run.pid)
-        due = run.is_live and now.boot_s - self._volatile_s >= VOLATILE_S
+        due = run.is_under_way and now.boot_s - self._volatile_s >= VOLATILE_S
         if seen == self._seen and not self.usage.changed and not due:
             return None
         self._seen, self._volatile_s = seen, now.boot_s
@@ -107,7 +107,7 @@ class RunChannel(Channel):
         fold = self.run.fold
         found: dict[str, Any] = {"run": self.run.line(now)}
         if fold.progress.run is not None:
-            found["efficiency"] = fold.efficiency(now if self.run.is_live else None)
+            found["efficiency"] = fold.efficiency(now if self.run.is_under_way else None)
         if fold.left_behind:
             found["left_behind"] = fold.left_behind[:LEFT_SHOWN]
         if len(fold) > self._most:
