@@ -9,6 +9,7 @@
     │   ├── SettingError              an option, a variable, or a line of wavepool.toml
     │   ├── UnreadableFile            a file that the user named
     │   └── NotNow                    what is asked of a run does not go with where it stands
+    │       └── RunOver                   it is over
     ├── InfrastructureError       3   the machine or the daemon is at fault
     │   ├── DriverUnavailable         no daemon, no permission, or it went away
     │   ├── PrepareError              an image, a network or a secret cannot be had
@@ -139,6 +140,10 @@ class NotNow(InputError):
     def __init__(self, run_id: str, message: str, *, advice: str = "") -> None:
         super().__init__(message, advice=advice)
         self.run_id = run_id
+
+
+class RunOver(NotNow):
+    """The run is over: there is nothing left of it to be paused, unpaused, or cancelled."""
 
 
 class InfrastructureError(WavepoolError):

@@ -9,102 +9,25 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
+from live_ground import FOREVER, live, until
 
 from wavepool.core.facts import Outcome, Stamped
-from wavepool.drivers.memory import MemoryDriver, MemoryWorld
-from wavepool.engine.clock import SystemClock
-from wavepool.engine.control import ConnectionCut, Control, ControlServer, NobodyHolds, open_control
+from wavepool.engine.control import ConnectionCut, NobodyHolds, open_control
 from wavepool.engine.control import server as serving
-from wavepool.engine.order import Order
-from wavepool.engine.replay import take_up
-from wavepool.engine.report import RunReport
-from wavepool.engine.session import Session
-from wavepool.journal.sqlite import SqliteJournal
-from wavepool.model import Node, Resources, Rules, Surroundings
-from wavepool.plan import TierMap, parse_plan
 from wavepool.statedir import RunDir, StateDir
-from wavepool.units import GIB
 
-NODES = (Node(name="local", capacity=Resources(GIB)),)
-FOREVER = ("sim", "duration=100000")
-DEADLINE_S = 120.0
 pytestmark = pytest.mark.anyio
-
-
-class Live:
-    """A run that goes on beside the test; `report` is what came of it."""
-
-    def __init__(self, files: RunDir) -> None:
-        self.files = files
-        self.report: RunReport | None = None
-        self.ended = anyio.Event()
-
-    def facts(self) -> list[Stamped]:
-        return list(SqliteJournal(self.files.journal).replay())
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """So deep that the path of a socket in it is longer than any address of one may be."""
     return tmp_path.joinpath(*["a-long-name-of-a-directory"] * 8)
-
-
-@asynccontextmanager
-async def live(directory: Path, *commands: tuple[str, ...], parallelism: int = 5) -> AsyncIterator[Live]:
-    """A run of these commands; leaving waits for its end."""
-    state_dir = StateDir(directory)
-    found = Live(state_dir.run("watched"))
-    batches = [
-        {"batch_id": f"t{n}", "memory": "64m", "tier": 1, "files": [], "command": list(command)}
-        for n, command in enumerate(commands)
-    ]
-    document = {"waves": [{"wave_number": 1, "parallelism": parallelism, "batches": batches}]}
-    order = Order(
-        plan=parse_plan(json.dumps(document).encode(), source="plan", tiers=TierMap()),
-        rules=Rules(nodes=NODES),
-        surroundings=Surroundings(image="simulated:latest", workspace=str(directory), network="net"),
-    )
-
-    held = anyio.Event()
-
-    async def work() -> None:
-        with found.files.lock():
-            journal = SqliteJournal(found.files.journal, owner=state_dir.owner(), run_id=found.files.id)
-            async with journal, MemoryDriver(MemoryWorld(nodes=NODES)) as driver:
-                found.report = await Session(
-                    order=order,
-                    replayed=await take_up(journal),
-                    driver=driver,
-                    driver_facts=await driver.probe(),
-                    journal=journal,
-                    clock=SystemClock(),
-                    state_dir=state_dir,
-                    files=found.files,
-                    control=ControlServer(found.files),
-                    held=held.set,
-                ).run()
-        found.ended.set()
-
-    with anyio.fail_after(DEADLINE_S):
-        async with anyio.create_task_group() as group:
-            group.start_soon(work)
-            await held.wait()
-            yield found
-
-
-async def until(condition: Callable[[dict[str, Any]], bool], control: Control) -> dict[str, Any]:
-    """The first status for which `condition` holds."""
-    while True:
-        status = dict(await control.status())
-        if condition(status):
-            return status
 
 
 async def test_all_facts_with_their_numbers_and_the_result_last(directory: Path) -> None:
@@ -194,6 +117,7 @@ async def test_nonsense_and_crowds_are_let_go_and_the_run_goes_on(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "CLIENTS_MAX", 2)
+    monkeypatch.setattr(serving, "REQUEST_BYTES", 4096)
     async with live(directory, FOREVER) as run, open_control(run.files) as control:
         await until(lambda s: s["tasks"]["active"] == 1, control)
         for nonsense in (b"hello\n", b"x" * 10_000):

@@ -16,7 +16,17 @@ NOW = datetime(2026, 11, 20, 23, 15, 30, 123456, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     "request_",
-    [Request(op="cancel", force=True), Request(op="cancel"), Request(op="status"), Request(op="follow", since=12)],
+    [
+        Request(op="cancel", force=True),
+        Request(op="cancel"),
+        Request(op="status"),
+        Request(op="follow", since=12),
+        Request(op="pause"),
+        Request(op="unpause"),
+        Request(op="cancel_tasks", tasks=("a", 'odd "\ud800\n')),
+        Request(op="retry", tasks=("a",)),
+        Request(op="retry"),
+    ],
 )
 def test_a_request_is_read_as_it_was_written(request_: Request) -> None:
     line = request_.encode()
@@ -34,6 +44,9 @@ def test_a_request_is_read_as_it_was_written(request_: Request) -> None:
         (b'{"op": "stop"}', "`op` must be one of"),
         (b'{"op": ["cancel"]}', "`op` must be one of"),
         (b'{"op": "cancel", "force": 1}', "`force` must be true or false"),
+        (b'{"op": "cancel_tasks"}', "`tasks` must name at least one task"),
+        (b'{"op": "retry", "tasks": "a"}', "`tasks` must be a list of ids"),
+        (b'{"op": "retry", "tasks": [1]}', "`tasks` must be a list of ids"),
         (b'{"op": "follow", "since": true}', "`since` must be the number of a fact"),
         (b'{"op": "follow", "since": 1000000000000000000000}', "`since` must be the number of a fact"),
         (b'{"op": "follow", "since": -1}', "`since` must be the number of a fact"),

@@ -25,6 +25,7 @@ MODULES = (
     "tasks",
     "resume",
     "cancel",
+    "pause",
     "attach",
     "recover",
     "runs",
@@ -46,7 +47,7 @@ MODULES = (
 )
 """One for each verb, of the same name, in the order of the help."""
 
-_MORE = {"retry": "resume"}
+_MORE = {"retry": "resume", "unpause": "pause"}
 """Verbs in the module of another one."""
 
 

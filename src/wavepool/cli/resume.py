@@ -16,6 +16,7 @@ from wavepool.cli.dashboard import Dashboard, check_page, page_of_run
 from wavepool.cli.dead_fixes import lines_of_its_fix
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
+from wavepool.cli.live_retry import retried_live
 from wavepool.cli.output import check_directory, check_output, remark
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
@@ -89,8 +90,9 @@ def retry(
 ) -> None:
     """Try tasks of RUN again, and all that was skipped because of them; then go on with it, as `wavepool resume`.
 
-    Each has all attempts that the rules of the run allow once more. Earlier verdicts stay in the journal and, as
-    `retried_because`, in the result.
+    Where a process works on RUN that one does it, and this command returns when it has taken it. Each task has all
+    attempts that the rules of the run allow once more. Earlier verdicts stay in the journal and, as `retried_because`,
+    in the result.
     """
     settings = _settings(state_dir, poll_interval, cache, output)
     check_page(wanted=dashboard, detach=detach)
@@ -102,6 +104,8 @@ def retry(
         )
 
     files = find_run(StateDir(settings.state_dir), run_id).files
+    if retried_live(files, tasks or (), json_result=json_lines or detach):
+        return
 
     async def work(how: GoingOn) -> RunReport:
         return await retry_run(files.id, tasks or (), state_dir=settings.state_dir, how=how)

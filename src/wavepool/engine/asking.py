@@ -11,7 +11,7 @@ from wavepool.core.events import Event
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState, TaskStatus
 from wavepool.engine.retrying import task_named, tasks_to_retry
-from wavepool.errors import NotNow, WavepoolError, shorten
+from wavepool.errors import NotNow, RunOver, WavepoolError, shorten
 
 Ask = Callable[[RunState], Event]
 """Makes the event of the state as it is now, or raises an error of ours: then nothing is decided."""
@@ -47,7 +47,7 @@ class Asked:
 
 
 def to_pause() -> Ask:
-    """Raises (when decided) NotNow: the run is ending, and starts nothing any more."""
+    """Raises (when it is decided) NotNow: the run is ending, and starts nothing any more. RunOver."""
 
     def ask(state: RunState) -> Event:
         _check_goes_on(state)
@@ -59,7 +59,7 @@ def to_pause() -> Ask:
 
 
 def to_unpause() -> Ask:
-    """Raises NotNow: the run is over."""
+    """Raises RunOver."""
 
     def ask(state: RunState) -> Event:
         if state.outcome is not None:
@@ -72,7 +72,7 @@ def to_unpause() -> Ask:
 def to_cancel(tasks: Sequence[str]) -> Ask:
     """Tasks by their ids or keys.
 
-    Raises SettingError: one is not of this run. NotNow: none of them can be cancelled any more, or the run is over.
+    Raises SettingError: one is not of this run. NotNow: none of them can be cancelled any more. RunOver.
     """
 
     def ask(state: RunState) -> Event:
@@ -107,10 +107,10 @@ def to_retry(tasks: Sequence[str]) -> Ask:
     return ask
 
 
-def over(state: RunState) -> NotNow:
+def over(state: RunState) -> RunOver:
     """The error for whoever comes too late."""
     run_id, how = state.run.run_id, "ended just now" if state.outcome is None else state.outcome.value
-    return NotNow(run_id, f"run {run_id} is over: {how}", advice=f"`wavepool show {run_id}` tells it.")
+    return RunOver(run_id, f"run {run_id} is over: {how}", advice=f"`wavepool show {run_id}` tells it.")
 
 
 def _check_goes_on(state: RunState) -> None:

@@ -18,6 +18,7 @@ from wavepool.core.state import RunState, TaskState, TaskStatus
 from wavepool.drivers.base import Driver, DriverFacts, Needs, NetworkNeed, PullProgress
 from wavepool.engine.clock import Clock
 from wavepool.engine.control import ControlServer
+from wavepool.engine.control.server import Hands
 from wavepool.engine.learner import Learner
 from wavepool.engine.listener import Listener
 from wavepool.engine.loop import Engine
@@ -95,7 +96,7 @@ class Session:
         accepted: called when nothing refuses the run any more, before anything is prepared.
         adapters: of the agents, by name.
         workspaces: where attempts work; None for the run's workspace itself.
-        control: lets other processes look and cancel; None for none of that.
+        control: lets other processes look, cancel, pause and retry; None for none of that.
         held: called when this process can be looked at, before anything is prepared.
         signals: forward SIGINT and SIGTERM to the engine (main thread only).
         learner: learns from what this process does; None to learn nothing.
@@ -141,7 +142,8 @@ class Session:
         engine = self._engine(begun.state, specs)
         interrupt = Interrupt(engine)
         with engine:
-            async with self._served(begun.state, interrupt), self._signalled(interrupt):
+            hands = Hands(interrupt=interrupt, ask=engine.ask)
+            async with self._served(begun.state, hands), self._signalled(interrupt):
                 report = await self._run(begun, engine, specs, interrupt)
                 if self.control is not None:
                     await self.control.finish(report.result)
@@ -172,12 +174,12 @@ class Session:
             group.cancel_scope.cancel()
 
     @asynccontextmanager
-    async def _served(self, state: RunState, interrupt: Interrupt) -> AsyncIterator[None]:
+    async def _served(self, state: RunState, hands: Hands) -> AsyncIterator[None]:
         """Other processes can look and cancel inside the block; a host that has no sockets loses only that."""
         async with AsyncExitStack() as stack:
             if self.control is not None:
                 try:
-                    await stack.enter_async_context(self.control.serving(state, interrupt))
+                    await stack.enter_async_context(self.control.serving(state, hands))
                 except OSError as error:
                     self.notice(f"run {self.files.id} cannot be attached to or cancelled from elsewhere: {error}")
             self.held()

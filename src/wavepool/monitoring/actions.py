@@ -13,10 +13,10 @@ from typing import Any
 
 import anyio
 
-from wavepool.engine.control import Control, NobodyHolds, open_control
+from wavepool.engine.control import Control, NobodyHolds, open_control, until_free
 from wavepool.engine.control.pools import PoolClient, open_client
 from wavepool.engine.history.runs import RunHistory, Standing, find_run
-from wavepool.errors import NotNow, RunLocked, WavepoolError
+from wavepool.errors import RunLocked, RunOver, WavepoolError
 from wavepool.monitoring.verbs import run_verb, start_detached
 from wavepool.statedir import RunDir, StateDir
 
@@ -31,7 +31,7 @@ class Actions:
     """Acts on the runs and pools of one state directory. Keeps nothing open; every method may be called at any time.
 
     Each returns a small object that is JSON as it stands. Where nothing else is said, each raises UnknownRun (there is
-    no such run), NotNow (the run is over), NobodyHolds (no process works on it), ConnectionCut (it ended while it was
+    no such run), RunOver, NobodyHolds (no process works on it), ConnectionCut (it ended while it was
     asked), and InfrastructureError.
 
     Args:
@@ -59,15 +59,51 @@ class Actions:
             return await self._end_nobodys(files)
         return {"run_id": files.id, "pid": status["pid"], "taken": taken["taken"], "ended": False, "status": None}
 
-    async def retry(self, run_id: str, tasks: Sequence[str] | None = None) -> dict[str, Any]:
-        """Try these tasks again (None: all that failed), and what was skipped because of them: `pid`, `log`.
+    async def pause(self, run_id: str) -> dict[str, Any]:
+        """Start nothing new of a run until `unpause`: `pid`, `paused`, `changed`, `running`.
 
         Raises:
-            SettingError: one of them cannot be tried again.
-            RunLocked: another process works on the run.
+            OlderProcess: who works on it cannot.
         """
+        return await self._ask(run_id, lambda control: control.pause())
+
+    async def unpause(self, run_id: str) -> dict[str, Any]:
+        """Let starts go on: as `pause`."""
+        return await self._ask(run_id, lambda control: control.unpause())
+
+    async def cancel_tasks(self, run_id: str, tasks: Sequence[str]) -> dict[str, Any]:
+        """End these tasks, by ids or keys, and let the run go on without them.
+
+        The ids of those that are `stopped` (they ran) and `skipped` (they had not begun), of `dependents` that are
+        skipped with them, and of those that had `ended` before.
+
+        Raises:
+            InputError: one is no task of this run.
+            NotNow: all of them have ended.
+            OlderProcess: as `pause`.
+        """
+        return await self._ask(run_id, lambda control: control.cancel_tasks(tasks))
+
+    async def retry(self, run_id: str, tasks: Sequence[str] | None = None) -> dict[str, Any]:
+        """Try these tasks again, by ids or keys (None: all that failed), and what was skipped because of them.
+
+        A process that works on the run does it (`tasks`, `waiting`: ids; `paused`); else one of its own (`detached`),
+        with the `log` of what it says.
+
+        Raises:
+            InputError: one of them cannot be tried again.
+            NotNow: nothing has failed, or the run is ending.
+            RunLocked: somebody else was faster.
+            OlderProcess: as `pause`.
+        """
+        files = await self._find(run_id)
+        try:
+            async with open_control(files, patience_s=PATIENCE_S) as control:
+                return _told(files, await control.retry(tasks or ()), detached=False)
+        except (NobodyHolds, RunOver):
+            await until_free(files)
         chosen = ["--failed"] if tasks is None else ["--", *tasks]
-        return await self._go_on("retry", await self._find(run_id), chosen)
+        return await self._go_on("retry", files, chosen)
 
     async def resume(self, run_id: str) -> dict[str, Any]:
         """Go on with a run that no process works on, in a process of its own: `pid`, `log`.
@@ -104,7 +140,7 @@ class Actions:
 
     @asynccontextmanager
     async def _held(self, files: RunDir) -> AsyncIterator[Control]:
-        """A connection to who works on the run. Raises NotNow where it is over."""
+        """A connection to who works on the run. Raises RunOver."""
         try:
             async with open_control(files, patience_s=PATIENCE_S) as control:
                 yield control
@@ -114,6 +150,11 @@ class Actions:
                 raise _over(files, standing) from None
             raise
 
+    async def _ask(self, run_id: str, order: Callable[[Control], Awaitable[Mapping[str, Any]]]) -> dict[str, Any]:
+        files = await self._find(run_id)
+        async with self._held(files) as control:
+            return _told(files, await order(control))
+
     async def _end_nobodys(self, files: RunDir) -> dict[str, Any]:
         ended = await run_verb(["cancel", files.id, "--force", "--json", *self._here()])
         return ended.result()
@@ -122,7 +163,8 @@ class Actions:
         if await anyio.to_thread.run_sync(files.is_live):
             raise RunLocked(files.id, files.holder())
         try:
-            return await start_detached(verb, [*self._here(), *more[:1], files.id, *more[1:]])
+            found = await start_detached(verb, [*self._here(), *more[:1], files.id, *more[1:]])
+            return {**found, "detached": True}
         except WavepoolError:
             if await anyio.to_thread.run_sync(files.is_live):  # somebody else was faster
                 raise RunLocked(files.id, files.holder()) from None
@@ -144,5 +186,11 @@ class Actions:
         return {"done": done, "pools": list(found["pools"])}
 
 
-def _over(files: RunDir, standing: Standing) -> NotNow:
-    return NotNow(files.id, f"run {files.id} is over: {standing.value}", advice=f"`wavepool show {files.id}` tells it.")
+def _told(files: RunDir, reply: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    said = {name: value for name, value in reply.items() if name not in ("ok", "facts")}
+    return {"run_id": files.id, **said, **more}
+
+
+def _over(files: RunDir, standing: Standing) -> RunOver:
+    show = f"`wavepool show {files.id}` tells it."
+    return RunOver(files.id, f"run {files.id} is over: {standing.value}", advice=show)

@@ -1,10 +1,10 @@
-"""The side of whoever looks at a live run, or cancels it."""
+"""The side of whoever looks at a live run, pauses or cancels it, or has tasks of it tried again."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from wavepool.engine.control.protocol import (
     LineSocket,
     ProtocolError,
     Request,
+    refused,
 )
 from wavepool.engine.control.sockets import connected_to
 from wavepool.errors import InfrastructureError
@@ -56,6 +57,21 @@ class ConnectionCut(InfrastructureError):
         self.run_id = run_id
 
 
+class OlderProcess(InfrastructureError):
+    """The process that works on the run is of a release that does not know what is asked of it.
+
+    Attributes:
+        run_id: the run.
+    """
+
+    def __init__(self, run_id: str, pid: object, what: str) -> None:
+        super().__init__(
+            f"process {pid}, which works on run {run_id}, is of an older release that cannot {what}",
+            advice=f"`wavepool cancel {run_id}` drains it, and `wavepool resume {run_id}` goes on by this release.",
+        )
+        self.run_id = run_id
+
+
 class Control:
     """A connection to the process that works on a run; made by `open_control`. One request at a time."""
 
@@ -70,6 +86,39 @@ class Control:
             ConnectionCut: it ended before it answered.
         """
         return await self._ask(Request(op="cancel", force=force))
+
+    async def pause(self) -> Mapping[str, Any]:
+        """Start nothing new until `unpause`: `changed` (it was not paused before), `running`, `facts`.
+
+        Raises:
+            NotNow: it is over, or ending.
+            OlderProcess, ConnectionCut.
+        """
+        return await self._order(Request(op="pause"), "pause it")
+
+    async def unpause(self) -> Mapping[str, Any]:
+        """Let starts go on: as `pause`."""
+        return await self._order(Request(op="unpause"), "pause a run")
+
+    async def cancel_tasks(self, tasks: Sequence[str]) -> Mapping[str, Any]:
+        """End these tasks, by id or key, and let the run go on: `stopped`, `skipped`, `dependents`, `ended` have ids.
+
+        Raises:
+            InputError: one is not of this run.
+            NotNow: all of them have ended, or the run has.
+            OlderProcess, ConnectionCut.
+        """
+        return await self._order(Request(op="cancel_tasks", tasks=tuple(tasks)), "cancel single tasks")
+
+    async def retry(self, tasks: Sequence[str] = ()) -> Mapping[str, Any]:
+        """Try these again, by id or key (none: all that failed): `tasks` and `waiting` have ids, `paused`.
+
+        Raises:
+            InputError: one cannot be tried again.
+            NotNow: nothing has failed, or the run is over or ending.
+            OlderProcess, ConnectionCut.
+        """
+        return await self._order(Request(op="retry", tasks=tuple(tasks)), "try tasks again while it goes on")
 
     async def status(self) -> Mapping[str, Any]:
         """How far it is: `pid`, `since`, `tasks` by state, `waves` that are open, `memory_held_bytes`, `facts`.
@@ -98,15 +147,25 @@ class Control:
             raise ConnectionCut(self.run_id, "the process that worked on it has gone")
         return data
 
+    async def _order(self, request: Request, what: str) -> Mapping[str, Any]:
+        """An older process would cut us off for what it does not know."""
+        status = await self.status()
+        if request.op not in status.get("ops", ()):
+            raise OlderProcess(self.run_id, status.get("pid"), what)
+        return await self._ask(request)
+
     async def _ask(self, request: Request) -> Mapping[str, Any]:
         with contextlib.suppress(OSError):  # one that closed has said why before
             await self._connected.send(request.encode())
         return self.checked(await self.receive())
 
     def checked(self, data: bytes) -> Mapping[str, Any]:
-        """A reply. Raises ConnectionCut where it says that something is wrong."""
+        """A reply. Raises what it refuses with, or ConnectionCut where it says that something is wrong."""
         reply: dict[str, Any] = json.loads(data)
         if reply.get("ok") is False:
+            error = refused(reply, self.run_id)
+            if error is not None:
+                raise error
             raise ConnectionCut(self.run_id, str(reply.get("error")))
         return reply
 
@@ -144,6 +203,17 @@ class Following:
             return self.since, stamped
         self.result = self._control.checked(data).get("result", {})
         raise StopAsyncIteration
+
+
+async def until_free(files: RunDir, *, patience_s: float = PATIENCE_S) -> None:
+    """Return when no process holds the run, which one that is ending does to its last moment; or after `patience_s`.
+
+    Raises:
+        InfrastructureError: the lock cannot be looked at.
+    """
+    with anyio.move_on_after(patience_s):
+        while files.is_live():  # noqa: ASYNC110  a lock of the system, of which nobody tells
+            await anyio.sleep(_PAUSE_S)
 
 
 @asynccontextmanager

@@ -3,13 +3,20 @@
 ::
 
     {"op": "cancel", "force": false}    {"ok": true, "taken": true, "facts": 120}
-    {"op": "status"}                    {"ok": true, "run_id": ..., "pid": ..., "since": ..., "tasks": {...}, ...}
+    {"op": "status"}                    {"ok": true, "run_id": ..., "pid": ..., "since": ..., "tasks": {...}, ...,
+                                        "ops": [...]}, what this process understands
+    {"op": "pause"}, {"op": "unpause"}  {"ok": true, "changed": true, "paused": true, "running": 3, "facts": 120}
+    {"op": "cancel_tasks",              {"ok": true, "stopped": [...], "skipped": [...], "dependents": [...],
+     "tasks": ["a"]}                    "ended": [...], "pid": ..., "facts": 120}: ids
+    {"op": "retry", "tasks": ["a"]}     {"ok": true, "tasks": [...], "waiting": [...], "paused": false, "facts": 120};
+                                        "tasks": [] is all that failed
     {"op": "follow", "since": 0}        {"ok": true}, then a line for each fact after number `since`:
                                         {"seq": 1, "boot_s": ..., "utc": ..., "fact": [...]}
                                         at the end {"result": {...}}; for who was cut off {"ok": false, "error": ...,
                                         "since": N}, where N is the last fact that it was sent
 
-What is wrong with a request is told by {"ok": false, "error": "..."}. One connection carries any number of requests,
+What is wrong with a request is told by {"ok": false, "error": "..."}; what the run refuses also has "advice", "code"
+(the exit code) and "kind" (`REFUSALS`), and the connection stays. One connection carries any number of requests,
 one after the other. A fact stands there as the journal has it: who may open the socket may read the journal too.
 """
 
@@ -26,8 +33,15 @@ from typing import Any
 
 import anyio
 
-REQUEST_BYTES = 4096
-"""The longest request."""
+from wavepool.errors import InfrastructureError, InputError, NotNow, RunOver, WavepoolError
+
+REQUEST_BYTES = 1 << 20
+"""The longest request: thousands of tasks."""
+
+OPS = ("cancel", "status", "follow", "pause", "unpause", "cancel_tasks", "retry")
+"""What this release understands; the first three are all that the first ones did."""
+
+_OF_TASKS = ("cancel_tasks", "retry")
 
 REPLY_BYTES = 1 << 30
 """The longest reply: a fact may bring a thousand prompts, a result a million tasks."""
@@ -42,11 +56,12 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request, checked. `force` belongs to cancel, `since` (at least 0) to follow."""
+    """One request, checked. `force` belongs to cancel, `since` (>= 0) to follow, `tasks` to cancel_tasks and retry."""
 
     op: str
     force: bool = False
     since: int = 0
+    tasks: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """The line that asks for it."""
@@ -55,8 +70,13 @@ class Request:
             asked["force"] = self.force
         elif self.op == "follow":
             asked["since"] = self.since
+        elif self.op in _OF_TASKS:
+            asked["tasks"] = self.tasks
         return line(asked)
 
+
+REFUSALS: Mapping[str, type[InputError]] = {"over": RunOver, "not_now": NotNow, "input": InputError}
+"""`kind` of a refusal -> what it is raised as; any other is an InfrastructureError."""
 
 NUMBER_MAX = 2**62
 """Far above the number of any fact, and within what a database takes for a number."""
@@ -72,14 +92,41 @@ def parse_request(data: bytes) -> Request:
         value = json.loads(data)
     except (ValueError, RecursionError):
         raise ProtocolError("a request is one JSON object on one line") from None
-    if not isinstance(value, dict) or value.get("op") not in ("cancel", "status", "follow"):
-        raise ProtocolError("`op` must be one of cancel, status, follow")
+    if not isinstance(value, dict) or value.get("op") not in OPS:
+        raise ProtocolError(f"`op` must be one of {', '.join(OPS)}")
     force, since = value.get("force", False), value.get("since", 0)
     if not isinstance(force, bool):
         raise ProtocolError("`force` must be true or false")
     if not isinstance(since, int) or isinstance(since, bool) or not 0 <= since <= NUMBER_MAX:
         raise ProtocolError("`since` must be the number of a fact, or 0")
-    return Request(op=value["op"], force=force, since=since)
+    return Request(op=value["op"], force=force, since=since, tasks=_tasks(value))
+
+
+def _tasks(value: Mapping[str, Any]) -> tuple[str, ...]:
+    found = value.get("tasks", [])
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise ProtocolError("`tasks` must be a list of ids")
+    if value["op"] == "cancel_tasks" and not found:
+        raise ProtocolError("`tasks` must name at least one task")
+    return tuple(found)
+
+
+def refusal(error: WavepoolError) -> bytes:
+    """The line that tells of an error of ours."""
+    kind = next((name for name, kind in REFUSALS.items() if isinstance(error, kind)), "")
+    said = {"ok": False, "error": error.message, "advice": error.advice, "code": error.exit_code, "kind": kind}
+    return line(said)
+
+
+def refused(reply: Mapping[str, Any], run_id: str) -> WavepoolError | None:
+    """The error that a line tells of; None where it is none that the run itself refused with."""
+    if "code" not in reply:
+        return None
+    message, advice = str(reply.get("error")), str(reply.get("advice", ""))
+    kind = REFUSALS.get(str(reply.get("kind")))
+    if kind is not None and issubclass(kind, NotNow):
+        return kind(run_id, message, advice=advice)
+    return (kind or InfrastructureError)(message, advice=advice)
 
 
 def line(value: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -18,17 +19,21 @@ from anyio.abc import TaskGroup
 
 from wavepool.core.facts import Stamped
 from wavepool.core.state import RunState
+from wavepool.engine.control.orders import ORDERS, Decider, ordered
 from wavepool.engine.control.protocol import (
+    OPS,
     REQUEST_BYTES,
     LineSocket,
     ProtocolError,
     Request,
     line,
     parse_request,
+    refusal,
 )
 from wavepool.engine.control.sockets import accepted, listening_on
 from wavepool.engine.listener import Listener
-from wavepool.errors import JournalError
+from wavepool.engine.report import stamp
+from wavepool.errors import JournalError, WavepoolError
 from wavepool.journal.line import to_line
 from wavepool.journal.reading import JournalReader
 from wavepool.statedir import RunDir
@@ -51,8 +56,16 @@ FAREWELL_S = 5.0
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """How the run is steered: `interrupt(force)` is what a cancel calls, `ask` has all else decided."""
+
+    interrupt: Callable[[bool], None]
+    ask: Decider
+
+
 class ControlServer(Listener):
-    """Lets processes of the same user (and root) look at a run, and cancel it.
+    """Lets processes of the same user (and root) look at a run, and steer it: cancel, pause, retry.
 
     Followers are led through the journal at their own speed, and woken when there is more: none makes the run wait,
     and none costs more than one piece of memory.
@@ -74,15 +87,15 @@ class ControlServer(Listener):
         self._wake()
 
     @asynccontextmanager
-    async def serving(self, state: RunState, interrupt: Callable[[bool], None]) -> AsyncIterator[None]:
-        """Listen inside the block. `interrupt(force)` is what a cancel calls; `state` is only read.
+    async def serving(self, state: RunState, hands: Hands) -> AsyncIterator[None]:
+        """Listen inside the block; `state` is only read.
 
         Raises:
             OSError: the socket cannot be made.
         """
         with listening_on(self._files.control, backlog=CLIENTS_MAX) as listening:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._accept, listening, state, interrupt, group)
+                group.start_soon(self._accept, listening, state, hands, group)
                 yield
                 group.cancel_scope.cancel()
 
@@ -94,13 +107,11 @@ class ControlServer(Listener):
             while self._followers:
                 await self._changed.wait()
 
-    async def _accept(
-        self, listening: socket.socket, state: RunState, interrupt: Callable[[bool], None], group: TaskGroup
-    ) -> None:
+    async def _accept(self, listening: socket.socket, state: RunState, hands: Hands, group: TaskGroup) -> None:
         while True:
-            group.start_soon(self._serve, await accepted(listening), state, interrupt)
+            group.start_soon(self._serve, await accepted(listening), state, hands)
 
-    async def _serve(self, client: LineSocket, state: RunState, interrupt: Callable[[bool], None]) -> None:
+    async def _serve(self, client: LineSocket, state: RunState, hands: Hands) -> None:
         self._clients += 1
         try:
             refusal = self._refusal(client)
@@ -108,7 +119,7 @@ class ControlServer(Listener):
                 await client.send(line({"ok": False, "error": refusal}))
                 return
             while (data := await client.receive(REQUEST_BYTES)) is not None:
-                await self._answer(client, parse_request(data), state, interrupt)
+                await self._answer(client, parse_request(data), state, hands)
         except ProtocolError as error:
             with contextlib.suppress(OSError):
                 await client.send(line({"ok": False, "error": str(error)}))
@@ -131,20 +142,28 @@ class ControlServer(Listener):
             return f"{CLIENTS_MAX} others are connected already"
         return None
 
-    async def _answer(
-        self, client: LineSocket, request: Request, state: RunState, interrupt: Callable[[bool], None]
-    ) -> None:
+    async def _answer(self, client: LineSocket, request: Request, state: RunState, hands: Hands) -> None:
         if request.op == "status":
             await client.send(line({"ok": True, **self._status(state)}))
         elif request.op == "cancel":
-            interrupt(request.force)
+            hands.interrupt(request.force)
             taken = await self._until_taken(state, force=request.force)
             await client.send(line({"ok": True, "taken": taken, "facts": self._reader.committed()}))
+        elif request.op in ORDERS:
+            await self._order(client, request, state, hands)
         elif self._followers >= FOLLOWERS_MAX:
             await client.send(line({"ok": False, "error": f"{FOLLOWERS_MAX} others follow it already"}))
         else:
             await client.send(line({"ok": True}))
             await self._lead(client, request.since)
+
+    async def _order(self, client: LineSocket, request: Request, state: RunState, hands: Hands) -> None:
+        try:
+            reply = await ordered(request, state, hands.ask)
+        except WavepoolError as error:
+            await client.send(refusal(error))
+            return
+        await client.send(line({"ok": True, "pid": os.getpid(), **reply, "facts": self._reader.committed()}))
 
     async def _until_taken(self, state: RunState, *, force: bool) -> bool:
         with anyio.move_on_after(TAKEN_S):
@@ -161,6 +180,8 @@ class ControlServer(Listener):
             "since": self._since.isoformat(timespec="milliseconds"),
             "outcome": state.outcome,
             "stopped": state.stopped,
+            "paused": state.paused is not None and state.outcome is None,
+            "paused_since": stamp(state.paused),
             "draining": state.draining,
             "forced": state.forced,
             "tasks": {
@@ -176,6 +197,7 @@ class ControlServer(Listener):
             ],
             "memory_held_bytes": state.memory_held_bytes(),
             "facts": self._reader.committed(),
+            "ops": OPS,
         }
 
     # -- followers --

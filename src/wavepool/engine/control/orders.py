@@ -1,0 +1,79 @@
+"""What the process that works on a run answers to those who pause it, cancel tasks of it, or have some tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import anyio
+
+from wavepool.core import facts
+from wavepool.core.facts import Fact
+from wavepool.core.state import RunState
+from wavepool.engine.asking import Ask, to_cancel, to_pause, to_retry, to_unpause
+from wavepool.engine.control.protocol import Request
+from wavepool.engine.retrying import task_named
+from wavepool.errors import InfrastructureError
+
+TAKEN_S = 30.0
+"""How long the run may take to take it; then it is withdrawn."""
+
+Decider = Callable[[Ask], Awaitable[Sequence[Fact]]]
+"""`Engine.ask`."""
+
+
+async def ordered(request: Request, state: RunState, decide: Decider) -> dict[str, Any]:
+    """Have it decided; returns the reply when what followed is in the journal.
+
+    Raises:
+        NotNow, SettingError: as in `engine.asking`.
+        InfrastructureError: the run has not taken it in time, and will not.
+    """
+    followed: Sequence[Fact] | None = None
+    with anyio.move_on_after(TAKEN_S):
+        followed = await decide(_ASK[request.op](request.tasks))
+    if followed is None:
+        raise InfrastructureError(
+            f"run {state.run.run_id} has not taken it within {TAKEN_S:.0f} s, and will not",
+            advice="It may still be preparing (pulling an image, or taking up a long journal): ask again later.",
+        )
+    return _REPLY[request.op](request, state, followed)
+
+
+def _of_pause(request: Request, state: RunState, followed: Sequence[Fact]) -> dict[str, Any]:
+    return {"changed": bool(followed), "paused": state.paused is not None, "running": len(state.live)}
+
+
+def _of_cancel(request: Request, state: RunState, followed: Sequence[Fact]) -> dict[str, Any]:
+    cancelled = {task_id for fact in _all(followed, facts.TasksCancelled) for task_id in fact.tasks}
+    skipped = [fact.task_id for fact in _all(followed, facts.TaskSkipped)]
+    named = list(dict.fromkeys(task_named(state, each).task.id for each in request.tasks))
+    return {
+        "stopped": [task_id for task_id in named if task_id in cancelled and task_id not in skipped],
+        "skipped": [task_id for task_id in skipped if task_id in cancelled],
+        "dependents": [task_id for task_id in skipped if task_id not in cancelled],
+        "ended": [task_id for task_id in named if task_id not in cancelled],
+    }
+
+
+def _of_retry(request: Request, state: RunState, followed: Sequence[Fact]) -> dict[str, Any]:
+    tasks: list[str] = []
+    waiting: list[str] = []
+    for fact in _all(followed, facts.RunReopened):
+        tasks += fact.tasks
+        waiting += fact.waiting
+    return {"tasks": tasks, "waiting": waiting, "paused": state.paused is not None}
+
+
+def _all(followed: Iterable[Fact], kind: type[Any]) -> list[Any]:
+    return [fact for fact in followed if isinstance(fact, kind)]
+
+
+_ASK: dict[str, Callable[[Sequence[str]], Ask]] = {
+    "pause": lambda _: to_pause(),
+    "unpause": lambda _: to_unpause(),
+    "cancel_tasks": to_cancel,
+    "retry": to_retry,
+}
+_REPLY = {"pause": _of_pause, "unpause": _of_pause, "cancel_tasks": _of_cancel, "retry": _of_retry}
+ORDERS = frozenset(_ASK)

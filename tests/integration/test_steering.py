@@ -1,0 +1,199 @@
+"""Pausing, cancelling tasks and retrying over the control socket of a run in this very process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import pytest
+from live_ground import FOREVER, live, until
+
+from wavepool.core import facts
+from wavepool.core.facts import Outcome
+from wavepool.engine.control import Control, OlderProcess, open_control, orders
+from wavepool.engine.control.protocol import Request
+from wavepool.engine.control.sockets import accepted, listening_on
+from wavepool.engine.replay import replay
+from wavepool.errors import InfrastructureError, InputError, NotNow, RunOver
+from wavepool.statedir import StateDir
+
+pytestmark = pytest.mark.anyio
+
+
+def idle(status: dict[str, Any]) -> bool:
+    return bool(status["tasks"]["active"] == 0)
+
+
+async def test_a_paused_run_of_which_nothing_runs_waits_until_it_is_let_go_on(tmp_path: Path) -> None:
+    async with live(tmp_path, FOREVER, ("sim",), ("sim",), parallelism=1) as run, open_control(run.files) as control:
+        await until(lambda s: s["tasks"]["active"] == 1, control)
+        paused = await control.pause()
+        assert (paused["changed"], paused["paused"], paused["running"]) == (True, True, 1)
+        assert (await control.pause())["changed"] is False
+        assert (await control.cancel_tasks(["t0"]))["stopped"] == ["t0"]
+        status = await until(lambda s: idle(s) and not s["memory_held_bytes"], control)
+        assert (status["outcome"], status["paused"], status["tasks"]["pending"]) == (None, True, 2)
+        assert status["paused_since"].endswith("Z")
+        gone_on = await control.unpause()
+        assert (gone_on["changed"], gone_on["paused"]) == (True, False)
+        await run.ended.wait()
+    assert run.report is not None
+    assert run.report.outcome is Outcome.FAILED
+    assert [str(s.fact.attempt) for s in run.facts() if isinstance(s.fact, facts.StartIntended)] == [
+        "t0#1",
+        "t1#1",
+        "t2#1",
+    ]
+
+
+async def test_all_that_ask_at_once_are_answered_in_turn(tmp_path: Path) -> None:
+    answers: list[Any] = []
+
+    async def ask(control: Control, number: int) -> None:
+        answers.append(await (control.pause() if number % 2 else control.unpause()))
+
+    async with live(tmp_path, FOREVER, ("sim",), parallelism=1) as run:
+        async with anyio.create_task_group() as group:
+            for number in range(8):
+                control = await group.start(_kept_open, run.files, group)
+                group.start_soon(ask, control, number)
+            while len(answers) < 8:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+        async with open_control(run.files) as last:
+            await last.unpause()
+            await last.cancel(force=True)
+    told = [type(s.fact) for s in run.facts() if isinstance(s.fact, facts.RunPaused | facts.RunUnpaused)]
+    assert told[::2] == [facts.RunPaused] * len(told[::2])
+    assert told[1::2] == [facts.RunUnpaused] * len(told[1::2])
+    assert sum(answer["changed"] for answer in answers) in (len(told), len(told) - 1)
+
+
+async def _kept_open(files: Any, group: Any, *, task_status: anyio.abc.TaskStatus[Control]) -> None:
+    async with open_control(files) as control:
+        task_status.started(control)
+        await anyio.sleep_forever()
+
+
+async def test_single_tasks_end_and_the_rest_goes_on(tmp_path: Path) -> None:
+    needs = {"t3": ["t2"]}
+    commands = (FOREVER, FOREVER, ("sim",), ("sim",), ("sim",))
+    async with (
+        live(tmp_path, *commands, parallelism=2, needs=needs) as run,
+        open_control(run.files) as control,
+    ):
+        await until(lambda s: s["tasks"]["active"] == 2, control)
+        with pytest.raises(InputError, match="'t9'") as unknown:
+            await control.cancel_tasks(["t0", "t9"])
+        assert "Did you mean 't4'?" in unknown.value.advice
+        found = await control.cancel_tasks(["t0", "t2", "t0"])
+        assert {name: found[name] for name in ("stopped", "skipped", "dependents", "ended")} == {
+            "stopped": ["t0"],
+            "skipped": ["t2"],
+            "dependents": ["t3"],
+            "ended": [],
+        }
+        await until(lambda s: s["tasks"].get("success") == 1, control)  # t4, in the place of t0
+        with pytest.raises(NotNow, match="task 't0' has ended already: cancelled"):
+            await control.cancel_tasks(["t0"])
+        assert (await control.cancel_tasks(["t4", "t1"]))["ended"] == ["t4"]
+        await run.ended.wait()
+    assert run.report is not None
+    assert run.report.outcome is Outcome.FAILED
+    assert not any(isinstance(s.fact, facts.RunStopped) for s in run.facts())
+
+
+async def test_what_failed_is_tried_again_while_the_others_go_on(tmp_path: Path) -> None:
+    async with (
+        live(tmp_path, FOREVER, ("sim", "exit=3"), ("sim",), needs={"t2": ["t1"]}) as run,
+        open_control(run.files) as control,
+    ):
+        await until(lambda s: s["tasks"].get("failed") == 1, control)
+        with pytest.raises(InputError, match="a task that has ended; this one is active"):
+            await control.retry(["t0"])
+        with pytest.raises(InputError, match="its dependency 't1' did not succeed"):
+            await control.retry(["t2"])
+        again = await control.retry()
+        assert (again["tasks"], again["waiting"], again["paused"]) == (["t1"], ["t2"], False)
+        await until(lambda s: s["tasks"].get("failed") == 1 and s["tasks"]["final"] == 2, control)
+        assert (await control.retry(["t1"]))["tasks"] == ["t1"]
+        await until(lambda s: s["tasks"].get("failed") == 1 and s["tasks"]["final"] == 2, control)
+        await control.cancel(force=False)
+        for order in (control.pause(), control.retry()):
+            with pytest.raises(NotNow, match="run watched is ending: it was interrupted or cancelled"):
+                await order
+        await control.cancel(force=True)
+    assert run.report is not None
+    started = [str(s.fact.attempt) for s in run.facts() if isinstance(s.fact, facts.StartIntended)]
+    assert sorted(started) == ["t0#1", "t1#1", "t1#2", "t1#3"]
+    entries = {each["batch_id"]: each for wave in run.report.result()["waves"] for each in wave["containers"]}
+    assert len(entries["t1"]["retried_because"]) == 2
+
+
+async def test_who_asks_after_its_end_hears_that_it_is_over(tmp_path: Path) -> None:
+    """A follower that does not read holds the socket open for a while after the end."""
+    async with (
+        live(tmp_path, *[("sim",)] * 150, parallelism=100) as run,
+        open_control(run.files) as sleeper,
+        open_control(run.files) as control,
+    ):
+        await sleeper.follow()
+        await until(lambda s: s["outcome"] is not None, control)
+        for order in (control.pause, control.unpause, control.retry, lambda: control.cancel_tasks(["t0"])):
+            with pytest.raises(RunOver, match="run watched is over: success"):
+                await order()
+    assert run.report is not None
+
+
+async def test_a_process_of_an_older_release_is_not_asked_what_it_would_take_for_something_else(
+    tmp_path: Path,
+) -> None:
+    files = StateDir(tmp_path).run("old")
+    files.create()
+    heard: list[Any] = []
+
+    async def serve() -> None:
+        client = await accepted(listening)
+        try:
+            while (data := await client.receive(4096)) is not None:
+                heard.append(json.loads(data)["op"])
+                await client.send(b'{"ok": true, "run_id": "old", "pid": 7}\n')
+        finally:
+            client.close()
+
+    with listening_on(files.control, backlog=1) as listening:
+        async with anyio.create_task_group() as group:
+            group.start_soon(serve)
+            async with open_control(files) as control:
+                for order in (control.pause(), control.unpause(), control.cancel_tasks(["a"]), control.retry()):
+                    with pytest.raises(OlderProcess, match="process 7, which works on run old") as error:
+                        await order
+                    assert "`wavepool resume old`" in error.value.advice
+    assert heard == ["status"] * 4
+
+
+async def test_what_is_not_taken_in_time_is_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "TAKEN_S", 0.05)
+    async with live(tmp_path, FOREVER) as run:
+        async with open_control(run.files) as control:
+            await until(lambda s: s["tasks"]["active"] == 1, control)
+            await control.cancel(force=True)
+        await run.ended.wait()
+    withdrawn = anyio.Event()
+
+    async def never(ask: Any) -> Any:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            withdrawn.set()
+
+    replayed = replay(run.facts())
+    assert replayed is not None
+    with pytest.raises(InfrastructureError, match="has not taken it within") as error:
+        await orders.ordered(Request(op="pause"), replayed.state, never)
+    assert withdrawn.is_set()
+    assert not isinstance(error.value, RunOver)
