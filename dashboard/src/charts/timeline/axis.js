@@ -103,7 +103,8 @@ function find(pieces, name, value) {
   return low;
 }
 
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+/** What a clock shows, in seconds. */
+export const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 
 /** A step between ticks, in seconds, of at least `least`: 1, 2 or 5 times a power of ten, or what a clock shows. */
 export function stepOf(least) {

@@ -149,16 +149,31 @@ function drawNone({ context, gutter, width, colour }, row, y) {
 function drawBars(plot, row, y) {
   const { axis, view, x, width, gutter } = plot;
   let filled = -Infinity; // up to which pixel
+  let drawn = false;
   for (const bar of row.bars) {
     const vEnd = placeOf(axis, bar.end);
     const vFrom = placeOf(axis, bar.from);
     if (vEnd < view[0] || vFrom > view[1]) continue;
+    drawn = true;
     const from = Math.max(x(vFrom), gutter - 20);
     const to = Math.min(x(vEnd), width + 20);
     if (to - from < 1 && to <= filled && bar !== plot.picked && !isFailure(bar.state)) continue;
     drawBar(plot, row, bar, { y, from, to });
     filled = Math.max(filled, from + LEAST_PX, to);
   }
+  if (!drawn && row.bars.length) pointAway(plot, row, y + row.height / 2);
+}
+
+/** Of a row whose bars are all beside what is in sight: where they are. */
+function pointAway({ context, axis, view, width, gutter, colour }, row, y) {
+  const before = placeOf(axis, row.bars[0].from) < view[0];
+  const [tip, back] = before ? [gutter + 4, gutter + 10] : [width - 4, width - 10];
+  context.fillStyle = colour("--line-strong");
+  context.beginPath();
+  context.moveTo(tip, y);
+  context.lineTo(back, y - 4);
+  context.lineTo(back, y + 4);
+  context.fill();
 }
 
 function drawBar(plot, row, bar, { y, from, to }) {
