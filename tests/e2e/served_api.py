@@ -41,6 +41,8 @@ class Api:
     def __init__(self, address: str, token: str) -> None:
         self.address = address.rstrip("/")
         self.token = token
+        self.host, _, port = self.address.removeprefix("http://").rpartition(":")
+        self.port = int(port)
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.call("GET", path, None, headers)
@@ -99,6 +101,13 @@ def begin_serving(world: World, *options: str) -> tuple[Running, Api]:
 def serving(world: World, *options: str) -> Iterator[Api]:
     """A server until the block ends, which ends it well."""
     server, api = begin_serving(world, *options)
-    yield api
+    with ended_well(server):
+        yield api
+
+
+@contextmanager
+def ended_well(server: Running) -> Iterator[None]:
+    """Ends it when the block does."""
+    yield
     server.interrupt()
     assert server.finish().exit_code == 0

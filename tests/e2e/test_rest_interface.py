@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from served_api import Api, begin_serving, serving
-from wavepool_cli import World, batch, eventually, plan_of, wave, world_in
+from served_api import Api, begin_serving, ended_well, serving
+from wavepool_cli import DEADLINE_S, World, batch, eventually, plan_of, wave, world_in
 
 ODD = "../a b/ü?#%2e"
 PRIVATE = "hunter2-of-the-interface"
@@ -137,16 +139,13 @@ def test_any_verb_is_a_job_whose_output_is_paged(api: Api) -> None:
 
 
 def test_the_host_is_looked_after(api: Api) -> None:
-    assert "checks" in api.get("/api/doctor").json["result"]
-    recovered = api.post("/api/recover", {"dry_run": True}).json
-    assert recovered["result"]["dry_run"] is True
     pruned = api.post("/api/prune", {"dry_run": True, "keep_last": 5}).json
     assert "done" in [run["run_id"] for run in pruned["result"]["runs"]]
     assert api.post("/api/prune", {"max_size": "no size"}).status == 400
 
 
 def test_a_run_as_a_file(api: Api) -> None:
-    beginnings = {"html": b"<!doctype html>", "md": b"#", "json": b"{", "junit": b"<?xml"}
+    beginnings = {"html": b"<!doctype html>", "junit": b"<?xml"}
     for form, beginning in beginnings.items():
         answer = api.get(f"/api/runs/done/report?format={form}")
         assert (answer.status, answer.body[: len(beginning)].lower()) == (200, beginning)
@@ -181,23 +180,44 @@ def test_the_next_server_goes_on_with_a_run_that_died(process_world: World) -> N
     world.wait_for_file("began")
     os.kill(pid, signal.SIGKILL)
     server.kill()
-    with serving(world) as again:
+    server, again = begin_serving(world)
+    with ended_well(server):
+        server.wait_for_line("run cut, which a server started, died, and process")
         again.wait_for_run("cut", "live")
         world.touch("go")
         again.wait_for_run("cut", "success")
     assert world.marks("marks") == ["done"]
-    with serving(world):
-        eventually(lambda: not list((world.state / "served").glob("*.json")), "it is forgotten once it is over")
+
+
+def test_who_hangs_up_has_stopped_its_task(api: Api, place: World) -> None:
+    head = f"POST /api/pools/coder/run HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {api.token}\r\n"
+    body = b'{"command": ["sh", "-c", "exec sleep 987654"]}'
+    told = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with socket.create_connection((api.host, api.port), timeout=DEADLINE_S) as client:
+        client.sendall(told)
+        eventually(lambda: sleepers(b"987654") == 1, "the task runs")
+    eventually(lambda: sleepers(b"987654") == 0, "the task is stopped")
+
+
+def sleepers(word: bytes) -> int:
+    """Processes whose arguments are `sleep` and this."""
+    found = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += path.read_bytes().split(b"\0")[:2] == [b"sleep", word]
+    return found
 
 
 def test_jobs_end_with_the_server(process_world: World) -> None:
     server, api = begin_serving(process_world)
-    job = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", "1000"]}).json
-    eventually(lambda: api.get("/api/overview").json["figures"] is not None, "an answer")
-    second = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", "1001"]}).json
+    job = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", "1000987"]}).json
+    second = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", "1001987"]}).json
     api.post(f"/api/jobs/{second['id']}/cancel")
     assert api.wait_for_job(second["id"])["state"] == "cancelled"
     assert api.get(f"/api/jobs/{job['id']}").json["state"] == "running"
+    eventually(lambda: sleepers(b"1000987") == 1, "it runs")
     server.interrupt()
+    server.wait_for("draining")
     server.interrupt()
-    assert server.finish().exit_code in (0, 130)
+    assert server.finish().exit_code == 130
+    eventually(lambda: sleepers(b"1000987") == 0, "it has ended")

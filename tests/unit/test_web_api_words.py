@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,13 @@ from wavepool.engine.control.pools import NoServer
 from wavepool.engine.history.runs import UnknownRun
 from wavepool.errors import InputError, InvariantBroken, RunLocked, SettingError, WavepoolError
 from wavepool.model import VerdictKind
-from wavepool.statedir import ServedRun, StateDir
+from wavepool.statedir import ServedRun, StateDir, served_now
 from wavepool.web.api.errors import GENERAL, told
 from wavepool.web.api.installing import ROUTERS
 from wavepool.web.api.launch_order import RunOptions
 from wavepool.web.api.tasks import TaskState
 from wavepool.web.jobs import Output, check_arguments
-from wavepool.web.launching import options_of
+from wavepool.web.launching import Launches, LaunchOrder, options_of
 from wavepool.web.metrics import TYPES_MAX, OverviewCollector
 
 NOT_OFFERED = {"plan_file", "state_dir", "detach", "output", "json_lines", "dry_run", "learn", "verbose", "dashboard"}
@@ -148,6 +149,26 @@ def test_records_of_served_runs(tmp_path: Path) -> None:
     served.forget("r1")
     served.forget("r1")
     assert served.all() == []
+
+
+@pytest.mark.anyio
+async def test_runs_that_are_over_or_gone_are_forgotten_and_not_spoken_of(tmp_path: Path) -> None:
+    state_dir, said = StateDir(tmp_path), list[str]()
+    state_dir.served_runs().keep(served_now("gone", tmp_path))
+    await Launches(state_dir).resume_dead(said.append)
+    assert (said, state_dir.served_runs().all()) == ([], [])
+
+
+@pytest.mark.anyio
+async def test_what_a_run_is_started_with_is_looked_at_before_anything_starts(tmp_path: Path) -> None:
+    launches = Launches(StateDir(tmp_path))
+    for secrets in ({"": "x"}, {"KEY": ""}, {"KEY": "a\0b"}, {"KEY": "\ud800"}, {"KEY": "private" * 30_000}):
+        with pytest.raises(SettingError) as refused:
+            await launches.start(LaunchOrder(plan=b"{}", secrets=secrets))
+        assert "private" not in str(refused.value)
+    with pytest.raises(SettingError):
+        await launches.start(LaunchOrder(plan=b"{}", options={"run_id": "../x"}))
+    assert os.listdir(tmp_path) == []
 
 
 def overview(types: int = 1) -> dict[str, Any]:

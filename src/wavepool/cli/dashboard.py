@@ -41,8 +41,11 @@ class PageOptions:
 
 
 @contextmanager
-def page_of_server(settings: Settings, options: PageOptions) -> Iterator[Address | None]:
+def page_of_server(settings: Settings, options: PageOptions, notice: Callable[[str], None]) -> Iterator[Address | None]:
     """The page of `wavepool serve`, and the seed's WebSocket; None where the extra is missing.
+
+    Args:
+        notice: told sentences for a person, from another thread.
 
     Raises:
         InputError: the options cannot be.
@@ -62,6 +65,7 @@ def page_of_server(settings: Settings, options: PageOptions) -> Iterator[Address
         no_token=options.no_token,
         allowed_hosts=options.allowed_hosts,
         open_socket=options.open_websocket,
+        notice=notice,
     )
     with serve_web(serving) as address:
         yield address

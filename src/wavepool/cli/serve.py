@@ -195,7 +195,7 @@ def _page(settings: Settings, options: PageOptions | None, log: ServingLog) -> I
     if options is None:
         yield
         return
-    with page_of_server(settings, options) as address:
+    with page_of_server(settings, options, log.notice) as address:
         if address is None:
             log.notice(f"no page is shown, as it is not installed: {HOW_TO_GET_IT}")
         else:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
 
 from wavepool.engine.recover.runs import RunState, look_at
 from wavepool.errors import RunLocked, SettingError, WavepoolError, in_one_line
@@ -82,19 +84,26 @@ class Launches:
 
     async def note(self, run_id: str) -> None:
         """Somebody asked this server to go on with a run, and it did: it is one of its own from now on."""
-        await anyio.to_thread.run_sync(self._served.keep, served_now(run_id, Path.cwd()))
+        known = await self._record_of(run_id)
+        record = served_now(run_id, Path.cwd()) if known is None else replace(known, resumed=0)
+        await anyio.to_thread.run_sync(self._served.keep, record)
 
-    async def resume_dead(self, notice: Callable[[str], None]) -> None:
+    async def resume_dead(
+        self, notice: Callable[[str], None], *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
+    ) -> None:
         """Go on with each run that an earlier server started and that died; forget those that are over.
+
+        It has started once it is known which these are: what is started after that is none of them.
 
         Args:
             notice: told a sentence for each that was gone on with, or could not be. Raises nothing.
         """
+        records: list[ServedRun] = []
         try:
             records = await anyio.to_thread.run_sync(self._served.all)
         except WavepoolError as error:
             notice(f"runs of an earlier server are not looked for: {in_one_line(str(error))}")
-            return
+        task_status.started()
         for record in records:
             try:
                 said = await self._revive(record)

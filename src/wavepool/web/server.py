@@ -46,6 +46,10 @@ MESSAGE_LIMIT_BYTES = 64 * 1024
 """Of a WebSocket's client."""
 
 
+def _note(line: str) -> None:
+    structlog.get_logger("wavepool.web").warning(line)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
     """What is served, where, and to whom.
@@ -61,6 +65,7 @@ class Serving:
         socket: whether the WebSocket's port is served at all.
         any_port: take another port where the page's is taken.
         pools: whether this is `wavepool serve`.
+        notice: told sentences for a person, in the thread of the web server.
     """
 
     settings: Settings
@@ -73,6 +78,7 @@ class Serving:
     socket: bool = True
     any_port: bool = False
     pools: bool = True
+    notice: Callable[[str], None] = _note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +188,9 @@ class _Servers:
             OwnContainers(state_dir) as containers,
             Monitor(state_dir.path, sources=sources_of(state_dir, stories, containers)) as monitor,
             Logs(stories, monitor.driver) as logs,
-            open_services(state_dir, monitor, actions, resumes=self._serving.pools, notice=_note) as services,
+            open_services(
+                state_dir, monitor, actions, resumes=self._serving.pools, notice=self._serving.notice
+            ) as services,
         ):
             context = Context(
                 settings=self._serving.settings,
@@ -201,10 +209,6 @@ class _Servers:
                     group.start_soon(task, context)
                 await _answer(apps, self._ports, ending, ready)
                 group.cancel_scope.cancel()
-
-
-def _note(line: str) -> None:
-    structlog.get_logger("wavepool.web").warning(line)
 
 
 async def _answer(

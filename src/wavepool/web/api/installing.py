@@ -61,7 +61,7 @@ async def open_services(
     launches = Launches(state_dir)
     async with open_jobs(state_dir.path) as opened, anyio.create_task_group() as group:
         if resumes:
-            group.start_soon(launches.resume_dead, notice)
+            await group.start(launches.resume_dead, notice)
         yield Services(
             state_dir=state_dir,
             monitor=monitor,
