@@ -202,6 +202,18 @@ def test_our_own_pages_may_connect_on_both_ports(web: Web) -> None:
         assert web.upgrade("/", headers=own, host=f"{host}:{web.ws_port}", port=web.ws_port).status in (101, 403)
 
 
+def test_no_part_of_another_sites_page_is_served(web: Web) -> None:
+    """Pages of other ports of this host are of the same site, and have the cookie."""
+    for site in ("cross-site", "same-site"):
+        for mode in ("no-cors", "cors", "websocket", "navigate", None):
+            told = {"Sec-Fetch-Site": site, **({} if mode is None else {"Sec-Fetch-Mode": mode})}
+            answer = web.ask("/", {"Cookie": web.cookie(), **told})
+            assert answer.status == (200 if mode == "navigate" else 403), told
+    for site in ("same-origin", "none"):
+        told = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "cors"}
+        assert web.ask("/", {"Cookie": web.cookie(), **told}).status == 200
+
+
 def test_a_tunnel_by_another_port_is_ours(web: Web) -> None:
     """As ``ssh -L 9999:localhost:8080``, where Host and Origin agree and neither has our port."""
     tunnel = {"Cookie": web.cookie(), "Origin": "http://localhost:9999"}

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from counting_channels import Source
-from wavepool.web import stream
+from wavepool.web import lines, stream
 from wavepool.web.hub import Hub
 from wavepool.web.listening import listen
 from wavepool.web.server import _answer
@@ -210,6 +210,30 @@ def test_a_client_that_is_cut_off_is_forgotten() -> None:
             line.close()
         eventually(lambda: hub.clients == 0, "all are gone")
         assert hub._followed["overview"].outboxes == set()
+
+
+def test_who_connects_and_asks_nothing_is_cut_off_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "FIRST_S", 0.2)
+    monkeypatch.setattr(lines, "LINES", 4)
+    with streaming(Source()) as (port, hub), ExitStack() as stack:
+        good = stack.enter_context(connect(f"ws://localhost:{port}/ws", proxy=None))
+        follow(good)
+        silent = stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_S))
+        half = stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_S))
+        half.sendall(b"GET / HTTP/1.1\r\nHost: loc")
+        assert (cut_off(silent), cut_off(half)) == (True, True)
+        held = [stack.enter_context(never_reads(port)) for _ in range(3)]
+        more = stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_S))
+        assert cut_off(more)
+        assert follow(good, "run:a")["channel"] == "run:a"
+        assert len(held) == hub.clients - 1
+
+
+def cut_off(line: socket.socket) -> bool:
+    try:
+        return line.recv(100) == b""
+    except ConnectionResetError:
+        return True
 
 
 def test_two_servers_of_two_state_directories_go_on_side_by_side(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def page_of_run(settings: Settings, notice: Callable[[str], None], *, wanted: bo
         socket=False,
         any_port="http_port" not in settings.model_fields_set,
         pools=False,
+        notice=notice,
     )
     with serve_web(serving) as address:
         notice(words_of(address))

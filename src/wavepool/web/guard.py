@@ -125,6 +125,7 @@ class Guard:
 
     def _check_origin(self, request: _Request) -> None:
         if b"origin" not in request.headers:
+            _check_destination(request)
             return
         origin, host = request.one(b"origin") or "", request.one(b"host") or ""
         parts = urlsplit(origin)
@@ -193,6 +194,13 @@ def _name_of(host: str | None) -> str | None:
     except ValueError:
         return None
     return None if parts.hostname is None else parts.hostname.lower()
+
+
+def _check_destination(request: _Request) -> None:
+    """A part of another site's page (an image, a script) names no origin, but browsers say whose page it is for."""
+    site, mode = request.one(b"sec-fetch-site"), request.one(b"sec-fetch-mode")
+    if site in ("cross-site", "same-site") and mode != "navigate" and not request.is_socket:
+        raise Refusal.origin()
 
 
 def _is_address(host: str) -> bool:

@@ -31,6 +31,7 @@ from wavepool.web.app import TASKS, page_app, socket_app
 from wavepool.web.context import Context
 from wavepool.web.guard import App, Door
 from wavepool.web.hub import Hub
+from wavepool.web.lines import Line
 from wavepool.web.listening import LOCALHOST, Listening, is_loopback, listen
 from wavepool.web.seed_socket import SeedSocket
 from wavepool.web.thread import in_thread
@@ -240,7 +241,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=Line,
                 ws="websockets-sansio",
                 ws_max_size=MESSAGE_LIMIT_BYTES,
                 ws_per_message_deflate=False,  # it would compress one text a thousand times
