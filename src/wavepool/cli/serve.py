@@ -10,6 +10,7 @@ from typing import Annotated
 
 import anyio
 import typer
+from anyio.lowlevel import checkpoint
 
 from wavepool.cli import options
 from wavepool.cli.dashboard import HOW_TO_GET_IT, LOOPBACK, PageOptions, page_of_server
@@ -181,6 +182,7 @@ async def _serve(config: PoolsConfig, settings: Settings, log: ServingLog, page:
         server = PoolServer(pool, place.socket, limits_of=lambda name: config.of(name).agent.limits, heard=log.served)
         async with anyio.create_task_group() as group:
             group.start_soon(forward_interrupts, ending)
+            await checkpoint()  # signals are heard from here on, also while the page is begun
             with _page(settings, page, log):
                 async with pool, server.serving():
                     log.serving(pool.session, place.socket, config)
