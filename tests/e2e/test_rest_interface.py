@@ -110,6 +110,29 @@ def test_secrets_are_in_no_argv_and_in_no_answer(api: Api, place: World) -> None
     assert kept == []
 
 
+def test_a_live_run_is_paused_has_tasks_cancelled_and_tried_again_and_is_ended(api: Api, place: World) -> None:
+    until = "while [ ! -e {} ]; do sleep 0.05; done"
+    plan = plan_of(
+        wave(1, batch("long", f"touch long; {until.format('end')}"), batch("fails", "exit 1")), wave(2, batch("later"))
+    )
+    assert start(api, place, plan, run_id="busy", keep_going=True).status == 201
+    place.wait_for_file("long")
+    eventually(lambda: api.get("/api/runs/busy/tasks/fails").json["state"] == "failed", "one fails")
+    assert api.post("/api/runs/busy/pause").json["changed"] is True
+    assert api.post("/api/runs/busy/pause").json["changed"] is False
+    eventually(lambda: api.get("/api/runs/busy").json["run"].get("paused") is True, "it is shown as paused")
+    again = api.post("/api/runs/busy/tasks/fails/retry").json
+    assert again["tasks"] == ["fails"]
+    assert api.post("/api/runs/busy/unpause").json["changed"] is True
+    eventually(lambda: len(api.get("/api/runs/busy/tasks/fails").json["attempts"]) == 2, "it is tried again")
+    assert api.post("/api/runs/busy/tasks/later/cancel").json["skipped"] == ["later"]
+    assert api.post("/api/runs/busy/tasks/later/cancel").status == 409
+    assert api.post("/api/runs/busy/resume").code == "run_locked"
+    assert api.post("/api/runs/busy/cancel", {"force": True}).json["taken"] is True
+    api.wait_for_run("busy", "interrupted")
+    assert api.get("/api/runs/busy/tasks/long").json["state"] == "cancelled"
+
+
 def test_a_retry_of_a_run_that_is_over_needs_its_secrets_anew(api: Api) -> None:
     without = api.post("/api/runs/done/retry", {"failed": True})
     assert without.status == 400

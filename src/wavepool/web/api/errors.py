@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from typing_extensions import TypedDict
 
-from wavepool.engine.control import ConnectionCut, NobodyHolds
+from wavepool.engine.control import ConnectionCut, NobodyHolds, OlderProcess
 from wavepool.engine.control.pools import NoServer, ServerGone
 from wavepool.engine.history.chronicle import UnknownAttempt, UnknownTask
 from wavepool.engine.history.runs import UnknownRun
@@ -66,6 +66,7 @@ _KINDS: tuple[tuple[type[WavepoolError], int, str], ...] = (
     (TooManyJobs, 429, "too_many_jobs"),
     (NotNow, 409, "not_now"),
     (NobodyHolds, 409, "nobody_holds"),
+    (OlderProcess, 409, "older_process"),
     (RunLocked, 409, "run_locked"),
     (SettingError, 400, "bad_setting"),
     (InputError, 400, "bad_input"),

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from wavepool.engine.history.runs import Standing
 from wavepool.errors import InputError, SettingError
 from wavepool.monitoring.documents.runs import RunDocument, RunLine
-from wavepool.web.api.documents import RunAnswer, run_answer
+from wavepool.web.api.documents import Nothing, RunAnswer, run_answer
 from wavepool.web.api.errors import answers
 from wavepool.web.api.launch_order import CancelOrder, ResumeOrder, RetryOrder, RunOrder
 from wavepool.web.api.routes import RunId, Serving, routes
@@ -78,6 +78,18 @@ async def cancel(serving: Serving, run: RunId, order: CancelOrder | None = None)
     that died left running. `POST /api/runs/{run}/resume` goes on with what was not reached."""
     force = order is not None and order.force
     return run_answer(run, await serving.actions.cancel(run, force=force))
+
+
+@router.post("/runs/{run}/pause", responses=ACTED)
+async def pause(serving: Serving, run: RunId, _: Nothing | None = None) -> RunAnswer:
+    """Start nothing new until it is unpaused; what runs goes on."""
+    return run_answer(run, await serving.actions.pause(run))
+
+
+@router.post("/runs/{run}/unpause", responses=ACTED)
+async def unpause(serving: Serving, run: RunId, _: Nothing | None = None) -> RunAnswer:
+    """Start tasks again."""
+    return run_answer(run, await serving.actions.unpause(run))
 
 
 @router.post("/runs/{run}/retry", responses=ACTED)

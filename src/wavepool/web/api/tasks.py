@@ -9,7 +9,7 @@ from fastapi import Path, Query
 from typing_extensions import TypedDict
 
 from wavepool.monitoring.documents.runs import TaskEntry
-from wavepool.web.api.documents import Nothing, RunAnswer, run_answer
+from wavepool.web.api.documents import CancelledTasks, Nothing, RunAnswer, cancelled_tasks, run_answer
 from wavepool.web.api.errors import answers
 from wavepool.web.api.routes import RunId, Serving, routes
 
@@ -74,6 +74,13 @@ async def tasks(
 async def task(serving: Serving, run: RunId, key: Key) -> TaskEntry:
     """One task with all its attempts, and the history of what it used."""
     return await serving.monitor.task(run, key)
+
+
+@router.post("/runs/{run}/tasks/{key}/cancel", responses=answers(400, 404, 409, 502, 503))
+async def cancel(serving: Serving, run: RunId, key: Key, _: Nothing | None = None) -> CancelledTasks:
+    """Stop this task where it runs, or skip it where it waits; the run goes on without it."""
+    found = await serving.monitor.task(run, key)
+    return cancelled_tasks(run, await serving.actions.cancel_tasks(run, [found["id"]]))
 
 
 @router.post("/runs/{run}/tasks/{key}/retry", responses=answers(400, 404, 409, 502, 503))
