@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from wavepool_cli import DEADLINE_S, World, batch, eventually, plan_of, wave
+from wavepool_cli import DEADLINE_S, Finished, World, batch, eventually, plan_of, wave
 
 from wavepool.engine.control import NobodyHolds
 from wavepool.engine.history.runs import RunHistory, UnknownRun
@@ -70,12 +70,13 @@ def test_a_run_is_tried_again_by_a_process_that_outlives_who_asked(at_home: Worl
     command = [sys.executable, "-P", "-c", RETRY_AND_END, str(world.state), "red"]
     asked = subprocess.run(command, capture_output=True, timeout=DEADLINE_S, check=True)
     told = json.loads(asked.stdout)
-    assert (told["run_id"], Path(told["log"]).name) == ("red", "detached.log")
+    assert (told["run_id"], Path(told["log"]).name, told["detached"]) == ("red", "detached.log", True)
     world.wait_for_file("here.bad")
     os.kill(told["pid"], 0)  # it works on, and who asked has ended
-    for again in (actions.retry, actions.resume):
-        with pytest.raises(RunLocked, match=f"process {told['pid']}"):
-            done(again, "red")
+    with pytest.raises(RunLocked, match=f"process {told['pid']}"):
+        done(actions.resume, "red")
+    with pytest.raises(NotNow, match="nothing of run red has failed"):
+        done(actions.retry, "red")
     world.touch("go.bad")
     assert until_over(world, "red") == "success"
     assert world.marks("executed") == ["bad", "bad"]
@@ -109,3 +110,107 @@ def test_a_run_of_nobodys_is_cancelled_with_force_and_resumed_without(at_home: W
     ended = done(actions.cancel, "dead", force=True)
     assert (ended["taken"], ended["ended"], ended["status"]) == (True, True, "interrupted")
     assert sorted(world.marks("executed")) == ["a", "b"]
+
+
+def test_a_paused_run_waits_for_who_lets_it_go_on_and_tells_so(at_home: World) -> None:
+    world, actions = at_home, Actions(at_home.state)
+    plan = plan_of(wave(1, batch("first", WAITING), batch("second", WAITING), parallelism=1), wave(2, batch("third")))
+    run = world.start(plan, "--run-id", "night", "--poll-interval", "0.2")
+    world.wait_for_file("here.first")
+    told = verb(world, "pause", "night", "--json")
+    assert told.exit_code == 0, told.stderr
+    assert "paused already: nothing new starts, 1 attempt may end" in verb(world, "pause", "night").stderr
+    assert done(actions.pause, "night")["changed"] is False
+    assert told.result == {
+        "run_id": "night",
+        "pid": run.process.pid,
+        "changed": True,
+        "paused": True,
+        "running": 1,
+    }
+    run.wait_for_line("paused: nothing new starts, 1 task may end; `wavepool unpause night` lets starts go on")
+    world.touch("go.first")
+    run.wait_for_line("Running: 0, Completed: 1, Failed: 0, Timeout: 0; paused since ")
+    assert world.marks("executed") == ["first"]
+    assert "paused: wavepool unpause night; held by process" in verb(world, "runs").stdout.decode()
+    assert "nothing new starts: wavepool unpause night" in verb(world, "show", "night").stdout.decode()
+    watching = world.command("attach", "night", "--state-dir", str(world.state), "--poll-interval", "0.2")
+    watching.wait_for_line("; paused since ")
+    assert done(actions.unpause, "night")["changed"] is True
+    assert "was not paused" in verb(world, "unpause", "night").stderr
+    run.wait_for_line("unpaused: starts go on")
+    world.touch("go.second")
+    assert run.finish().exit_code == 0
+    assert watching.finish().exit_code == 0
+    late = verb(world, "pause", "night")
+    assert (late.exit_code, late.stderr) == (1, "run night is over: success\n`wavepool show night` tells it.\n")
+
+
+def test_ctrl_c_ends_a_paused_run_and_a_killed_one_goes_on_unpaused(at_home: World) -> None:
+    world, actions = at_home, Actions(at_home.state)
+    plan = plan_of(wave(1, batch("first", WAITING), batch("second"), parallelism=1))
+    run = world.start(plan, "--run-id", "night", "--json")
+    world.wait_for_file("here.first")
+    done(actions.pause, "night")
+    world.touch("go.first")
+    run.wait_for("AttemptRemoved")
+    run.interrupt()
+    ended = run.finish()
+    assert ended.exit_code == 130, ended.stderr
+    assert ended.lines[-1]["status"] == "interrupted"
+
+    for name in ("go.first", "here.first"):
+        (world.workspace / name).unlink()
+    run = world.start(plan, "--run-id", "killed", "--json")
+    world.wait_for_file("here.first")
+    done(actions.pause, "killed")
+    run.kill()
+    world.touch("go.first")
+    resumed = verb(world, "resume", "killed")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "unpaused: starts go on" in resumed.stderr
+    for run_id in ("night", "killed"):
+        assert verb(world, "resume", run_id).verdicts() == {"first": "success", "second": "success"}
+
+
+def test_tasks_of_a_live_run_are_cancelled_and_tried_again_one_by_one(world: World) -> None:
+    plan = plan_of(
+        wave(1, batch("a", WAITING), batch("b", f"echo b >> executed; {HERE}; test -e mended"), batch("c", WAITING)),
+        wave(2, batch("needs-b", "echo needs-b >> executed", depends_on=["b"]), batch("needs-c", depends_on=["c"])),
+    )
+    run = world.start(plan, "--run-id", "live", "--json")
+    world.wait_for_file("here.a")
+    world.wait_for_file("here.c")
+    run.wait_for("TaskSkipped")
+    unknown = verb(world, "cancel", "live", "nothing-like-it")
+    assert (unknown.exit_code, "a task of run live" in unknown.stderr) == (2, True)
+    assert "a task that has ended; this one is active" in verb(world, "retry", "live", "a").stderr
+    cancelled = verb(world, "cancel", "live", "c", "--wait")
+    assert cancelled.exit_code == 0, cancelled.stderr
+    assert "task c: stopped" in cancelled.stderr
+    again = verb(world, "cancel", "live", "c")
+    assert (again.exit_code, again.stderr) == (1, "task 'c' has ended already: cancelled\n")
+    forced = verb(world, "cancel", "live", "a", "--force")
+    assert (forced.exit_code, "--force" in forced.stderr) == (2, True)
+    world.touch("mended")
+    retried = verb(world, "retry", "live", "b", "--json")
+    assert retried.exit_code == 0, retried.stderr
+    pid = run.process.pid
+    expected = {"run_id": "live", "pid": pid, "tasks": ["b"], "waiting": ["needs-b"], "paused": False}
+    assert retried.result == expected
+    eventually(lambda: world.marks("executed").count("b") == 2, "the second attempt of b")
+    world.touch("go.a")
+    ended = run.finish()
+    assert ended.exit_code == 1, ended.stderr
+    entries = {each["batch_id"]: each for wave in ended.lines[-1]["waves"] for each in wave["containers"]}
+    verdicts = {name: entry["verdict"] for name, entry in entries.items()}
+    skipped = dict.fromkeys(("needs-c",), "skipped")
+    assert verdicts == {"a": "success", "b": "success", "c": "cancelled", "needs-b": "success", **skipped}
+    assert entries["b"]["retried_because"] == ["failed (attempt 1), by `wavepool retry`"]
+    assert entries["c"]["evidence"]["reason"].startswith("the task was cancelled")
+    assert sorted(world.marks("executed")) == ["a", "b", "b", "c", "needs-b"]
+
+
+def verb(world: World, name: str, *arguments: str) -> Finished:
+    """A verb, to its end."""
+    return world.command(name, *arguments, "--state-dir", str(world.state)).finish()

@@ -63,6 +63,7 @@ def summary_json(summary: RunSummary) -> dict[str, Any]:
         "tasks": {"total": summary.total, "done": summary.done, "failed": summary.failed},
         "driver": summary.driver,
         "size_bytes": summary.size_bytes,
+        "paused_since": stamp(summary.paused_at),
         "resume": summary.resume,
         "problem": summary.problem,
     }
@@ -86,7 +87,8 @@ def _row(summary: RunSummary, place: StateDir) -> tuple[str, ...]:
 def _what_next(summary: RunSummary, place: StateDir) -> str:
     if summary.standing is Standing.LIVE:
         holder = place.run(summary.run_id).holder().split(" ")[0]
-        return f"held by process {holder}" if holder else ""
+        paused = f"paused: wavepool unpause {summary.run_id}; " if summary.paused_at is not None else ""
+        return f"{paused}held by process {holder}" if holder else paused.removesuffix("; ")
     if summary.standing is Standing.EMPTY:
         log = place.run(summary.run_id).detached_log
         return f"never started{f', see {log}' if log.exists() else ''}; `wavepool prune` removes it"

@@ -95,6 +95,8 @@ def _print_run(history: RunHistory, summary: RunSummary, result: Mapping[str, An
         say(f"agents used {run_words(result['agents'])}")
     if result.get("stopped_because"):
         say(f"stopped because {result['stopped_because']}")
+    if summary.paused_at is not None:
+        say(f"paused since {stamp(summary.paused_at)}, nothing new starts: wavepool unpause {summary.run_id}")
     if summary.resume is not None:
         say(f"go on with it: {summary.resume}")
         if any(entry["verdict"] == "cancelled" for wave in result["waves"] for entry in wave["containers"]):

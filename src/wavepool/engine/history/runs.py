@@ -206,6 +206,7 @@ class RunSummary:
         kept: references of the images that failed attempts of it were kept as; some may be gone.
         problem: why the journal cannot be read.
         took_s: how long it was worked on (`WorkTime`), until its end or the last fact so far.
+        paused_at: since when it starts nothing new, where it is live and somebody has paused it.
     """
 
     run_id: str
@@ -220,6 +221,7 @@ class RunSummary:
     kept: tuple[str, ...] = ()
     problem: str | None = None
     took_s: float | None = None
+    paused_at: datetime | None = None
 
     @property
     def since_start_s(self) -> float | None:
@@ -267,6 +269,7 @@ def summary_of(history: RunHistory) -> RunSummary:
         size_bytes=size_bytes,
         took_s=None if count.opened is None else count.work.seconds,
         kept=tuple(count.kept),
+        paused_at=count.paused_at if live and count.outcome is None else None,
     )
 
 
@@ -277,6 +280,7 @@ class _Count:
         self.opened: facts.RunOpened | None = None
         self.outcome: Outcome | None = None
         self.last_at: datetime | None = None
+        self.paused_at: datetime | None = None
         self.work = WorkTime()
         self.total = 0
         self.kept: list[str] = []
@@ -311,6 +315,10 @@ class _Count:
                     self._final.pop(task_id, None)
             case facts.RunResumed():
                 self.outcome = None
+            case facts.RunPaused() as fact:
+                self.paused_at = fact.at
+            case facts.RunUnpaused():
+                self.paused_at = None
 
     def _note(self, task_id: str, *, succeeded: bool) -> None:
         if succeeded:
