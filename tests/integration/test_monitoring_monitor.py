@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import anyio
 import pytest
 from pydantic import TypeAdapter
 
-from wavepool.core.facts import RunOpened, Stamped
+from wavepool.core.facts import RunOpened, RunResumed, Stamped
 from wavepool.engine.history.chronicle import UnknownTask
 from wavepool.engine.history.runs import UnknownRun
 from wavepool.errors import InfrastructureError
@@ -24,6 +24,7 @@ from wavepool.testing.simulation import Simulation
 
 OVERVIEW = TypeAdapter(Overview)
 SEED = 6
+OWNER = "o"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def state_dir(tmp_path: Path) -> StateDir:
 
 async def write(state_dir: StateDir, run_id: str, facts: list[Stamped]) -> None:
     state_dir.run(run_id).create()
-    async with SqliteJournal(state_dir.run(run_id).journal, owner=facts[0].fact.owner, run_id=run_id) as opened:
+    async with SqliteJournal(state_dir.run(run_id).journal, owner=OWNER, run_id=run_id) as opened:
         await opened.append(facts)
 
 
@@ -87,7 +88,7 @@ def test_a_run_is_followed_while_it_lives_and_after(state_dir: StateDir, journal
         files.create()
         async with Monitor(state_dir.path) as monitor:
             with files.lock():
-                async with SqliteJournal(files.journal, owner=facts[0].fact.owner, run_id="r") as opened:
+                async with SqliteJournal(files.journal, owner=OWNER, run_id="r") as opened:
                     await opened.append(facts[:2])
                     await until(lambda: runs_of(monitor).get("r", {}).get("state") == "live")
                     channel = await monitor.open_run("r")
@@ -146,8 +147,38 @@ def test_a_run_that_was_removed_goes_away(state_dir: StateDir, journal: list[Sta
     anyio.run(scene)
 
 
+def test_a_run_that_died_goes_on_under_another_process(state_dir: StateDir) -> None:
+    """Its document goes on where it was, and ends as a fresh one has it."""
+    facts = next(each for each in map(died_once, (6, 11, 12, 13, 17, 19)) if each is not None)
+    at = next(n for n, each in enumerate(facts) if isinstance(each.fact, RunResumed))
+
+    async def scene() -> None:
+        async with Monitor(state_dir.path) as monitor:
+            with state_dir.run("r").lock():
+                await write(state_dir, "r", facts[:at])
+                await until(lambda: runs_of(monitor).get("r", {}).get("state") == "live")
+            await until(lambda: runs_of(monitor)["r"]["state"] == "unfinished")
+            assert runs_of(monitor)["r"]["resume"] == "wavepool resume r"
+            channel = await monitor.open_run("r")
+            with state_dir.run("r").lock():
+                await write(state_dir, "r", facts[at:])
+                await until(lambda: runs_of(monitor)["r"]["state"] == "live")
+                await until(lambda: channel.run.fold.facts == len(facts))
+            await until(lambda: channel.run.standing not in ("live", "unfinished"))
+            channel.take_patch()
+            whole = await monitor.run_document("r")
+            assert {**channel.document(), "as_of": ""} == {**whole, "as_of": ""}
+
+    anyio.run(scene)
+
+
+def died_once(seed: int) -> list[Stamped] | None:
+    facts = named(list(Simulation(random_scenario(seed)).run().journal), "r")
+    return facts if any(isinstance(each.fact, RunResumed) for each in facts) else None
+
+
 class Away:
-    name, period_s = "pools", 0.01
+    name, period_s = "workspaces", 0.01
 
     def __init__(self, answers: Iterator[Any]) -> None:
         self._answers = answers
@@ -159,7 +190,11 @@ class Away:
         return answer
 
 
-def test_a_source_that_fails_is_a_problem_until_it_answers(state_dir: StateDir) -> None:
+def test_a_source_that_fails_is_a_problem_until_it_answers(
+    state_dir: StateDir, logged: list[Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wavepool.monitoring.monitor.BROKEN_S", 0.1)
+
     async def scene() -> None:
         turn = anyio.Event()
         answers: list[Any] = [InfrastructureError("the server is away", advice=""), ValueError("odd")]
@@ -172,14 +207,15 @@ def test_a_source_that_fails_is_a_problem_until_it_answers(state_dir: StateDir) 
             while not turn.is_set():
                 yield answers[0]
             while True:
-                yield {"worker": {"agent_type": "worker"}}
+                yield {"w": {"path": "w"}}
 
         async with Monitor(state_dir.path, sources=[Away(endless())]) as monitor:
-            await until(lambda: told() == {"pools": "the server is away"})
+            await until(lambda: told() == {"workspaces": "the server is away"})
             answers[0] = answers[1]
-            await until(lambda: told() == {"pools": "ValueError: odd"})
+            await until(lambda: told() == {"workspaces": "ValueError: odd"})
+            assert logged[0]["log_level"] == "error"
             turn.set()
             await until(lambda: told() == {})
-            assert monitor.overview.document()["pools"] == {"worker": {"agent_type": "worker"}}
+            assert monitor.overview.document()["workspaces"] == {"w": {"path": "w"}}
 
     anyio.run(scene)

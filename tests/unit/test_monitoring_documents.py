@@ -13,10 +13,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from wavepool.core.events import Now
-from wavepool.core.facts import Stamped
+from wavepool.core.facts import Stamped, StartIntended, TasksAdded, WaveOpened
 from wavepool.engine.clock import Clock
 from wavepool.engine.history.runs import Standing
-from wavepool.monitoring.documents.runs import RunDocument
+from wavepool.model import AttemptId, Limits, Resources, Task, Wave
+from wavepool.monitoring.documents.runs import RunDocument, TaskEntry
 from wavepool.monitoring.folds import TaskFold
 from wavepool.monitoring.followed import FollowedRun
 from wavepool.monitoring.runs import RunChannel
@@ -91,3 +92,41 @@ def test_patches_lead_to_what_a_fresh_look_finds(seed: int, shown: int, tmp_path
 
 def without_time(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != "as_of"}
+
+
+class Counting(TaskFold):
+    """Knows how many entries were made of it."""
+
+    made = 0
+
+    def entry(self, task_id: str) -> TaskEntry:
+        self.made += 1
+        return super().entry(task_id)
+
+
+def test_a_patch_costs_what_it_tells_however_many_tasks_there_are(tmp_path: Path) -> None:
+    tasks = tuple(
+        Task(id=f"t{n}", key=f"t{n}", wave=1, tier=1, limits=Limits(memory_bytes=1), prompt="long", env={"A": "b"})
+        for n in range(3000)
+    )
+    clock = TimeOf()
+    clock.stamped = first = journal_of(2)[0]
+    run = FollowedRun(StateDir(tmp_path).run("r"), Counting, anyio.CapacityLimiter(1))
+    added = TasksAdded(waves=(Wave(number=1),), tasks=tasks)
+    for fact in (first.fact, added, WaveOpened(wave=1, deadline_s=None, at=first.utc)):
+        run.fold.take(Stamped(first.boot_s, first.utc, fact))
+    channel = RunChannel(run, RunUsage(), clock, shown=100)
+    assert len(channel.document()["tasks"]) == 100
+    assert channel.document()["tasks_left_out"] == 2900
+    assert run.fold.made == 100
+    for n, task in enumerate(tasks[2000:2150], start=1):  # from where nothing was shown
+        intended = StartIntended(attempt=AttemptId(task.id, 1), node=0, held=Resources(1), at=first.utc)
+        run.fold.take(Stamped(first.boot_s, first.utc, intended))
+        patch = channel.take_patch()
+        assert patch is not None
+        # One comes and one goes, until all that are shown are under way.
+        assert len(patch.get("tasks", ())) == (2 if n <= 100 else 0)
+        assert len(json.dumps(patch)) < 2000
+        assert run.fold.made == 100 + min(n, 100)
+    assert len(channel.document()["tasks"]) == 100
+    assert channel.take_patch() is None

@@ -51,6 +51,7 @@ class RunCatalogue:
         self._order: list[str] = []
         self._lines: dict[str, RunLine] = {}
         self._folding = anyio.Lock()
+        self._looking = anyio.Lock()
         self._looked = anyio.Event()
 
     async def look(self) -> None:
@@ -59,20 +60,10 @@ class RunCatalogue:
         Raises:
             InfrastructureError: the state directory cannot be read.
         """
-        began_s = time.monotonic()
-        marks, live = await self._in_thread(self._scan)
-        for run_id in [each for each in self._marks if marks.get(each) != self._marks[each]]:
-            self._lines.pop(run_id, None)
-        for run_id in live:
-            if run_id not in self.live:
-                self.live[run_id] = FollowedRun(self._state_dir.run(run_id), RunFold, self._threads)
-        self._marks = marks
-        self._order = sorted(marks, key=lambda each: marks[each].at_s, reverse=True)
-        for run in list(self.live.values()):
-            await run.look()
-            if not run.is_live:
-                await self._let_go(run)
-        self.look_took_s = time.monotonic() - began_s
+        async with self._looking:
+            began_s = time.monotonic()
+            await self._look()
+            self.look_took_s = time.monotonic() - began_s
         self._looked.set()
         self._looked = anyio.Event()
 
@@ -133,6 +124,20 @@ class RunCatalogue:
         return found[offset:end]
 
     # -- inside --
+
+    async def _look(self) -> None:
+        marks, live = await self._in_thread(self._scan)
+        for run_id in [each for each in self._marks if marks.get(each) != self._marks[each]]:
+            self._lines.pop(run_id, None)
+        for run_id in live:
+            if run_id not in self.live:
+                self.live[run_id] = FollowedRun(self._state_dir.run(run_id), RunFold, self._threads)
+        self._marks = marks
+        self._order = sorted(marks, key=lambda each: marks[each].at_s, reverse=True)
+        for run in list(self.live.values()):
+            await run.look()
+            if not run.is_live:
+                await self._let_go(run)
 
     async def _line(self, run_id: str) -> RunLine | None:
         """None for one that has gone meanwhile."""

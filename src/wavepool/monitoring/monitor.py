@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,7 +11,7 @@ from typing import Self
 import anyio
 import structlog
 from anyio import CapacityLimiter
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskGroup
 
 from wavepool.drivers.base import Driver
 from wavepool.engine.clock import Clock, SystemClock
@@ -18,6 +19,7 @@ from wavepool.engine.history.chronicle import UnknownTask
 from wavepool.errors import WavepoolError, shorten
 from wavepool.monitoring.catalogue import RunCatalogue
 from wavepool.monitoring.documents.runs import RunDocument, RunLine, TaskEntry
+from wavepool.monitoring.drivers import OpenDrivers
 from wavepool.monitoring.host import HostSource
 from wavepool.monitoring.opened import OpenedRuns
 from wavepool.monitoring.overview import OverviewChannel
@@ -28,7 +30,6 @@ from wavepool.monitoring.spawned import SpawnedRuns
 from wavepool.monitoring.sweeps import Sweeps
 from wavepool.monitoring.usage import UsageBook
 from wavepool.statedir import StateDir
-from wavepool.wiring import driver_named
 
 FOLLOW_S = 0.2
 """Between two looks into the journals of live runs."""
@@ -44,6 +45,9 @@ LOOK_SHARE = 20
 
 PATIENCE_S = 10.0
 """For one reading of a source; after that it counts as failed, until the next."""
+
+BROKEN_S = 5.0
+"""Before something is tried again that failed in a way that nobody foresaw."""
 
 THREADS = 4
 """That read files at once."""
@@ -81,20 +85,21 @@ class Monitor:
             problem=self._overview.put_problem,
             clock=self._clock,
         )
-        self._drivers: dict[str, Driver] = {}
-        self._opening = anyio.Lock()
+        self._drivers = OpenDrivers(self.state_dir)
         self._group: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
         group = await self._group.__aenter__()
-        group.start_soon(self._keep_looking)
-        group.start_soon(self._keep_following)
-        group.start_soon(self._keep_folding)
+        again, catalogue = self._again_and_again, self._catalogue
+        look_pause_s = lambda: max(LOOK_S, catalogue.look_took_s * LOOK_SHARE)  # noqa: E731
+        group.start_soon(partial(again, "runs", self._look, look_pause_s, patience_s=None))
+        group.start_soon(partial(again, "journals", self._follow, lambda: FOLLOW_S, patience_s=None))
+        group.start_soon(partial(again, "old runs", self._fold_next, lambda: 0.0, patience_s=None))
+        group.start_soon(again, "spawned", self._look_at_spawned, lambda: SPAWNED_S if self._spawned.folds else LOOK_S)
         group.start_soon(self._sweeps.run)
-        group.start_soon(self._keep_looking_at_spawned)
         for source in self._sources:
-            group.start_soon(self._keep_asking, source)
+            group.start_soon(again, source.name, partial(self._ask, source), partial(getattr, source, "period_s"))
         return self
 
     async def __aexit__(
@@ -171,50 +176,25 @@ class Monitor:
         Raises:
             DriverUnavailable: there is none of that name, or it cannot be reached.
         """
-        async with self._opening:
-            if name not in self._drivers:
-                assert self._group is not None, "it was entered"
-                self._drivers[name] = await self._group.start(self._hold_driver, driver_named(name, self.state_dir))
-            return self._drivers[name]
+        assert self._group is not None, "it was entered"
+        return await self._drivers.named(name, self._group)
 
     # -- what goes on meanwhile --
 
-    async def _hold_driver(self, driver: Driver, *, task_status: TaskStatus[Driver]) -> None:
-        async with driver:  # left by the task that entered it, as its own tasks ask for
-            task_status.started(driver)
-            await anyio.sleep_forever()
-
-    async def _keep_looking(self) -> None:
-        while True:
-            await self._look()
-            await anyio.sleep(max(LOOK_S, self._catalogue.look_took_s * LOOK_SHARE))
-
     async def _look(self) -> None:
-        try:
-            await self._catalogue.look()
-            self._overview.put_problem("runs", None)
-        except WavepoolError as error:
-            self._overview.put_problem("runs", error.message)
+        await self._catalogue.look()
         await self._opened.look()
         self._usage.keep({*self._catalogue.live, *self._opened.ids, *self._spawned.folds})
         self._put_runs()
 
-    async def _keep_following(self) -> None:
-        while True:
-            await self._opened.follow()
-            if await self._catalogue.follow():
-                self._put_runs()
-            await anyio.sleep(FOLLOW_S)
-
-    async def _keep_folding(self) -> None:
-        while True:
-            await self._catalogue.fold_next()
+    async def _follow(self) -> None:
+        await self._opened.follow()
+        if await self._catalogue.follow():
             self._put_runs()
 
-    async def _keep_looking_at_spawned(self) -> None:
-        while True:
-            await self._bounded("spawned", self._look_at_spawned)
-            await anyio.sleep(SPAWNED_S if self._spawned.folds else LOOK_S)
+    async def _fold_next(self) -> None:
+        await self._catalogue.fold_next()
+        self._put_runs()
 
     async def _look_at_spawned(self) -> None:
         await self._spawned.look(self._catalogue.spawned())
@@ -223,24 +203,29 @@ class Monitor:
     def _put_runs(self) -> None:
         self._overview.put_runs(*self._catalogue.shown())
 
-    async def _keep_asking(self, source: Source) -> None:
-        async def ask() -> None:
-            self._overview.put(source.name, await source.read())
+    async def _ask(self, source: Source) -> None:
+        self._overview.put(source.name, await source.read())
 
+    async def _again_and_again(
+        self,
+        name: str,
+        do: Callable[[], Awaitable[None]],
+        pause_s: Callable[[], float],
+        *,
+        patience_s: float | None = PATIENCE_S,
+    ) -> None:
+        """What fails, or hangs for longer than `patience_s`, is the problem of that name until it succeeds."""
         while True:
-            await self._bounded(source.name, ask)
-            await anyio.sleep(source.period_s)
-
-    async def _bounded(self, name: str, ask: Callable[[], Awaitable[None]]) -> None:
-        """Ask for something that may hang or fail; the problem of that name is there as long as it does."""
-        try:
-            with anyio.fail_after(PATIENCE_S):
-                await ask()
-            self._overview.put_problem(name, None)
-        except TimeoutError:
-            self._overview.put_problem(name, f"no answer within {PATIENCE_S:.0f} s")
-        except WavepoolError as error:
-            self._overview.put_problem(name, error.message)
-        except Exception as error:  # one that is broken must not take the others with it
-            _log.exception("something that is shown could not be read", source=name)
-            self._overview.put_problem(name, f"{type(error).__name__}: {error}")
+            try:
+                with anyio.fail_after(patience_s):
+                    await do()
+                self._overview.put_problem(name, None)
+            except TimeoutError:
+                self._overview.put_problem(name, f"no answer within {patience_s:g} s")
+            except WavepoolError as error:
+                self._overview.put_problem(name, error.message)
+            except Exception as error:  # one that is broken must not take the others with it
+                _log.exception("something that is shown could not be read", name=name)
+                self._overview.put_problem(name, f"{type(error).__name__}: {error}")
+                await anyio.sleep(BROKEN_S)
+            await anyio.sleep(pause_s())

@@ -53,7 +53,8 @@ class OpenedRuns:
         self._threads = threads
         self._usage = usage
         self._opened: dict[str, _Opened] = {}
-        self._turn = anyio.Lock()
+        self._turns: dict[str, anyio.Lock] = {}
+        """Of runs that are being folded: who asks for one waits for that, and for no other."""
 
     @property
     def ids(self) -> set[str]:
@@ -112,13 +113,19 @@ class OpenedRuns:
         return [each for each in self._opened.values() if each.viewers]
 
     async def _find(self, run_id: str) -> _Opened:
-        async with self._turn:
-            opened = self._opened.pop(run_id, None)
-            if opened is None or (not opened.viewers and not opened.channel.run.files.path.is_dir()):
-                opened = _Opened(await self._fold(run_id))
-            self._opened[run_id] = opened
-            self._forget(but=run_id)
-            return opened
+        turn = self._turns.setdefault(run_id, anyio.Lock())
+        try:
+            async with turn:
+                opened = self._opened.get(run_id)
+                if opened is None or (not opened.viewers and not opened.channel.run.files.path.is_dir()):
+                    self._opened.pop(run_id, None)
+                    opened = _Opened(await self._fold(run_id))
+                self._opened[run_id] = self._opened.pop(run_id, opened)  # the newest is last
+        finally:
+            if not turn.statistics().tasks_waiting:
+                self._turns.pop(run_id, None)
+        self._forget(but=run_id)
+        return opened
 
     async def _fold(self, run_id: str) -> RunChannel:
         history = await anyio.to_thread.run_sync(open_history, self._state_dir, run_id, limiter=self._threads)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import anyio
+import structlog
 
 from wavepool.drivers.base import Driver, Usage
 from wavepool.engine.clock import Clock
@@ -20,6 +21,8 @@ PATIENCE_S = 8.0
 
 LAST_LOOKS = 3
 """At an attempt that has ended, as long as it can still be read: so the driver lets go of what it holds open of it."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,9 @@ class Sweeps:
             self._problem(member, f"the driver has not answered for {self._patience_s:g} s")
         except WavepoolError as error:
             self._problem(member, error.message)
+        except Exception as error:  # a reading that is broken must not take all that is shown with it
+            _log.exception("usage could not be read", driver=name)
+            self._problem(member, f"{type(error).__name__}: {error}")
         finally:
             self._busy.discard(name)
 
