@@ -79,6 +79,7 @@ def test_patches_lead_to_what_a_fresh_look_finds(seed: int, shown: int, tmp_path
         if number % (seed % 3 + 1) == 0:  # several facts between two patches too
             mirror = applied(mirror, json.loads(json.dumps(told.take_patch() or {})))
             assert mirror == told.document()
+            assert len(mirror["tasks"]) == min(shown, mirror["run"]["tasks"]["total"])
             fresh = told.whole()
             assert without_time(mirror) == without_time(fresh)
     DOCUMENT.validate_python(told.document())

@@ -179,8 +179,6 @@ class TaskFold(RunFold):
             case facts.RunReopened():
                 for task_id in (*fact.tasks, *fact.waiting):
                     self.ended.pop(task_id, None)
-            case facts.RunResumed() | facts.RunFinished():
-                self.touched_waves.update(dict.fromkeys(self.progress.waves))
             case _:
                 pass
 
