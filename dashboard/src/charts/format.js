@@ -17,10 +17,16 @@ export function elapsed(seconds, step = 1) {
   return sign + (hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`);
 }
 
-/** A moment (seconds since the epoch) as a tick of an axis in UTC whose ticks are `step` seconds apart: `14:05`. */
+/** A moment (seconds since the epoch) as a tick of an axis whose ticks are `step` seconds apart, in local time: `14:05`. */
 export function tick(at, step = 60) {
-  const text = new Date(at * 1000).toISOString();
-  return step >= 86400 ? text.slice(5, 10) : step >= 60 ? text.slice(11, 16) : text.slice(11, 19);
+  const text = local(at * 1000);
+  return step >= 86400 ? text.slice(5, 10) : step >= 60 ? text.slice(11, 16) : text.slice(11);
+}
+
+/** A moment (milliseconds since the epoch) in local time, as `2026-11-27 14:05:09`. */
+export function local(at) {
+  const date = new Date(at);
+  return new Date(at - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace("T", " ");
 }
 
 /** A moment (milliseconds since the epoch) as `2026-11-27 14:05:09 UTC`. */
