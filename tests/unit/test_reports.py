@@ -41,6 +41,23 @@ from wavepool.units import GIB
 
 HOSTILE = "</script><script>alert(1)</script>"
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {
+    "testsuites": (set(), set()),
+    "testsuite": (
+        {"id", "name", "package", "timestamp", "hostname", "tests", "failures", "errors", "time"},
+        {"skipped"},
+    ),
+    "properties": (set(), set()),
+    "property": ({"name", "value"}, set()),
+    "testcase": ({"name", "classname", "time"}, set()),
+    "failure": ({"type"}, {"message"}),
+    "error": ({"type"}, {"message"}),
+    "skipped": (set(), {"type", "message"}),
+    "system-out": (set(), set()),
+    "system-err": (set(), set()),
+}
+"""Those that an element must have, and may have, by Ant's schema and by that of the Jenkins xUnit plugin (junit-10)."""
+
 ANYTHING = st.text(st.characters(exclude_categories=()))
 """Control characters, and halves of surrogate pairs, too."""
 
@@ -98,6 +115,9 @@ def test_a_suite_for_each_wave_and_a_case_for_each_task(told: Told) -> None:
         assert suite.get("tests") == str(len(commands))
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.get("timestamp") or "")
         assert [child.tag for child in suite if child.tag != "testcase"] == ["properties", "system-out", "system-err"]
+    for element in ElementTree.fromstring(junit_of(told)).iter():
+        wanted, allowed = ATTRIBUTES[element.tag]
+        assert wanted <= set(element.keys()) <= wanted | allowed, element.tag
     [bad] = [case for case in suites[0].iter("testcase") if case.get("name") == "bad"]
     assert [child.tag for child in bad] == ["failure"]
     text = bad[0].text or ""
