@@ -11,12 +11,15 @@ import stat
 import time
 import urllib.error
 import urllib.request
+from email.message import Message
+from typing import Any
 
 import pytest
 from wavepool_cli import DEADLINE_S, Running, World, batch, eventually, plan_of, wave
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+MARKUP = "<script>alert(1)</script>"
 LINK = re.compile(r"http://localhost:(\d+)/\?token=([\w-]{43})")
 
 
@@ -33,14 +36,19 @@ def link_of(running: Running) -> tuple[int, str]:
     return int(found[1]), found[2]
 
 
-def ask(port: int, token: str, path: str = "/") -> int:
+def get(port: int, token: str, path: str = "/") -> tuple[int, Message, bytes]:
+    """(status, headers, body)."""
     request = urllib.request.Request(f"http://localhost:{port}{path}", headers={"Authorization": f"Bearer {token}"})
     try:
         with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
-            return int(answer.status)
+            return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         with error:
-            return error.code
+            return error.code, error.headers, error.read()
+
+
+def ask(port: int, token: str, path: str = "/") -> int:
+    return get(port, token, path)[0]
 
 
 def watching(port: int, token: str) -> ClientConnection:
@@ -48,7 +56,7 @@ def watching(port: int, token: str) -> ClientConnection:
     return connect(f"ws://localhost:{port}/ws", additional_headers=headers, proxy=None, max_size=None)
 
 
-def heard(line: ClientConnection, channel: str) -> dict[str, object]:
+def heard(line: ClientConnection, channel: str) -> dict[str, Any]:
     """The document of this channel."""
     line.send(json.dumps({"subscribe": channel}))
     while True:
@@ -125,6 +133,13 @@ def test_what_cannot_be_is_refused_before_anything_begins(process_world: World) 
     assert not (process_world.state / "serve.sock").exists()
 
 
+def test_without_docker_no_link_is_told_that_leads_nowhere(process_world: World) -> None:
+    away = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    done = process_world.command("serve", "--state-dir", str(process_world.state), env=away).finish()
+    assert (done.exit_code, "http://" in done.stderr) == (3, False)
+    assert "`wavepool serve --driver process` does without" in done.stderr
+
+
 def test_pools_alone_have_no_page(process_world: World) -> None:
     server = serve(process_world, "--no-dashboard", "--json")
     server.wait_for("ready")
@@ -161,20 +176,36 @@ def test_without_the_extra_pools_are_served_and_the_page_is_told_how_to_get(
 
 
 def test_a_run_shows_itself_until_ctrl_c_has_drained_it(process_world: World) -> None:
-    plan = plan_of(wave(1, batch("a", "until [ -e go ]; do sleep 0.05; done")), wave(2, batch("b")))
+    waits = f"echo '{MARKUP}'; until [ -e go ]; do sleep 0.05; done"
+    plan = plan_of(wave(1, batch(MARKUP, waits)), wave(2, batch("b")))
     running = process_world.start(plan, "--dashboard", "--run-id", "shown")
     port, token = link_of(running)
     assert ask(port, token) == 200
     with watching(port, token) as line:
         eventually(lambda: "shown" in heard_runs(port, token), "the run is told")
-        assert set(heard(line, "run:shown")) >= {"run", "waves", "tasks"}
+        document = heard(line, "run:shown")
+        assert set(document) >= {"run", "waves", "tasks"}
+        key = next(entry["key"] for entry in document["tasks"].values() if entry["id"] == MARKUP)
+        log = f"/api/runs/shown/tasks/{key}/log"
+        eventually(lambda: MARKUP.encode() in get(port, token, log)[2], "its output is told as it is")
+        for path in (
+            log,
+            f"{log}/download",
+            f"{log}/search?q=script",
+            "/api/runs/shown",
+            f"/api/runs/shown/tasks/{key}",
+        ):
+            status, headers, _ = get(port, token, path)
+            assert (status, headers["X-Content-Type-Options"]) == (200, "nosniff"), path
+            assert headers["Content-Type"] in ("application/json", "application/octet-stream"), path
+            assert "script-src 'self'" in headers["Content-Security-Policy"], path
         running.interrupt()
         running.wait_for_line("nothing new starts")
         assert ask(port, token) == 200
         process_world.touch("go")
         done = running.finish()
         assert closed(line) == 1012
-    assert (done.exit_code, done.verdicts()["a"]) == (130, "success")
+    assert (done.exit_code, done.verdicts()[MARKUP]) == (130, "success")
     assert (done.stderr.count(token), token.encode() in done.stdout) == (1, False)
     assert "Traceback" not in done.stderr
     with pytest.raises(OSError, match="refused"):

@@ -186,7 +186,8 @@ FOREIGN = [
 def test_a_foreign_origin_is_refused_whatever_else_it_has(web: Web, origin: str) -> None:
     given = {"Origin": origin.format(port=web.port)}
     for proof in (web.bearer, {"Cookie": web.cookie()}):
-        assert web.upgrade(headers={**proof, **given}).code == "foreign_origin"
+        for path in ("/ws", "/ws/log?run=x&task=y"):
+            assert web.upgrade(path, headers={**proof, **given}).code == "foreign_origin"
         assert web.upgrade("/", headers={**proof, **given}, port=web.ws_port).code == "foreign_origin"
         posted = web.ask("/api/recover", {**proof, **given, **JSON}, method="POST", body=b"{}")
         assert (posted.status, posted.code) == (403, "foreign_origin")
@@ -199,7 +200,7 @@ def test_our_own_pages_may_connect_on_both_ports(web: Web) -> None:
     for host in ("localhost", "127.0.0.1", "[::1]"):
         own = {"Cookie": web.cookie(), "Origin": f"http://{host}:{web.port}"}
         assert web.upgrade(headers=own, host=f"{host}:{web.port}").status == 101
-        assert web.upgrade("/", headers=own, host=f"{host}:{web.ws_port}", port=web.ws_port).status in (101, 403)
+        assert web.upgrade("/", headers=own, host=f"{host}:{web.ws_port}", port=web.ws_port).status == 101
 
 
 def test_no_part_of_another_sites_page_is_served(web: Web) -> None:
@@ -251,12 +252,13 @@ def test_a_body_has_a_length_and_a_bound(web: Web) -> None:
 
 def test_the_websockets_port_needs_the_token_too(web: Web) -> None:
     assert web.upgrade("/", port=web.ws_port).code == "unauthorized"
+    assert web.upgrade("/ws").code == web.upgrade("/ws/log?run=x&task=y").code == "unauthorized"
     assert web.ask("/", port=web.ws_port).status == 401
 
 
 def test_it_may_be_opened_for_programs_but_not_for_pages(tmp_path: Path) -> None:
     with web_ground(tmp_path, open_socket=True) as web:
-        assert web.upgrade("/", port=web.ws_port).status != 401
+        assert web.upgrade("/", port=web.ws_port).status == 101
         own = {"Origin": f"http://localhost:{web.port}"}
         assert web.upgrade("/", headers=own, port=web.ws_port).status == 401
         assert web.upgrade("/", headers={"Origin": "http://evil.example"}, port=web.ws_port).status == 403

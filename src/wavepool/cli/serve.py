@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ from wavepool.engine.control.pools import PoolServer
 from wavepool.engine.recover.dead_pools import dead_pool_lines
 from wavepool.engine.recover.dead_runs import dead_run_lines
 from wavepool.engine.signals import forward_interrupts
-from wavepool.errors import InfrastructureError, InputError, WavepoolError
+from wavepool.errors import DriverUnavailable, InfrastructureError, InputError, WavepoolError
 from wavepool.model import PoolsConfig
 from wavepool.statedir import StateDir
 from wavepool.wiring import ContainerPool
@@ -183,8 +183,9 @@ async def _serve(config: PoolsConfig, settings: Settings, log: ServingLog, page:
         async with anyio.create_task_group() as group:
             group.start_soon(forward_interrupts, ending)
             await checkpoint()  # signals are heard from here on, also while the page is begun
-            with _page(settings, page, log):
+            with _page(settings, page, log) as tell_page, _advising():
                 async with pool, server.serving():
+                    tell_page()
                     log.serving(pool.session, place.socket, config)
                     await _until_ended(pool, server, ending, log)
             group.cancel_scope.cancel()
@@ -193,16 +194,25 @@ async def _serve(config: PoolsConfig, settings: Settings, log: ServingLog, page:
 
 
 @contextmanager
-def _page(settings: Settings, options: PageOptions | None, log: ServingLog) -> Iterator[None]:
+def _page(settings: Settings, options: PageOptions | None, log: ServingLog) -> Iterator[Callable[[], None]]:
+    """The page, from here on; what is yielded says where it is, once it is certain that it stays."""
     if options is None:
-        yield
+        yield lambda: None
         return
     with page_of_server(settings, options, log.notice) as address:
         if address is None:
-            log.notice(f"no page is shown, as it is not installed: {HOW_TO_GET_IT}")
+            yield lambda: log.notice(f"no page is shown, as it is not installed: {HOW_TO_GET_IT}")
         else:
-            log.page(address)
+            yield lambda: log.page(address)
+
+
+@contextmanager
+def _advising() -> Iterator[None]:
+    try:
         yield
+    except DriverUnavailable as error:
+        error.add_note("`wavepool serve --driver process` does without: its tasks start cold, the page is the same.")
+        raise
 
 
 async def _until_ended(pool: ContainerPool, server: PoolServer, ending: _Ending, log: ServingLog) -> None:
