@@ -90,6 +90,7 @@ def test_what_cannot_be_is_refused_with_code_message_and_advice(api: Api, place:
     unknown = start(api, place, plan_of(wave(1, batch("a"))), watch_nothing="1")
     assert "watch_nothing" in unknown.json["error"]["message"]
     assert start(api, place, plan_of(wave(1, batch("a"))), secrets={"K/": PRIVATE}).status == 400
+    assert start(api, place, plan_of(wave(1, batch("a"))), run_id="done").code == "not_now"
     assert place.run_dirs() == before
 
 

@@ -17,13 +17,14 @@ import anyio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
+from wavepool.engine.history.runs import RunHistory
 from wavepool.engine.recover.runs import RunState, look_at
-from wavepool.errors import RunLocked, SettingError, WavepoolError, in_one_line
+from wavepool.errors import NotNow, RunLocked, SettingError, WavepoolError, in_one_line
 from wavepool.inputs import parse_run_id
 from wavepool.inputs.environment import string_problem
 from wavepool.inputs.secrets import secret_name_problem
 from wavepool.monitoring.verbs import start_detached
-from wavepool.statedir import ServedRun, StateDir, new_run_id, served_now
+from wavepool.statedir import RunDir, ServedRun, StateDir, new_run_id, served_now
 
 STARTING_MAX = 4
 """Processes that come into being at once; further ones wait."""
@@ -66,10 +67,12 @@ class Launches:
 
         Raises:
             InputError: plan, options or secrets are wrong; nothing was started.
+            NotNow: a run of that id is over.
             RunLocked: the run of that id is held by a process.
             InfrastructureError: it cannot be started here.
         """
         run_id = self._id_of(order)
+        await anyio.to_thread.run_sync(_check_goes_on, self._state.run(run_id))
         options = options_of({**order.options, "run_id": run_id})
         arguments = ["-", *self._here(), *options, *_secret_options(order.secrets)]
         return await self._begin("run", run_id, arguments, order.secrets, given=order.plan, directory=order.directory)
@@ -164,6 +167,8 @@ class Launches:
                 self._served.forget(run_id)
             else:
                 await anyio.to_thread.run_sync(self._served.keep, before)
+            if await anyio.to_thread.run_sync(files.is_live):  # somebody else was faster
+                raise RunLocked(run_id, files.holder()) from None
             raise
 
     def _id_of(self, order: LaunchOrder) -> str:
@@ -176,6 +181,18 @@ class Launches:
 
     def _here(self) -> list[str]:
         return ["--state-dir", str(self._state.path)]
+
+
+def _check_goes_on(files: RunDir) -> None:
+    """See that a run of this id can begin, or go on. Blocks."""
+    history = RunHistory(files)
+    if not history.has_journal() or not history.standing().is_over:
+        return
+    raise NotNow(
+        files.id,
+        f"there is a run {files.id} already, and it is over",
+        advice="Choose another run_id, or try tasks of it again by retry.",
+    )
 
 
 def _if_there(record: ServedRun) -> Path | None:
