@@ -54,10 +54,15 @@ def started(tmp_path: Path) -> subprocess.Popen[bytes]:
         for n in range(2)
     ]
     batches[0] |= {"env": {"TASK_OWN": f"{PLANTED}-own"}, "unknown_field": f"{PLANTED}-unknown"}
+    says = {"role": "assistant", "content": [{"type": "text", "text": "I will look first"}], "id": "m1", "model": "m"}
+    says["usage"] = {"input_tokens": 100, "output_tokens": 20}
+    (tmp_path / "said").write_text(json.dumps({"type": "assistant", "message": says}) + "\n")
+    batches.append({"batch_id": "d", "agent": "claude", "memory": "64m", "command": ["sh", "-c", f"cat said; {waits}"]})
     batches.append({"batch_id": "c", "command": ["sh", "-c", "exit 3"], "memory": "64m"})
     plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({"waves": [{"wave_number": 1, "parallelism": 3, "batches": batches}]}))
+    plan.write_text(json.dumps({"waves": [{"wave_number": 1, "parallelism": 4, "batches": batches}]}))
     options = ["--driver", "process", "--state-dir", "state", "--workspace", ".", "--secret", "KEY", "--keep-going"]
+    options.append("--allow-host")
     with (tmp_path / "stderr").open("wb") as stderr:
         return subprocess.Popen(
             [WAVEPOOL, "run", plan.name, *options, "--environment", f"RUN_VAR={PLANTED}-var"],
@@ -106,14 +111,18 @@ async def watch(monitor: Monitor, shown: Shown, tmp_path: Path) -> None:
     assert len(tasks()["b0"]["history"]["at"]) >= 2
     assert document()["usage"]["memory_bytes"]
     await until(lambda: "containers_memory_bytes" in overview().get("host", {}))
-    assert overview()["figures"]["tasks"]["running"] == 2
+    assert overview()["figures"]["tasks"]["running"] == 3
+    await until(lambda: tasks()["d"].get("says") == "said I will look first")
+    assert (tasks()["d"]["tokens"], document()["run"]["tokens"]) == (120, 120)
     assert overview()["history"]["cpu_percent"]
     assert overview()["problems"] == {}
 
     (tmp_path / "go").touch()
     await until(lambda: overview()["runs"][run_id]["state"] == "failed")
     await until(lambda: document()["run"]["state"] == "failed")
-    assert {name: task["state"] for name, task in tasks().items()} == {"b0": "success", "b1": "success", "c": "failed"}
+    states = {"b0": "success", "b1": "success", "c": "failed", "d": "failed"}  # it said nothing of a result
+    assert {name: task["state"] for name, task in tasks().items()} == states
+    assert "says" not in tasks()["d"]
     assert tasks()["c"]["attempts"]["1"]["exit_code"] == 3
     assert document()["efficiency"]["peak"] >= 2
     for line in shown.add(await monitor.runs()):

@@ -11,8 +11,9 @@ from wavepool.engine.history.chronicle import AttemptStory, TaskStory
 from wavepool.engine.report import stamp
 from wavepool.listeners.evidence import evidence_words
 from wavepool.listeners.figures import Figures, WaveProgress
+from wavepool.listeners.saying import saying_words
 from wavepool.listeners.wording import WAITED_FOR
-from wavepool.model import AttemptPhase, Task
+from wavepool.model import AgentEvent, AgentReport, AttemptPhase, Task
 from wavepool.monitoring.documents.runs import AttemptEntry, TaskCounts, TaskEntry, WaveEntry
 
 COMMAND_SHOWN = 500
@@ -59,8 +60,8 @@ def state_of(story: TaskStory, unreached: str | None) -> str:
     return "starting" if last.phase is AttemptPhase.INTENDED else last.phase.value
 
 
-def task_entry(story: TaskStory, place: int, unreached: str | None) -> TaskEntry:
-    """One task with all its attempts; `place` is its number in the plan's order, from 0."""
+def task_entry(story: TaskStory, place: int, unreached: str | None, saying: AgentEvent | None = None) -> TaskEntry:
+    """One task with all its attempts. `place`: in the plan's order, from 0; `saying`: the last word of its agent."""
     task, state = story.task, state_of(story, unreached)
     entry: TaskEntry = {"key": task.key, "id": task.id, "wave": task.wave, "place": place, "state": state}
     entry["tier"] = task.tier
@@ -70,7 +71,7 @@ def task_entry(story: TaskStory, place: int, unreached: str | None) -> TaskEntry
     _add(entry, depends_on=list(task.depends_on) or None, variables=sorted(task.env) or None)
     if story.attempts:
         entry["attempts"] = {str(each.id.number): attempt_entry(each) for each in story.attempts}
-        _add(entry, **_used(story))
+        _add(entry, **_used(story, saying), says=None if saying is None else saying_words(saying))
     return entry
 
 
@@ -124,12 +125,13 @@ def _command(task: Task) -> str | None:
     return (text if len(text) <= COMMAND_SHOWN else f"{text[: COMMAND_SHOWN - 1]}…") or None
 
 
-def _used(story: TaskStory) -> Mapping[str, Any]:
-    """By the agents of all its attempts together."""
-    reports = [each.agent for each in story.attempts if each.agent is not None]
-    costs = [report.cost_usd for report in reports if report.cost_usd is not None]
-    tokens = sum(report.tokens.total for report in reports)
-    return {"cost_usd": round(sum(costs), 6) if costs else None, "tokens": tokens if reports else None}
+def _used(story: TaskStory, saying: AgentEvent | None) -> Mapping[str, Any]:
+    """By the agents of all its attempts together, up to now."""
+    told = [each.agent for each in story.attempts if each.agent is not None]
+    found: list[AgentReport | AgentEvent] = [*told, *([] if saying is None else [saying])]
+    costs = [each.cost_usd for each in found if each.cost_usd is not None]
+    tokens = sum(each.tokens.total for each in found)
+    return {"cost_usd": round(sum(costs), 6) if costs else None, "tokens": tokens if found else None}
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -9,7 +9,7 @@ from wavepool.core.events import Now
 from wavepool.core.facts import Fact, Outcome, Stamped
 from wavepool.engine.history.chronicle import Chronicle, TaskStory
 from wavepool.listeners.progress import Progress
-from wavepool.model import AttemptId, Handle
+from wavepool.model import AgentEvent, AttemptId, Handle
 from wavepool.monitoring.documents.runs import Efficiency, TaskEntry
 from wavepool.monitoring.efficiency import EfficiencyFold
 from wavepool.monitoring.entries import state_of, task_entry
@@ -53,6 +53,7 @@ class TaskFold(RunFold):
         under_way: tasks with an attempt that has not ended, in the order of their starts.
         ended: tasks that have ended or were skipped, in the order of that, without those that a run never reached.
         left_behind: sentences.
+        heard: how often agents said something.
     """
 
     def __init__(self) -> None:
@@ -63,6 +64,7 @@ class TaskFold(RunFold):
         self.under_way: dict[str, None] = {}
         self.ended: dict[str, None] = {}
         self.left_behind: list[str] = []
+        self.heard = 0
         self._efficiency = EfficiencyFold(self.progress.work)
         self._places: dict[str, int] = {}
         self._ids: list[str] = []
@@ -84,7 +86,16 @@ class TaskFold(RunFold):
 
     def entry(self, task_id: str) -> TaskEntry:
         """As the documents have it."""
-        return task_entry(self.chronicle.tasks[task_id], self._places[task_id], self._unreached)
+        story = self.chronicle.tasks[task_id]
+        saying = None if story.last is None else self.progress.saying.get(story.last.id)
+        return task_entry(story, self._places[task_id], self._unreached, saying)
+
+    def hear(self, attempt: AttemptId, event: AgentEvent) -> None:
+        """A running agent said something; what it says after its end is not heard."""
+        self.progress.hear(attempt, event)
+        if attempt in self.progress.saying:
+            self.touched[attempt.task_id] = None
+            self.heard += 1
 
     def state(self, task_id: str) -> str:
         """Of one task, a word of `TaskEntry`."""

@@ -29,6 +29,7 @@ from wavepool.monitoring.sources import Source
 from wavepool.monitoring.spawned import SpawnedRuns
 from wavepool.monitoring.sweeps import Sweeps
 from wavepool.monitoring.usage import UsageBook
+from wavepool.monitoring.voices import Voices
 from wavepool.statedir import StateDir
 
 FOLLOW_S = 0.2
@@ -98,6 +99,7 @@ class Monitor:
         group.start_soon(partial(again, "old runs", self._fold_next, lambda: 0.0, patience_s=None))
         group.start_soon(again, "spawned", self._look_at_spawned, lambda: SPAWNED_S if self._spawned.folds else LOOK_S)
         group.start_soon(self._sweeps.run)
+        group.start_soon(Voices(self._opened.viewed, self.driver).run)
         for source in self._sources:
             group.start_soon(again, source.name, partial(self._ask, source), partial(getattr, source, "period_s"))
         return self

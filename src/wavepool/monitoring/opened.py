@@ -82,6 +82,10 @@ class OpenedRuns:
         self._put_spawned(channel.run)
         return channel
 
+    def viewed(self) -> list[FollowedRun[TaskFold]]:
+        """Those that have viewers."""
+        return [each.channel.run for each in self._viewed()]
+
     async def look(self) -> None:
         """See whether those with viewers are still held by somebody, and what there is of those without a journal."""
         for opened in self._viewed():

@@ -54,7 +54,7 @@ class RunChannel(Channel):
 
     def take_patch(self) -> Mapping[str, Any] | None:
         now, run = self._clock.now(), self.run
-        seen = (run.fold, run.fold.facts, run.standing, run.problem, run.pid)
+        seen = (run.fold, run.fold.facts, run.fold.heard, run.standing, run.problem, run.pid)
         due = run.is_under_way and now.boot_s - self._volatile_s >= VOLATILE_S
         if seen == self._seen and not self.usage.changed and not due:
             return None
