@@ -136,3 +136,14 @@ def test_lines_result_and_summary_agree(journal: list[Stamped], tmp_path: Path) 
 def test_both_times_are_told_only_where_they_differ() -> None:
     assert took(6.0, 6.4) == took(6.0) == "6.0s"
     assert took(5.8, 51.0) == "5.8s of work, 51s since its start"
+
+
+def test_a_run_that_goes_on_while_tasks_are_tried_again_was_worked_on_all_the_time(
+    journal: list[Stamped],
+) -> None:
+    work = WorkTime()
+    for stamped in journal[:2]:
+        work.take(stamped)
+    again = facts.RunReopened(tasks=(), waiting=(), live=True, at=START + timedelta(seconds=50))
+    work.take(Stamped(fact=again, boot_s=1050, utc=START + timedelta(seconds=50)))
+    assert (work.seconds, work.sessions) == (50.0, 1)

@@ -50,9 +50,10 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopened:
-    """Somebody wants these tasks tried again. Each is final, and did not succeed."""
+    """Somebody wants these tasks tried again. Each is final, and did not succeed. `live` as in `RunReopened`."""
 
     tasks: tuple[str, ...]
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

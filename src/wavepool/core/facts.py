@@ -295,11 +295,13 @@ class RunInterrupted:
 class RunReopened:
     """Somebody wants `tasks` tried again, whatever their verdicts; their attempts count anew, their numbers go on.
 
-    `waiting` are tasks that were skipped, and are pending again because of that.
+    `waiting` are tasks that were skipped, and are pending again because of that. `live`: the process that works on the
+    run goes on with it; else another one takes it up.
     """
 
     tasks: tuple[str, ...]
     waiting: tuple[str, ...] = ()
+    live: bool = False
     at: datetime
 
 

@@ -19,7 +19,7 @@ def on_reopened(state: RunState, event: events.Reopened, now: Now) -> Iterator[F
     """The chosen tasks, and all that had no attempt and can have one now."""
     again = tuple(entry.task.id for entry in waiting_for(state, event.tasks))
     if event.tasks or again:
-        yield facts.RunReopened(tasks=event.tasks, waiting=again, at=now.utc)
+        yield facts.RunReopened(tasks=event.tasks, waiting=again, live=event.live, at=now.utc)
 
 
 def failed_tasks(state: RunState) -> Iterator[str]:

@@ -102,7 +102,7 @@ def to_retry(tasks: Sequence[str]) -> Ask:
             raise NotNow(
                 state.run.run_id, f"nothing of run {state.run.run_id} has failed: there is nothing to try again"
             )
-        return events.Reopened(tasks=chosen)
+        return events.Reopened(tasks=chosen, live=True)
 
     return ask
 

@@ -156,7 +156,8 @@ class PlainListener(Listener):
                 yield "run resumed"
             case facts.RunReopened() as fact:
                 waiting = f", and {count(len(fact.waiting), 'task')} that had not been reached" if fact.waiting else ""
-                yield f"run reopened: {count(len(fact.tasks), 'task')} to be tried again{waiting}"
+                what = "asked for by hand" if fact.live else "run reopened"
+                yield f"{what}: {count(len(fact.tasks), 'task')} to be tried again{waiting}"
             case facts.WaveOpened() as fact:
                 wave = self.progress.waves[fact.wave]
                 why = at_once_words(wave.room)
