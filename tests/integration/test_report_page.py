@@ -28,6 +28,9 @@ document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.got = 
 document.body.append(Object.assign(document.createElement("script"), {text: "window.got = 2"}));
 """
 NOW = Now(0.0, datetime(2026, 11, 27, 12, tzinfo=UTC))
+LONG_ROW_PX = 26 + 24 + 20 * 1.5
+"""From the top of the chart to its second task: the axis, the heading of the wave, and one task and a half."""
+
 LOOKS = [("light", 1200), ("dark", 1200), ("light", 390)]
 
 
@@ -140,3 +143,31 @@ def test_no_other_script_runs_in_it(browser: Browser, report: Path) -> None:
         assert watched.page.evaluate("window.got") is None
         assert [fault for fault in watched.faults if "Content Security Policy" in fault]
         assert not [fault for fault in watched.faults if fault.startswith("dialog")]
+
+
+def test_the_timeline_follows_the_pointer(opened: Page) -> None:
+    page = opened
+    canvas = page.locator(".timeline canvas")
+    page.get_by_role("button", name="All").wait_for()
+    assert page.get_by_role("button", name="All").is_disabled()
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + LONG_ROW_PX)
+    tip = page.locator(".tip")
+    tip.wait_for()
+    assert tip.inner_text().split("\n")[:3] == ["long", "succeeded", "2h 00m"]
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -600)
+    page.keyboard.up("Control")
+    page.locator("canvas.zoomed").wait_for()
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + LONG_ROW_PX)  # a drag opens nothing
+    page.mouse.up()
+    assert page.locator(".seen").count() == 0
+    page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + LONG_ROW_PX)
+    assert page.locator(".seen h3").inner_text().split("\n")[0].strip().startswith("long")
+    page.get_by_role("button", name="All").click()
+    page.locator(".timeline canvas:not(.zoomed)").wait_for()
+    page.locator(".legend").get_by_role("button", name="succeeded").click()
+    assert page.locator(".legend").get_by_role("button", name="succeeded").get_attribute("aria-pressed") == "false"
