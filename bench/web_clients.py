@@ -52,8 +52,7 @@ class Viewer:
         self._wanted = {"overview", *channels}
         self._seqs: dict[str, int] = {}
         self._frames = Frames()
-        for channel in sorted(self._wanted):
-            self.socket.sendall(frame(TEXT, json.dumps({"subscribe": channel}).encode()))
+        self._asked = False
         self.socket.setblocking(False)
 
     @property
@@ -69,12 +68,20 @@ class Viewer:
             counted.received_bytes += len(data)
             for opcode, payload in self._frames.take(data):
                 self._take(opcode, payload, counted)
+            if self._frames.let_in and not self._asked:
+                self._ask()
         except BlockingIOError:
             return
         except (OSError, Refused) as error:
             self.closed = str(error)
         counted.compressed += self._frames.compressed
         self._frames.compressed = 0
+
+    def _ask(self) -> None:
+        """Only now: what comes before the handshake is answered is nobody's."""
+        self._asked = True
+        for channel in sorted(self._wanted):
+            self.socket.sendall(frame(TEXT, json.dumps({"subscribe": channel}).encode()))
 
     def _take(self, opcode: int, payload: bytes, counted: Counted) -> None:
         if opcode == TEXT:
