@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -112,10 +112,15 @@ class Watched:
             self.faults.append(f"console: {message.text}")
 
 
-def barriers(page: Page) -> list[str]:
-    """What axe finds serious or critical on the page as it is now, a sentence each: rule, what is wrong, and where."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+def barriers(page: Page, rules: Sequence[str] | None = None) -> list[str]:
+    """What axe finds serious or critical on the page as it is now, a sentence each: rule, what is wrong, and where.
+
+    `rules` are those that are tried, by axe's names; None is all.
+    """
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    only = {} if rules is None else {"runOnly": {"type": "rule", "values": list(rules)}}
+    found = page.evaluate("how => axe.run(document, how)", {"resultTypes": ["violations"], **only})
     return [
         f"{rule['id']} ({rule['impact']}): {rule['help']}: {node['target']} {node['failureSummary']}"
         for rule in found["violations"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("wavepool_cli")
+pytest.register_assert_rewrite("wavepool_cli", "served_page", "dashboard_scene")
 
 from wavepool_cli import TEST_IMAGE, World, docker, world_in  # noqa: E402 - rewritten as it is imported
 
