@@ -41,6 +41,9 @@ ARGUMENTS = (
 
 SERIOUS = ("serious", "critical")
 
+EXPECTED = ("net::ERR_CONNECTION_REFUSED", "the server responded with a status of 400 ")
+"""What a browser has on its console where a server is gone, or refuses what a person has typed: tests mean both."""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -107,8 +110,7 @@ class Watched:
         page.on("dialog", lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
 
     def _hear(self, message: ConsoleMessage) -> None:
-        # That the server cannot be reached is what the tests of lost connections are about; the browser tells it here.
-        if message.type == "error" and "net::ERR_CONNECTION_REFUSED" not in message.text:
+        if message.type == "error" and not any(part in message.text for part in EXPECTED):
             self.faults.append(f"console: {message.text}")
 
 

@@ -46,6 +46,7 @@ class ServedPage:
     def __init__(self, world: World, *options: str, settings: Mapping[str, object] | None = None) -> None:
         self.world = world
         self._options = options
+        self._was_killed = False
         self._settings = world.root / "pools.json"
         self._settings.write_text(json.dumps(settings or {"image": TEST_IMAGE}))
         self._start(0, 0)
@@ -70,7 +71,8 @@ class ServedPage:
         return f"{parts.scheme}://{parts.netloc}"
 
     def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """SIGKILL; returns when it is gone. What it held ready for its pools is left behind."""
+        self._was_killed = True
         self.running.kill()
 
     def start_again(self) -> None:
@@ -78,10 +80,13 @@ class ServedPage:
         self._start(self.port, self.ws_port)
 
     def end(self) -> None:
-        """One SIGINT, as of Ctrl-C; it must end well."""
+        """One SIGINT, as of Ctrl-C; it must end well. Then what one that was killed has left is taken away."""
         self.running.interrupt(signal.SIGINT)
         done = self.running.finish()
         assert done.exit_code == 0, done.stderr
+        if self._was_killed:
+            found = self.world.command("recover", "--grace", "0s", "--state-dir", str(self.world.state)).finish()
+            assert found.exit_code == 0, found.stderr
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
         """One request with the token, past any browser. `headers` are added, and override: None sends none of it."""
