@@ -251,7 +251,8 @@ def test_a_body_has_a_length_and_a_bound(web: Web) -> None:
 
 
 def test_the_websockets_port_needs_the_token_too(web: Web) -> None:
-    assert web.upgrade("/", port=web.ws_port).code == "unauthorized"
+    for path in ("/", "/health", "//health", "/health/"):  # it takes any path
+        assert web.upgrade(path, port=web.ws_port).code == "unauthorized"
     assert web.upgrade("/ws").code == web.upgrade("/ws/log?run=x&task=y").code == "unauthorized"
     assert web.ask("/", port=web.ws_port).status == 401
 

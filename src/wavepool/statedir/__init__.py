@@ -7,6 +7,7 @@
     ├── processes/           records of attempts that are plain processes
     ├── serve.lock           held (flock) as long as a `wavepool serve` works here; names that process for people
     ├── serve.sock           0600: its socket
+    ├── web.token            0600: opens its page; made once, and as good as its user's own shell
     ├── served/<run id>.json runs that a server has started, which the next one goes on with if they died
     ├── fixes/<fix id>/      a `wavepool fix`: its worktree, what is known of it, and a lock held (flock) by its process
     ├── stacks/<name>/       a development stack: lock, and data/ with what its services wrote

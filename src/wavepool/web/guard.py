@@ -108,7 +108,7 @@ class Guard:
         """Whether it may only read. Raises Refusal."""
         self._check_host(request)
         self._check_origin(request)
-        if request.path == HEALTH and request.method in SAFE:
+        if request.path == HEALTH and request.method in SAFE and not request.is_socket:
             return False
         read_only = self._check_token(request)
         if request.method not in SAFE:
