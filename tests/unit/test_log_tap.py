@@ -17,7 +17,7 @@ from wavepool.engine.history.chronicle import AttemptStory
 from wavepool.errors import DriverUnavailable, NoSuchAttempt
 from wavepool.model import AttemptId, Handle, LogRecord
 from wavepool.monitoring.logs.live import RING_BYTES, STUCK_S, Gap, LiveLog, Seat
-from wavepool.monitoring.logs.tap import CUT, LOST, PAUSE_S, TAIL_BYTES, Tap
+from wavepool.monitoring.logs.tap import CUT, LOST, PAUSE_S, TAIL_BYTES, TRIES, Tap
 from wavepool.monitoring.stories import RunStory
 from wavepool.testing.virtual_time import run_virtual
 
@@ -156,10 +156,23 @@ def test_a_start_that_was_dropped_between_two_readings_is_said_to_be_missing_or_
     assert (heard.data_, heard.gaps) == (b"one two two three", [CUT])
 
 
-@pytest.mark.parametrize("error", [GONE, AWAY])
-def test_one_that_stays_away_is_given_up(tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(type(error)):
-        poured(Story(tmp_path), Scripted(*[[error]] * 5))
+def test_a_daemon_that_stays_away_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(DriverUnavailable):
+        poured(Story(tmp_path), Scripted(*[[AWAY]] * TRIES))
+
+
+def test_where_the_driver_has_nothing_the_archive_is_waited_for_as_long_as_the_run_lives(tmp_path: Path) -> None:
+    story, readings = Story(tmp_path), 3 * TRIES
+
+    class Late(Scripted):
+        async def _give(self, reading: Sequence[LogChunk | Exception]) -> AsyncIterator[LogChunk]:
+            if not self.readings:
+                story.archived(b"all of it")
+            async for each in super()._give(reading):
+                yield each
+
+    heard, rest = poured(story, Late(*[[GONE]] * readings))
+    assert (heard.data_, heard.gaps, rest) == (b"", [], 0)
 
 
 def test_what_is_gone_of_a_dead_run_is_not_waited_for(tmp_path: Path) -> None:

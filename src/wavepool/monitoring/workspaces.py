@@ -69,7 +69,10 @@ class WorkspacesSource:
         self._state_dir = state_dir
         self._stories = stories
         self._places = tuple(places)
-        self._records: dict[Path, tuple[int, Record | None]] = {}
+        self._records: dict[Path, tuple[int, Record]] = {}
+        self._released: dict[Path, set[str]] = {}
+        self._quiet: dict[str, int] = {}
+        """Runs that nobody works on and that have no workspace left -> when the directory of those was changed last."""
         self._repositories: dict[Path, Repository | None] = {}
         self._looks = GitLooks()
         self._turn = anyio.Lock()
@@ -91,8 +94,15 @@ class WorkspacesSource:
         found: list[str] = []
         for run_id in reversed(self._state_dir.runs()):
             files = self._state_dir.run(run_id)
-            if files.control.exists() or any(True for _ in self._unreleased(files.path)):
+            live = files.control.exists()
+            changed_ns = _changed_ns(files.path / WORK)
+            if not live and self._quiet.get(run_id) == changed_ns:
+                continue
+            if live or any(True for _ in self._unreleased(files.path)):
                 found.append(run_id)
+            else:
+                self._quiet[run_id] = changed_ns
+                self._released.pop(files.path, None)
             if len(found) >= KEPT:
                 break
         return found
@@ -179,22 +189,34 @@ class WorkspacesSource:
 
     def _unreleased(self, run: Path) -> Iterator[tuple[Path, Record]]:
         """Each workspace's own directory with what is written down; read again only where that was changed."""
+        released = self._released.setdefault(run, set())
         try:
-            places = sorted(Path(each.path) for each in os.scandir(run / WORK) if each.is_dir(follow_symlinks=False))
+            with os.scandir(run / WORK) as entries:
+                names = sorted(each.name for each in entries if each.name not in released)
         except OSError:
             return
-        for place in places:
-            try:
-                changed = (place / RECORD).stat().st_mtime_ns
-                known = self._records.get(place)
-                if known is None or known[0] != changed:
-                    record = read_record(place / RECORD)
-                    known = (changed, None if record is None or record.released else record)
-                    self._records[place] = known
-            except (OSError, WavepoolError):
+        for name in names:
+            record = self._record(run / WORK / name)
+            if record is None:
                 continue
-            if known[1] is not None:
-                yield place, known[1]
+            if record.released:
+                released.add(name)
+                self._records.pop(run / WORK / name, None)
+            else:
+                yield run / WORK / name, record
+
+    def _record(self, place: Path) -> Record | None:
+        changed_ns = _changed_ns(place / RECORD)
+        known = self._records.get(place)
+        if known is None or known[0] != changed_ns:
+            try:
+                record = read_record(place / RECORD)
+            except WavepoolError:
+                return None
+            if record is None:
+                return None
+            known = self._records[place] = (changed_ns, record)
+        return known[1]
 
     def _repository(self, directory: Path) -> Repository | None:
         if directory not in self._repositories:
@@ -203,6 +225,14 @@ class WorkspacesSource:
             except (InputError, WavepoolError, OSError):
                 self._repositories[directory] = None
         return self._repositories[directory]
+
+
+def _changed_ns(path: Path) -> int:
+    """When it was changed last; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 class GitLooks:

@@ -138,6 +138,8 @@ class Follower:
             if fresh:
                 return await self._tell_seat(attempt, log, 0)
             await log.settled.wait()
+            if log.over and log.rest is not None and log.end == 0:  # nothing of it could be read before
+                return await self._begin_in_archive(attempt, begin_at)
             if begin_at is None or begin_at < 0 or begin_at >= log.start:
                 return await self._tell_seat(attempt, log, begin_at)
         async with self._sources.own_tap(self._story, attempt) as tap:

@@ -14,6 +14,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from wavepool.drivers.base import LogChunk
+from wavepool.engine.control.pools.driver import PREFIX as POOL_PREFIX
 from wavepool.engine.history.chronicle import AttemptStory
 from wavepool.errors import InfrastructureError, InputError, NoSuchAttempt
 from wavepool.model import Handle, LogRecord
@@ -263,6 +264,8 @@ class Logs:
                 return nothing(attempt, attempt.log.problem or "it has no output: it did not start", False)
             if attempt.handle is None:
                 return nothing(attempt, "it has not started yet", story.live)
+            if story.driver.startswith(POOL_PREFIX):
+                return nothing(attempt, "it runs in a pool: its output can be read when it has ended", story.live)
             try:
                 async with self._running:
                     with anyio.fail_after(RUNNING_READ_S):

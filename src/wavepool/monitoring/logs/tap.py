@@ -84,8 +84,11 @@ class Tap:
     async def pour(self, basin: Basin) -> Rest | None:
         """Give all of it to `basin`; what its archive has beyond that, None where it has nothing.
 
+        Where the driver has nothing of it, as one whose attempts are in the containers of a server, its archive is
+        waited for.
+
         Raises:
-            NoSuchAttempt, DriverUnavailable: it cannot be read, and was not archived.
+            NoSuchAttempt, DriverUnavailable: it cannot be read, was not archived, and will not be.
             InfrastructureError: its archive, or the run's journal, cannot be read.
         """
         tries, before = 0, -1
@@ -97,9 +100,13 @@ class Tap:
                 await self._story.refresh()
                 if self._attempt.log is not None:
                     return await self._in_archive(basin)
+                if isinstance(error, NoSuchAttempt):  # as long as somebody works on the run its archive will come
+                    if not self._story.live:
+                        raise
+                    tries = 0
                 tries = tries + 1 if self.position == before else 1
                 before = self.position
-                if tries >= TRIES or not (self._story.live or isinstance(error, DriverUnavailable)):
+                if tries >= TRIES:
                     raise
                 self._cut_at = self._cut_at or datetime.now(UTC)
             await anyio.sleep(PAUSE_S)
