@@ -31,6 +31,7 @@ _SIGNS = re.compile(r"[\\`*_\[\]<>#|~@&$]|:(?=\S)")
 
 _WORDS = {
     "live": "is running",
+    "paused": "is paused: nothing new starts",
     "success": "succeeded",
     "failed": "failed",
     "unfinished": "was left by its process",
@@ -81,7 +82,8 @@ def fenced(text: str) -> list[str]:
 def _head(told: Told) -> Iterator[str]:
     line = told.line
     tasks = line["tasks"]
-    yield f"## Run {code(line['id'])} {_WORDS.get(line['state'], line['state'])}"
+    state = "paused" if line.get("paused") else line["state"]
+    yield f"## Run {code(line['id'])} {_WORDS.get(state, state)}"
     yield ""
     parts = [f"**{tasks['succeeded']} of {count(tasks['total'], 'task')} succeeded**"]
     parts += [f"{tasks[name]} {name}" for name in ("failed", "skipped", "running", "pending") if tasks[name]]
