@@ -177,6 +177,20 @@ def died_once(seed: int) -> list[Stamped] | None:
     return facts if any(isinstance(each.fact, RunResumed) for each in facts) else None
 
 
+def test_what_a_server_of_pools_holds_is_no_run(state_dir: StateDir, journal: list[Stamped]) -> None:
+    async def scene() -> None:
+        session, run = state_dir.run("pool-20261120-231530-4f2a"), state_dir.run("pool-of-mine")
+        with session.lock():
+            await write(state_dir, run.id, named(journal, run.id))
+            async with Monitor(state_dir.path) as monitor:
+                await until(lambda: runs_of(monitor))
+                assert list(runs_of(monitor)) == [run.id]
+                assert [line["id"] for line in await monitor.runs()] == [run.id]
+                assert monitor.overview.document()["figures"]["live_runs"] == 0
+
+    anyio.run(scene)
+
+
 class Away:
     name, period_s = "workspaces", 0.01
 

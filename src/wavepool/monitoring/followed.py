@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -11,6 +11,7 @@ import anyio
 from anyio import CapacityLimiter
 from anyio.lowlevel import checkpoint
 
+from wavepool.core import facts
 from wavepool.core.events import Now
 from wavepool.core.facts import Stamped
 from wavepool.engine.history.runs import Standing, standing_of
@@ -24,8 +25,8 @@ from wavepool.statedir import RunDir
 SLICE = 100
 """Facts that are folded before others have their turn on the loop."""
 
-SETTLED_FACTS = 20_000
-"""So many are folded between two times that the garbage collector is told not to look at them."""
+SETTLED_AT = 10_000
+"""So many facts and tasks are folded between two times that the garbage collector is told not to look at them."""
 
 UNFIT = (KeyError, IndexError, AssertionError)
 """What a fold raises where a fact speaks of what no fact before it has brought."""
@@ -61,7 +62,7 @@ class FollowedRun(Generic[Fold]):
         self._tail = JournalTail(files)
         self._turn = anyio.Lock()
         self._unfit: str | None = None
-        self._settled = 0
+        self._unsettled = 0
         self._of_engine = False
 
     async def look(self) -> None:
@@ -71,7 +72,7 @@ class FollowedRun(Generic[Fold]):
                 self.is_live, self.pid = await self._in_thread(self._holder)
                 if await self._in_thread(self._tail.is_of_another_journal):
                     self.fold, self._tail, self._unfit = self._make_fold(), JournalTail(self.files), None
-                    self._settled = 0
+                    self._unsettled = 0
                 self._stand()
             except InfrastructureError as error:
                 self.problem = error.message
@@ -90,7 +91,7 @@ class FollowedRun(Generic[Fold]):
                     self.fold.take(stamped)
                     if done % SLICE == 0:
                         await checkpoint()
-                self._settle()
+                self._settle(piece)
             except UNFIT as error:
                 self._unfit = unfit_words(error)
             if self._unfit is not None:
@@ -118,12 +119,14 @@ class FollowedRun(Generic[Fold]):
             return blank_line(self.id, self.standing, problem=self.problem)
         return run_line(self.id, self.standing, self.fold.progress, now, pid=self.pid, problem=self.problem)
 
-    def _settle(self) -> None:
+    def _settle(self, piece: Sequence[Stamped]) -> None:
         """Have the collector pass over what was folded, which stays: else it goes through all of it again and again,
         and every loop of this process waits for it (seconds, with 100,000 tasks). Freed it is as ever, by its counts.
         """
-        if self.fold.facts - self._settled >= SETTLED_FACTS:
-            self._settled = self.fold.facts
+        brought = sum(len(each.fact.tasks) for each in piece if isinstance(each.fact, facts.TasksAdded))
+        self._unsettled += len(piece) + brought
+        if self._unsettled >= SETTLED_AT:
+            self._unsettled = 0
             gc.freeze()
 
     def _holder(self) -> tuple[bool, int | None]:
