@@ -20,7 +20,7 @@ from wavepool.engine.control.pools import NoServer
 from wavepool.engine.history.runs import UnknownRun
 from wavepool.errors import InputError, InvariantBroken, RunLocked, SettingError, WavepoolError
 from wavepool.model import VerdictKind
-from wavepool.statedir import ServedRun, StateDir, served_now
+from wavepool.statedir import ServedRun, StateDir
 from wavepool.web.api.errors import GENERAL, told
 from wavepool.web.api.installing import ROUTERS
 from wavepool.web.api.launch_order import RunOptions
@@ -149,14 +149,6 @@ def test_records_of_served_runs(tmp_path: Path) -> None:
     served.forget("r1")
     served.forget("r1")
     assert served.all() == []
-
-
-@pytest.mark.anyio
-async def test_runs_that_are_over_or_gone_are_forgotten_and_not_spoken_of(tmp_path: Path) -> None:
-    state_dir, said = StateDir(tmp_path), list[str]()
-    state_dir.served_runs().keep(served_now("gone", tmp_path))
-    await Launches(state_dir).resume_dead(said.append)
-    assert (said, state_dir.served_runs().all()) == ([], [])
 
 
 @pytest.mark.anyio
