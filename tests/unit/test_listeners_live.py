@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from wavepool.core.events import Now
-from wavepool.core.facts import Stamped, WaveOpened
+from wavepool.core.facts import RunPaused, RunUnpaused, Stamped, WaveOpened
 from wavepool.engine.clock import SystemClock
 from wavepool.listeners.live import LiveListener, render
 from wavepool.listeners.progress import Progress
@@ -140,3 +140,17 @@ def test_the_last_drawing_stays_if_asked() -> None:
     with LiveListener(console, SystemClock(), keep=True) as listener:
         listener.on_facts(journal(1, 3, troubles=Troubles()))
     assert "Completed: 3" in stream.getvalue()
+
+
+def test_a_paused_run_says_since_when_and_what_lets_it_go_on_and_no_time_left() -> None:
+    progress = Progress()
+    facts = journal(1, 24, troubles=Troubles(duration_s=30.0))
+    half = next(n for n, each in enumerate(facts) if progress.totals.ended >= 6 or progress.take(each))
+    when = at(facts[half])
+    assert progress.time_left_s(when) is not None
+    progress.take(Stamped(when.boot_s, when.utc, RunPaused(at_s=when.boot_s, at=when.utc)))
+    shown = "\n".join(screen(progress, when, width=200))
+    assert f"paused since {when.utc:%H:%M:%S}Z, nothing new starts: `wavepool unpause simulated-8` lets" in shown
+    assert progress.time_left_s(when) is None
+    progress.take(Stamped(when.boot_s, when.utc, RunUnpaused(at_s=when.boot_s, at=when.utc)))
+    assert "paused" not in "\n".join(screen(progress, when, width=200))

@@ -44,6 +44,7 @@ def test_agrees_with_the_core_after_every_fact(seed: int) -> None:
             apply(state, stamped.fact)
         check(progress, state.pending, state.memory_held_bytes(), len(state.order))
         assert progress.outcome == state.outcome
+        assert (progress.held and progress.held.at) == state.paused
     words = dict.fromkeys(("success", "timeout", "failed"), 0)
     for kind, count in state.verdicts.items():
         words[kind if kind in (VerdictKind.SUCCESS, VerdictKind.TIMEOUT) else "failed"] += count

@@ -72,7 +72,7 @@ async def run_verb(
         InputError: it cannot work in that directory.
         InfrastructureError: no process can be started.
     """
-    variables = {name: value for name, value in (env or os.environ).items() if name not in OURS_ALONE}
+    variables = {name: value for name, value in (os.environ if env is None else env).items() if name not in OURS_ALONE}
 
     def work() -> subprocess.CompletedProcess[bytes]:
         command = [*COMMAND, *arguments]

@@ -260,3 +260,27 @@ def test_the_net_catches_a_cancelled_task_that_is_tried_again(monkeypatch):
     monkeypatch.setitem(decide._APPLY, facts.TasksCancelled, forgets)
     with pytest.raises(Violation, match="starts although its task was cancelled"):
         run_many(400)
+
+
+def test_the_net_catches_a_wave_whose_time_runs_on_while_nothing_may_start(monkeypatch):
+    def forgets_the_waves(state, fact):
+        state.paused = fact.at
+
+    monkeypatch.setitem(decide._APPLY, facts.RunPaused, forgets_the_waves)
+    with pytest.raises(Violation, match="of a paused run: WaveTimedOut"):
+        run_many(2000)
+
+
+@DOSE
+@given(scenarios(), st.integers(1, 6))
+def test_pauses_at_any_moment_lose_nothing_and_double_nothing(scenario, pauses):
+    unbounded = replace(
+        scenario,
+        rules=replace(scenario.rules, wave_timeout_s=None, task_timeout_s=None),
+        tasks=tuple(replace(task, timeout_s=None) for task in scenario.tasks),
+        troubles=replace(NO_TROUBLES, pauses=pauses),
+    )
+    result = Simulation(unbounded).run()
+    assert result.outcome is Outcome.SUCCESS
+    assert result.executions == len(scenario.tasks)
+    assert result.state.verdicts == ({VerdictKind.SUCCESS: len(scenario.tasks)} if scenario.tasks else {})
