@@ -2,16 +2,27 @@
 import { post, runPath, taskPath } from "./api.js";
 import { ask } from "./asking.svelte.js";
 import { plural } from "./format.js";
-import { tell, tellError } from "./notices.svelte.js";
+import { dismiss, tell, tellError, tellWaiting } from "./notices.svelte.js";
+
+const PATIENCE_MS = 700;
+const asked = new Set(); // what was not answered yet: a second click on the same asks nothing
 
 async function act(what, done, path, body) {
+  if (asked.has(path)) return null;
+  asked.add(path);
+  let waiting;
+  const timer = setTimeout(() => (waiting = tellWaiting("Waiting for the server's answer…")), PATIENCE_MS);
   try {
     const answer = await post(path, body);
-    tell(typeof done === "function" ? done(answer) : done);
+    tell(done);
     return answer;
   } catch (error) {
     tellError(what, error);
     return null;
+  } finally {
+    clearTimeout(timer);
+    if (waiting) dismiss(waiting);
+    asked.delete(path);
   }
 }
 

@@ -21,6 +21,11 @@ export function tell(text) {
   setTimeout(() => dismiss(id), SHOWN_MS);
 }
 
+// Says that something takes its time; `dismiss` of what it returns ends that.
+export function tellWaiting(text) {
+  return add({ kind: "waiting", text, advice: "" });
+}
+
 export function tellError(what, error) {
   add({ kind: "error", text: `${what}: ${error.message}`, advice: error.advice ?? "" });
 }
