@@ -1,5 +1,5 @@
 // All that a person can do here: each asks where it destroys, and tells what came of it.
-import { post, runPath, taskPath } from "./api.js";
+import { fetched, post, runPath, taskPath } from "./api.js";
 import { ask } from "./asking.svelte.js";
 import { plural } from "./format.js";
 import { dismiss, tell, tellError, tellWaiting } from "./notices.svelte.js";
@@ -7,15 +7,22 @@ import { dismiss, tell, tellError, tellWaiting } from "./notices.svelte.js";
 const PATIENCE_MS = 700;
 const asked = new Set(); // what was not answered yet: a second click on the same asks nothing
 
-async function act(what, done, path, body) {
+function act(what, done, path, body) {
+  return attempt(what, path, async () => {
+    const answer = await post(path, body);
+    tell(done);
+    return answer;
+  });
+}
+
+// Does it, says so where it takes its time, and why where it cannot be done: then it is null.
+async function attempt(what, path, does) {
   if (asked.has(path)) return null;
   asked.add(path);
   let waiting;
   const timer = setTimeout(() => (waiting = tellWaiting("Waiting for the server's answer…")), PATIENCE_MS);
   try {
-    const answer = await post(path, body);
-    tell(done);
-    return answer;
+    return await does();
   } catch (error) {
     tellError(what, error);
     return null;
@@ -68,6 +75,17 @@ export async function cancelTask(run, task) {
 
 export function retryTask(run, task) {
   return act("Could not retry", `Task ${task.id} will be tried again.`, `${taskPath(run.id, task.key)}/retry`);
+}
+
+// The run as one file that needs nothing else. It is made anew each time, which takes seconds for a large run.
+export function saveReport(run) {
+  const path = `${runPath(run.id)}/report?format=html`;
+  return attempt("Could not write the report", path, async () => {
+    const file = URL.createObjectURL(await (await fetched(path)).blob());
+    Object.assign(document.createElement("a"), { href: file, download: `wavepool-${run.id}.html` }).click();
+    setTimeout(() => URL.revokeObjectURL(file), 60_000);
+    return file;
+  });
 }
 
 const poolPath = (type) => `pools/${encodeURIComponent(type)}`;
