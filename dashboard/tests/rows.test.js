@@ -101,6 +101,9 @@ test("what failed comes first by state, what runs longest by time", () => {
   assert.deepEqual(keys("state"), ["bad", "new", "old", "waits", "done"]);
   assert.deepEqual(keys("took"), ["old", "new", "done", "bad", "waits"]);
   assert.deepEqual(keys("task"), ["bad", "done", "new", "old", "waits"]);
+  const placed = [{ ...tasks[0], wave: 2 }, { ...tasks[1], place: 1 }, tasks[2]];
+  const order = (turned) => [...placed].sort(orderOf("plan", turned)).map((each) => each.key);
+  assert.deepEqual([order(false), order(true)], [["old", "new", "done"], ["done", "new", "old"]]);
   assert.equal(tookOf(tasks[1], Date.parse("2026-11-27T00:05:30Z")), 30);
   assert.equal(tookOf(tasks[0], 0), 90);
   assert.equal(tookOf(tasks[4], 0), undefined);

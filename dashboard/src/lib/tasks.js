@@ -51,7 +51,7 @@ function timeOf(task) {
 }
 
 const PARTS = {
-  plan: (task) => 0,
+  plan: (task) => task.wave * 1e9 + task.place,
   state: (task) => -rankOf(task.state),
   task: (task) => task.id.toLowerCase(),
   took: timeOf,
@@ -61,13 +61,15 @@ const PARTS = {
   cost: (task) => task.cost_usd ?? -1,
 };
 
+export const UPWARDS = ["task", "plan"];
+
 export const SORTS = Object.keys(PARTS);
 
-// An order of tasks by one column; in it, and where it says nothing, by their place in the plan. `task` is sorted
+// An order of tasks by one column; where that says nothing, by their place in the plan. `task` and `plan` are sorted
 // upwards, all others with the most first; `turned` the other way round.
 export function orderOf(column, turned = false) {
-  const part = PARTS[column] ?? PARTS.plan;
-  const sign = (column === "task" ? 1 : -1) * (turned ? -1 : 1);
+  const part = PARTS[column] ?? PARTS.state;
+  const sign = (UPWARDS.includes(column) ? 1 : -1) * (turned ? -1 : 1);
   return (one, other) => {
     const [a, b] = [part(one), part(other)];
     if (a !== b) return a < b ? -sign : sign;
