@@ -53,12 +53,12 @@ class Told:
             raise InputError(f"run {history.id} has not begun: there is nothing to report", advice=_when(live=live))
         standing = standing_of(history.files, live=live, begun=True, outcome=progress.outcome)
         # Time goes on for a live run only: that of one whose process died ends with its last fact.
-        until = now if standing is Standing.LIVE else Now(0.0, now.utc)
+        goes_on = standing is Standing.LIVE
         self.as_of: datetime = now.utc
-        self.line: RunLine = run_line(history.id, standing, progress, until)
+        self.line: RunLine = run_line(history.id, standing, progress, now)
         self.waves: dict[str, WaveEntry] = {str(each): wave_entry(wave) for each, wave in progress.waves.items()}
-        self.efficiency: Efficiency = self._fold.efficiency(until)
-        self.load: Load = load.graph(progress.elapsed_s(until))
+        self.efficiency: Efficiency = self._fold.efficiency(now if goes_on else None)
+        self.load: Load = load.graph(progress.elapsed_s(now) if goes_on else progress.work.seconds)
 
     def __len__(self) -> int:
         return len(self._fold)
