@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -14,7 +15,7 @@ import anyio.to_thread
 from wavepool import labels
 from wavepool.drivers.docker.remains.sights import ContainerSight, ContainerUse, DockerSights
 from wavepool.engine.report import stamp
-from wavepool.errors import InputError
+from wavepool.errors import DriverUnavailable, InputError
 from wavepool.monitoring.documents.seed import DetailedStats, HostPort, SeedContainer, SeedStats
 from wavepool.statedir import StateDir
 
@@ -47,13 +48,16 @@ class OwnContainers:
 
     Args:
         state_dir: whose containers.
+        sights: of the engine; closed with this.
         clock: seconds.
     """
 
-    def __init__(self, state_dir: StateDir, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, state_dir: StateDir, *, sights: DockerSights | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._state_dir = state_dir
         self._clock = clock
-        self._sights = DockerSights()
+        self._sights = sights or DockerSights()
         self._listed: list[ContainerSight] = []
         self._listed_s = -FRESH_S
         self._shown: dict[str, SeedContainer] = {}
@@ -136,6 +140,11 @@ class OwnContainers:
         return found
 
     async def _measure(self, sight: ContainerSight, entry: SeedContainer) -> None:
+        """What cannot be read of one, as it is being removed, is left out, and hides no other."""
+        with suppress(DriverUnavailable):
+            await self._measure_one(sight, entry)
+
+    async def _measure_one(self, sight: ContainerSight, entry: SeedContainer) -> None:
         before, now = await self._two_readings(sight)
         if before is not None and now is not None:
             entry["stats"] = _stats(before, now)
