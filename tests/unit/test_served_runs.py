@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from wavepool.core.facts import Outcome, RunFinished, RunResumed, Stamped
+from wavepool.engine.recover.dead_runs import dead_run_lines
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.statedir import ServedRun, StateDir, served_now
 from wavepool.web.launching import RESUMES, Launches
@@ -63,13 +64,14 @@ async def test_one_that_dies_again_and_again_is_only_told_in_the_end(state_dir: 
     ]
 
 
-async def test_one_that_cannot_be_gone_on_with_keeps_nobody_from_starting(state_dir: StateDir) -> None:
+async def test_a_damaged_one_is_told_where_all_dead_runs_are_and_not_twice(state_dir: StateDir) -> None:
     await served(state_dir, "broken", BEGUN)
     journal = state_dir.run("broken").journal
     journal.write_bytes(journal.read_bytes()[:4096])
     said: list[str] = []
     await Launches(state_dir).resume_dead(said.append)
-    assert all("broken" in line for line in said)
+    assert (said, state_dir.served_runs().all()) == ([], [])
+    assert any("broken" in line for line in dead_run_lines(state_dir))
 
 
 async def test_who_asks_for_it_gives_it_all_its_lives_again(state_dir: StateDir) -> None:
