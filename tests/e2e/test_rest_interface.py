@@ -154,9 +154,6 @@ def test_any_verb_is_a_job_whose_output_is_paged(api: Api) -> None:
     assert first.headers["wavepool-total-bytes"] == str(ended["stdout_bytes"])
     assert rest.headers["wavepool-offset"] == "10"
     assert b'"run_id": "done"' in first.body + rest.body
-    stdin = {"arguments": ["run", "-", "--dry-run", "--json"], "stdin": '{"waves": []}'}
-    rehearsal = api.wait_for_job(api.post("/api/jobs", stdin).json["id"])
-    assert rehearsal["exit_code"] in (0, 2)
     for verb in ("serve", "attach", "run"):
         refused = api.post("/api/jobs", {"arguments": [verb, "done"]})
         assert (refused.status, refused.json["error"]["advice"] != "") == (400, True)
@@ -169,11 +166,9 @@ def test_the_host_is_looked_after(api: Api) -> None:
 
 
 def test_a_run_as_a_file(api: Api) -> None:
-    beginnings = {"html": b"<!doctype html>", "junit": b"<?xml"}
-    for form, beginning in beginnings.items():
-        answer = api.get(f"/api/runs/done/report?format={form}")
-        assert (answer.status, answer.body[: len(beginning)].lower()) == (200, beginning)
-        assert answer.headers["content-disposition"].startswith("attachment")
+    answer = api.get("/api/runs/done/report?format=junit")
+    assert (answer.status, answer.body[:5]) == (200, b"<?xml")
+    assert answer.headers["content-disposition"] == 'attachment; filename="wavepool-done.xml"'
     assert api.get("/api/runs/none/report").status == 404
 
 
