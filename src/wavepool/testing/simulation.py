@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from random import Random
 
 from wavepool.core import actions, events, facts
@@ -179,7 +180,7 @@ class Simulation:
     def _step(self, batch: Iterable[Event], *, advance: bool = True, crashes: bool = True) -> None:
         now = self._clock()
         decided: list[Fact] = []
-        for event in (*batch, events.Advance()) if advance else batch:
+        for event in chain(batch, (events.Advance(),)) if advance else batch:  # each made when its turn comes
             for fact in decide(self._state, event, now):
                 self._check_start(fact)
                 apply(self._state, fact)
