@@ -194,7 +194,7 @@ def test_the_server_ends_within_a_second_whoever_is_connected() -> None:
                 until(good, lambda message: "patch" in message)
             before_s = time.monotonic()
         took_s = time.monotonic() - before_s
-        assert took_s < 1.5, took_s  # 0.5 s here; others use this machine too
+        assert took_s < 5, took_s  # 0.5 s on a quiet machine; without the cut it would wait for ever
         assert closed(good) == 1012  # it goes away, and may come back
         assert idle.recv(10) == b""
     assert not [each for each in threading.enumerate() if each.name == "test-web"]
