@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 import anyio
+import anyio.lowlevel
 
 from wavepool.drivers.base import Handle, LogChunk
 from wavepool.drivers.docker.api import READ_DEADLINE_S, DockerApi
@@ -27,6 +28,10 @@ from wavepool.errors import DriverUnavailable, InputError, NoSuchAttempt
 from wavepool.units import parse_size
 
 UNREAD = "the Docker daemon was away while it ran: what it wrote meanwhile may be missing"
+
+TURN_BYTES = 16 * 1024
+"""Of what has come, so much is taken apart in one turn of the loop: a piece of short lines takes a millisecond for each
+few kB, and what is read of a long log comes faster than that. Others have their turns between."""
 
 REOPENED = 20
 """How often a log that is followed is taken up again; one that is rotated all the time could go on for ever."""
@@ -66,6 +71,7 @@ class LogStream:
         self._followed = False
         self._opened = 0
         self._frames = FrameDecoder()
+        self._unread = memoryview(b"")
         self._ready: deque[LogChunk] = deque()
         self._gap = gap
 
@@ -84,6 +90,7 @@ class LogStream:
             raise self._cut(f"it was taken up again {REOPENED} times")
         self._opened += 1
         self._stream, self._followed, keeps_bytes = await self._reopen()
+        self._unread = memoryview(b"")
         reads_all_now = self._opened == 1 and not self._followed  # else the start was read when it was written
         self._frames = FrameDecoder(after=self._frames.marks, keeps_bytes=keeps_bytes if reads_all_now else None)
         return self
@@ -108,7 +115,12 @@ class LogStream:
         """Take in the next piece. Raises StopAsyncIteration at the end of all."""
         assert self._stream is not None, "it is read before it is open"
         try:
-            self._ready.extend(self._frames.feed(await self._next_piece(self._stream)))
+            if self._unread:
+                await anyio.lowlevel.checkpoint()
+            else:
+                self._unread = memoryview(await self._next_piece(self._stream))
+            piece, self._unread = bytes(self._unread[:TURN_BYTES]), self._unread[TURN_BYTES:]
+            self._ready.extend(self._frames.feed(piece))
         except ValueError as error:
             raise self._cut(str(error)) from error
         except StopAsyncIteration:
