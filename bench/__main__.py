@@ -17,6 +17,7 @@ from bench import (
     burst,
     cleanup,
     criteria,
+    dashboard,
     decisions,
     dispatch,
     drivers,
@@ -57,6 +58,7 @@ FAMILIES: dict[str, Family] = {
     "reuse": reuse.measure,
     "burst": burst.measure,
     "agents": agents.measure,
+    "dashboard": dashboard.measure,
     "drivers": drivers.measure,
 }
 """In the order in which they run: the simulated ones first, the others need Docker and the test image."""
