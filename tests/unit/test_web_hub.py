@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from counting_channels import Source
 from wavepool.errors import InputError
 from wavepool.web import hub as hubs
-from wavepool.web.hub import CHANNELS, CLIENTS, Hub, TooMany
+from wavepool.web.hub import CHANNELS, CLIENTS, SETTLED_AT, Hub, TooMany
 from wavepool.web.outbox import BYTES, MESSAGES, Outbox
 
 pytestmark = pytest.mark.anyio
@@ -254,3 +256,13 @@ async def test_whoever_reads_whenever_has_the_newest_at_the_end(steps: list[str]
         mine += await read(hub, outbox)
     last = max(place for place, each in enumerate(mine) if "document" in each)
     assert applied(mine[last:])["n"] == source.overview.now["n"]
+
+
+async def test_the_collector_passes_over_clients_that_are_there() -> None:
+    hub = Hub(Source())
+    before = gc.get_freeze_count()
+    with contextlib.ExitStack() as clients:
+        for _ in range(SETTLED_AT):
+            clients.enter_context(hub.client())
+        assert gc.get_freeze_count() > before
+    assert gc.get_freeze_count() == 0
