@@ -208,6 +208,21 @@ async def test_a_channel_that_fails_does_not_silence_the_others(logged: list[Map
     assert [each["channel"] for each in logged] == ["overview"]
 
 
+async def test_text_that_is_no_unicode_is_told_with_what_stands_for_it() -> None:
+    source = Source()
+    hub = Hub(source)
+    with hub.client() as outbox:
+        await hub.follow(outbox, "overview")
+        await read(hub, outbox)
+        source.overview.now = {"n": 1, "odd\udcff": ["\udcff", "schön"]}
+        tick(hub)
+        (told,) = await read(hub, outbox)
+        assert told["patch"] == {"n": 1, "odd\ufffd": ["\ufffd", "schön"]}
+        outbox.follow("overview")
+        (told,) = await read(hub, outbox)
+        assert told["document"]["n"] == 1
+
+
 async def test_the_hub_ticks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hubs, "TICK_S", 0.001)
     monkeypatch.setattr(hubs, "ALIVE_S", 0.002)

@@ -10,6 +10,7 @@ from wavepool.engine.report import stamp
 from wavepool.listeners.progress import Progress
 from wavepool.monitoring.documents.runs import RunLine, TaskCounts
 from wavepool.monitoring.entries import counts_of
+from wavepool.monitoring.wellformed import well_formed
 
 NO_TASKS: TaskCounts = {
     "total": 0,
@@ -77,4 +78,4 @@ def _of_life(progress: Progress, now: Now) -> dict[str, Any]:
 
 
 def _add(line: RunLine, **members: Any) -> None:
-    line.update((name, value) for name, value in members.items() if value is not None)  # type: ignore[typeddict-item]  # as the tests see
+    line.update((name, well_formed(value)) for name, value in members.items() if value is not None)  # type: ignore[typeddict-item]  # as the tests see

@@ -11,6 +11,7 @@ from wavepool.monitoring.documents.overview import Figures, HostHistory, Overvie
 from wavepool.monitoring.documents.runs import RunLine
 from wavepool.monitoring.entries import iso
 from wavepool.monitoring.lines import NO_TASKS
+from wavepool.monitoring.wellformed import well_formed
 
 RUNS_SHOWN = 50
 """Runs in the overview: all that are live, and the newest others; more only where more are live."""
@@ -43,7 +44,8 @@ class OverviewChannel(Channel):
         self.take_patch()
 
     def put(self, name: str, value: Mapping[str, Any]) -> None:
-        """A source has read its member."""
+        """A source has read its member. An odd name in it, as any process can give itself, must not hide the rest."""
+        value = well_formed(value)
         self._problems.pop(name, None)
         if value or name not in OPTIONAL:
             self._members[name] = value
@@ -55,8 +57,8 @@ class OverviewChannel(Channel):
         """A source could not read its member (None: it can again)."""
         if problem is None:
             self._changed |= self._problems.pop(name, None) is not None
-        elif self._problems.get(name) != problem:
-            self._problems[name] = problem
+        elif self._problems.get(name) != well_formed(problem):
+            self._problems[name] = well_formed(problem)
             self._changed = True
 
     def put_runs(self, runs: dict[str, RunLine], left_out: int) -> None:

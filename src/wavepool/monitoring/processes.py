@@ -36,8 +36,10 @@ YOUNG = timedelta(minutes=1)
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 _SECRET_NAME = re.compile(
-    r"(?i)(?:api[-_]?key|access[-_]?key|auth|bearer|credential|passw(?:or)?d|passphrase|private[-_]?key|secret|token)"
+    r"(?i)(?:api[-_]?key|access[-_]?key|auth|bearer|credential|passw(?:or)?d|passphrase|private[-_]?key|pwd|secret|token|(?:^|[-_])pass(?:$|[-_]))"
 )
+_VARIABLES = frozenset({"-e", "--env", "--environment"})
+"""Options whose value is NAME=VALUE: variables of tasks, which are shown nowhere."""
 _NAMED = re.compile(r"^(-{0,2}[A-Za-z0-9_.-]+)([=:])(.+)$", re.DOTALL)
 _TOKEN = re.compile(
     r"\b(?:sk-[A-Za-z0-9_-]{8,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|xox[abprs]-[\w-]{10,}|AKIA[A-Z0-9]{12,}"
@@ -158,10 +160,14 @@ def program_of(command: Sequence[str]) -> str:
 
 
 def shown_command(command: Iterable[str]) -> str:
-    """A command line for people: long arguments are cut, and what looks like a key is blanked."""
+    """A command line for people: long arguments are cut, values of variables and what looks like a key are blanked."""
     shown: list[str] = []
-    blank_next = False
+    before, blank_next = "", False
     for word in command:
+        option, before = before, word
+        if option in _VARIABLES:
+            shown.append(_variable(word))
+            continue
         if blank_next and not word.startswith("-"):
             shown.append(BLANKED)
             blank_next = False
@@ -172,7 +178,15 @@ def shown_command(command: Iterable[str]) -> str:
     return line if len(line) <= LINE_SHOWN else line[: LINE_SHOWN - 1] + "…"
 
 
+def _variable(word: str) -> str:
+    name, equals, _ = word.partition("=")
+    return f"{_shown_word(name)}={BLANKED}" if equals else _shown_word(word)
+
+
 def _shown_word(word: str) -> str:
+    option, equals, rest = word.partition("=")
+    if equals and option in _VARIABLES:
+        return f"{option}={_variable(rest)}"
     named = _NAMED.match(word)
     if named is not None and _SECRET_NAME.search(named[1]):
         return f"{named[1]}{named[2]}{BLANKED}"

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from wavepool.monitoring.channels import Channel
+from wavepool.monitoring.wellformed import well_formed
 from wavepool.web.outbox import Outbox
 
 TICK_S = 0.25
@@ -71,7 +72,7 @@ class _Followed:
             return
         self.seq += 1
         self._document = None
-        text = encoder.encode({"channel": self.channel.name, "seq": self.seq, "patch": patch}).decode()
+        text = _encoded(encoder, {"channel": self.channel.name, "seq": self.seq, "patch": patch})
         for outbox in self.outboxes:
             outbox.patch(self.channel.name, text)
 
@@ -79,7 +80,7 @@ class _Followed:
         """All of it as of the last tick, encoded once for all who ask before the next change."""
         if self._document is None or self._document[0] != self.seq:
             told = {"channel": self.channel.name, "seq": self.seq, "document": self.channel.document()}
-            self._document = (self.seq, encoder.encode(told).decode())
+            self._document = (self.seq, _encoded(encoder, told))
         return self._document[1]
 
 
@@ -198,6 +199,14 @@ class Hub:
         text = self._encoder.encode({"alive": now}).decode()
         for outbox in self._clients:
             outbox.tell_if_idle(text)
+
+
+def _encoded(encoder: msgspec.json.Encoder, message: Any) -> str:
+    """As JSON, whatever text is in it: a patch that was taken and not told would leave all clients behind for good."""
+    try:
+        return encoder.encode(message).decode()
+    except UnicodeEncodeError:
+        return encoder.encode(well_formed(message)).decode()
 
 
 def _log() -> Any:
