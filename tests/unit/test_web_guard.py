@@ -87,6 +87,15 @@ def test_nobody_comes_in_without_the_secret_and_nothing_breaks(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize("origin", [b"http://[", b"http://[::1", b"http://localhost:99999", b"http://localhost:x"])
+async def test_an_origin_that_is_no_address_is_foreign(kind: str, origin: bytes) -> None:
+    headers = [(b"host", b"localhost"), (b"origin", origin), (b"authorization", b"Bearer " + b"t" * 43)]
+    inside, said = await knock(scope_of(kind, "GET", "/api/runs", b"", headers))
+    assert (inside, said[0]["status"]) == (False, 403)
+
+
+@pytest.mark.anyio
 async def test_an_answer_keeps_its_own_headers_and_gets_the_others() -> None:
     right = [(b"host", b"localhost"), (b"authorization", b"Bearer " + b"t" * 43)]
     inside, said = await knock(scope_of("http", "GET", "/", b"", right))

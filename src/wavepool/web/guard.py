@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from wavepool.web.refusals import Refusal, answer_to
 from wavepool.web.token import Token
@@ -128,18 +128,17 @@ class Guard:
             _check_destination(request)
             return
         origin, host = request.one(b"origin") or "", request.one(b"host") or ""
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+            port = parts.port
+        except ValueError:  # no address at all
+            raise Refusal.origin() from None
         same = parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
-        if not same and not self._is_sister(origin):
+        if not same and not self._is_sister(parts, port):
             raise Refusal.origin()
 
-    def _is_sister(self, origin: str) -> bool:
+    def _is_sister(self, parts: SplitResult, port: int | None) -> bool:
         """Whether it is our page on the other port."""
-        parts = urlsplit(origin)
-        try:
-            port = parts.port
-        except ValueError:
-            return False
         host = (parts.hostname or "").lower()
         return parts.scheme == "http" and port in self._door.ports and self._is_ours(host) and "@" not in parts.netloc
 
