@@ -10,7 +10,7 @@ from wavepool.core import events
 from wavepool.core.events import Event
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState, TaskStatus
-from wavepool.engine.retrying import task_named, tasks_to_retry
+from wavepool.engine.retrying import tasks_named, tasks_to_retry
 from wavepool.errors import NotNow, RunOver, WavepoolError, shorten
 
 Ask = Callable[[RunState], Event]
@@ -78,7 +78,7 @@ def to_cancel(tasks: Sequence[str]) -> Ask:
     def ask(state: RunState) -> Event:
         if state.outcome is not None:
             raise over(state)
-        named = [task_named(state, each) for each in tasks]
+        named = tasks_named(state, tasks)
         if all(entry.status is TaskStatus.FINAL or entry.cancelled for entry in named):
             last = named[0]
             how = f"has ended already: {last.verdict}" if last.status is TaskStatus.FINAL else "is cancelled already"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from typing import NoReturn
 
 from wavepool.core.reopening import failed_tasks, waiting_for
 from wavepool.core.state import RunState, TaskState, TaskStatus
@@ -31,22 +32,27 @@ def tasks_to_retry(state: RunState, named: Sequence[str], *, live: bool = False)
     if not named:
         failed = tuple(failed_tasks(state))
         return failed if failed or waiting_for(state, failed) else None
-    entries = [task_named(state, each) for each in named]
+    entries = tasks_named(state, named)
     chosen = dict.fromkeys(entry.task.id for entry in entries)
     for entry in entries:
         _check(state, entry, chosen.keys(), live=live)
     return tuple(chosen)
 
 
-def task_named(state: RunState, task_id: str) -> TaskState:
-    """The task of this id, or of this key.
+def tasks_named(state: RunState, named: Sequence[str]) -> list[TaskState]:
+    """The tasks of these ids, or of these keys: O(tasks) once, however many are named by their keys.
 
     Raises:
-        SettingError: there is none; the advice names those that may be meant.
+        SettingError: there is none of one of them; the advice names those that may be meant.
     """
-    entry = state.tasks.get(task_id) or next((each for each in state.order if each.task.key == task_id), None)
-    if entry is not None:
-        return entry
+    by_key: dict[str, TaskState] = {}
+    if not all(each in state.tasks for each in named):
+        by_key = {entry.task.key: entry for entry in state.order}
+    found = [state.tasks.get(each) or by_key.get(each) for each in named]
+    return [entry or _missing(state, each) for each, entry in zip(named, found, strict=True)]
+
+
+def _missing(state: RunState, task_id: str) -> NoReturn:
     raise SettingError(
         "TASK", task_id, f"a task of run {state.run.run_id}", advice=_there_are(task_id, list(state.tasks))
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from wavepool.engine.retrying import tasks_to_retry
+from wavepool.engine.retrying import tasks_named, tasks_to_retry
 from wavepool.errors import SettingError
 from wavepool.model import VerdictKind
 
@@ -68,3 +70,22 @@ def test_of_many_tasks_the_nearest_are_named_first_and_not_all(new_run, make_tas
     with pytest.raises(SettingError, match=r"There are 't99', .*, …\.") as caught:
         tasks_to_retry(run.state, ("tt99",))
     assert caught.value.advice.count(",") == 8
+
+
+def test_tasks_may_be_named_by_their_keys(new_run, make_task):
+    """All tasks are gone through once, not once for each that is named: the run waits meanwhile."""
+    run = new_run([replace(make_task(f"t{number}"), key=f"k{number}") for number in range(100)])
+
+    class Counted(list):
+        passes = 0
+
+        def __iter__(self):
+            Counted.passes += 1
+            return super().__iter__()
+
+    run.state.order = Counted(run.state.order)
+    named = [*(f"k{number}" for number in range(50, 100)), "t1"]
+    assert [entry.task.id for entry in tasks_named(run.state, named)] == [*(f"t{n}" for n in range(50, 100)), "t1"]
+    assert Counted.passes == 1
+    with pytest.raises(SettingError, match="a task of run r"):
+        tasks_named(run.state, ["k1", "k100"])
