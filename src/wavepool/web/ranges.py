@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -92,7 +92,8 @@ class FileDownload(Response):
                 self.headers["content-range"] = f"bytes {first}-{stop - 1}/{status.st_size}"
         self.headers["content-length"] = str(stop - first)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await self._give(first, stop if scope["method"] != "HEAD" else first, send)
+        last = stop if scope["method"] != "HEAD" else first
+        await _while_there(receive, partial(self._give, first, last, send))
 
     async def _give(self, first: int, stop: int, send: Send) -> None:
         """A file that became shorter meanwhile ends the connection before its time: who reads sees that it was cut."""
@@ -120,9 +121,36 @@ class LiveDownload(Response):
         """ASGI. What it raises before the first byte is answered as any error."""
         async with self._opened() as chunks:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk.data, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            await _while_there(receive, partial(self._give, chunks, send))
+
+    async def _give(self, chunks: AsyncIterator[Any], send: Send) -> None:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk.data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _while_there(receive: Receive, give: Callable[[], Awaitable[None]]) -> None:
+    """Let it give, until the client has gone: what is sent to who has gone is taken at once, and all would be read.
+
+    Raises:
+        What `give` does.
+    """
+
+    async def until_gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        group.cancel_scope.cancel()
+
+    failed: Exception | None = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(until_gone)
+        try:
+            await give()
+        except Exception as error:  # raised below by itself, not in a group
+            failed = error
+        group.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
 
 
 def _status(path: Path) -> os.stat_result:
