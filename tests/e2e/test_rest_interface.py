@@ -53,6 +53,9 @@ def test_a_run_is_started_watched_and_its_tasks_are_found_by_key(api: Api) -> No
     page = api.get("/api/runs/done/tasks?state=failed&limit=1").json
     assert [task["id"] for task in page["tasks"]] == ["bad"]
     assert page["total"] == 1
+    assert [task["id"] for task in api.get("/api/runs/done/tasks?wave=2&q=AFTER").json["tasks"]] == ["after"]
+    assert api.get("/api/runs/done/tasks?wave=3").json["total"] == 0
+    assert api.get("/api/runs/done/tasks?wave=first").status == 422
     assert api.get("/api/runs/done/tasks?offset=9007199254740992").json["tasks"] == []
     assert api.get("/api/runs?state=failed").json["runs"][0]["id"] == "done"
 

@@ -74,6 +74,12 @@ def test_runs_that_are_over_are_lines_and_can_be_looked_into(state_dir: StateDir
             assert total == line["tasks"]["total"]
             assert [task["place"] for task in tasks] == [1, 2]
             assert (await monitor.task("done", tasks[0]["key"]))["id"] == tasks[0]["id"]
+            _, everything = await monitor.tasks("done", limit=1000)
+            for wave in sorted({task["wave"] for task in everything}):
+                number, of_wave = await monitor.tasks("done", wave=wave, limit=1000)
+                assert number == len(of_wave)
+                assert of_wave == [task for task in everything if task["wave"] == wave]
+            assert await monitor.tasks("done", wave=max(task["wave"] for task in everything) + 1) == (0, [])
             with pytest.raises(UnknownTask):
                 await monitor.task("done", "nonesuch")
             with pytest.raises(UnknownRun):

@@ -101,6 +101,10 @@ class TaskFold(RunFold):
         """Of one task, a word of `TaskEntry`."""
         return state_of(self.chronicle.tasks[task_id], self._unreached)
 
+    def wave(self, task_id: str) -> int:
+        """The number of the wave that it is in."""
+        return self.chronicle.tasks[task_id].task.wave
+
     def efficiency(self, now: Now | None) -> Efficiency:
         """Until now; None for a run that nobody works on: until its last fact."""
         return self._efficiency.reading(self.progress.work.seconds if now is None else self.progress.elapsed_s(now))

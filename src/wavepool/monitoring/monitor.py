@@ -21,7 +21,7 @@ from wavepool.monitoring.catalogue import RunCatalogue
 from wavepool.monitoring.documents.runs import RunDocument, RunLine, TaskEntry
 from wavepool.monitoring.drivers import OpenDrivers
 from wavepool.monitoring.host import HostSource
-from wavepool.monitoring.opened import OpenedRuns
+from wavepool.monitoring.opened import OpenedRuns, Wanted
 from wavepool.monitoring.overview import OverviewChannel
 from wavepool.monitoring.pools import PoolServerSource, PoolsSource, ServerStatus
 from wavepool.monitoring.runs import RunChannel
@@ -135,16 +135,25 @@ class Monitor:
         return (await self._opened.visit(run_id)).whole()
 
     async def tasks(
-        self, run_id: str, *, states: Collection[str] = (), text: str = "", offset: int = 0, limit: int = 100
+        self,
+        run_id: str,
+        *,
+        states: Collection[str] = (),
+        wave: int | None = None,
+        text: str = "",
+        offset: int = 0,
+        limit: int = 100,
     ) -> tuple[int, list[TaskEntry]]:
-        """Tasks in the plan's order that are in one of `states` (in any, where none is named) and have `text` in id,
-        key, agent or image, whatever its case: how many there are, and `limit` of them after the first `offset`.
+        """Tasks in the plan's order that are in one of `states` (in any, where none is named), of this wave, and have
+        `text` in id, key, agent or image, whatever its case: how many there are, and `limit` of them after the first
+        `offset`.
 
         Raises:
             UnknownRun: there is no such run.
         """
         channel = await self._opened.visit(run_id)
-        return await self._opened.tasks(channel, frozenset(states), text.casefold(), offset, limit)
+        wanted = Wanted(states=frozenset(states), wave=wave, text=text.casefold())
+        return await self._opened.tasks(channel, wanted, offset, limit)
 
     async def task(self, run_id: str, key: str) -> TaskEntry:
         """One task with the history of what it used.

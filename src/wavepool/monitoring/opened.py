@@ -32,6 +32,29 @@ class _Opened:
     viewers: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which tasks somebody asked for.
+
+    Attributes:
+        states: in one of these; in any, where none is named.
+        wave: of this wave; None of all.
+        text: with this in id, key, agent or image; in case-folded form.
+    """
+
+    states: frozenset[str] = frozenset()
+    wave: int | None = None
+    text: str = ""
+
+    def has(self, fold: TaskFold, place: int, task_id: str) -> bool:
+        """Whether the task at this place of the plan is one of them."""
+        return (
+            (self.wave is None or fold.wave(task_id) == self.wave)
+            and (not self.text or fold.matches(place, self.text))
+            and (not self.states or fold.state(task_id) in self.states)
+        )
+
+
 class OpenedRuns:
     """Folds each once for all who look. The one that was looked at longest ago is forgotten first.
 
@@ -97,15 +120,13 @@ class OpenedRuns:
         for opened in self._viewed():
             await opened.channel.run.read_on()
 
-    async def tasks(
-        self, channel: RunChannel, states: frozenset[str], text: str, offset: int, limit: int
-    ) -> tuple[int, list[TaskEntry]]:
-        """As `Monitor.tasks`; `text` in case-folded form."""
+    async def tasks(self, channel: RunChannel, wanted: Wanted, offset: int, limit: int) -> tuple[int, list[TaskEntry]]:
+        """As `Monitor.tasks`."""
         fold, found, total = channel.run.fold, list[str](), 0
         for place, task_id in enumerate(fold.in_order()):
             if place % SCANNED == SCANNED - 1:
                 await checkpoint()
-            if (not text or fold.matches(place, text)) and (not states or fold.state(task_id) in states):
+            if wanted.has(fold, place, task_id):
                 if offset <= total < offset + limit:
                     found.append(task_id)
                 total += 1
