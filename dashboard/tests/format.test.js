@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, between, brief, bytes, clock, count, duration, percent, plural, short, usd } from "../src/lib/format.js";
+import { ago, between, brief, bytes, clock, count, duration, local, moment, percent, plural, short, usd, zone } from "../src/lib/format.js";
 
 test("sizes are powers of 1,024, with a digit where it says something", () => {
   assert.deepEqual([0, 1, 999, 1000, 1024, 1536, 512 * 2 ** 20, 1.5 * 2 ** 30, 1000 * 2 ** 20, 3 * 2 ** 50].map(bytes), [
@@ -17,7 +17,7 @@ test("durations have at most two units, and never 60 seconds", () => {
 });
 
 test("what is not there is never told as a number", () => {
-  for (const told of [bytes, duration, brief, count, short, usd, percent, clock, ago]) {
+  for (const told of [bytes, duration, brief, count, short, usd, percent, clock, moment, ago]) {
     assert.equal(told(undefined), "–");
     assert.equal(told(null), "–");
   }
@@ -39,4 +39,19 @@ test("times are told by how long ago they are", () => {
     "just now", "12s ago", "3m ago", "2h ago", "2d ago", "just now",
   ]);
   assert.equal(between(before(90), before(30)), 60);
+});
+
+test("moments are told in the zone of who looks, and which one that is", (context) => {
+  const before = process.env.TZ;
+  context.after(() => (before === undefined ? delete process.env.TZ : (process.env.TZ = before)));
+  const [winter, summer] = ["2026-11-27T22:05:09.250Z", "2026-07-01T12:00:00.000Z"];
+  const told = (name) => {
+    process.env.TZ = name;
+    return [moment(winter), zone(summer), clock(winter, Date.parse(winter)), clock(summer, Date.parse(winter))];
+  };
+  assert.deepEqual(told("UTC"), ["2026-11-27 22:05:09 UTC", "UTC", "22:05:09", "Jul 1 12:00"]);
+  assert.deepEqual(told("Europe/Vienna"), ["2026-11-27 23:05:09 UTC+1", "UTC+2", "23:05:09", "Jul 1 14:00"]);
+  assert.deepEqual(told("Asia/Kolkata"), ["2026-11-28 03:35:09 UTC+5:30", "UTC+5:30", "03:35:09", "Jul 1 17:30"]);
+  assert.deepEqual(told("America/St_Johns"), ["2026-11-27 18:35:09 UTC-3:30", "UTC-2:30", "18:35:09", "Jul 1 09:30"]);
+  assert.equal(local(Date.parse(winter)), local(winter));
 });

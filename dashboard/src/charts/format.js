@@ -1,5 +1,5 @@
 // Figures of charts, beside those of lib/format.js.
-import { brief, bytes, count, percent } from "../lib/format.js";
+import { brief, bytes, count, local, percent } from "../lib/format.js";
 
 /** Seconds that something took: `7.5 ms`, `3.2s`, `2h 07m`. */
 export const lasting = brief;
@@ -21,17 +21,6 @@ export function elapsed(seconds, step = 1) {
 export function tick(at, step = 60) {
   const text = local(at * 1000);
   return step >= 86400 ? text.slice(5, 10) : step >= 60 ? text.slice(11, 16) : text.slice(11);
-}
-
-/** A moment (milliseconds since the epoch) in local time, as `2026-11-27 14:05:09`. */
-export function local(at) {
-  const date = new Date(at);
-  return new Date(at - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace("T", " ");
-}
-
-/** A moment (milliseconds since the epoch) as `2026-11-27 14:05:09 UTC`. */
-export function moment(at) {
-  return `${new Date(at).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** The form of a unit: "bytes", "percent", "seconds" or "count". */

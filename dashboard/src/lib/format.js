@@ -62,13 +62,36 @@ export function between(from, to) {
   return Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000);
 }
 
-// The time of day here, with the day where it is another one: 14:03:22, Nov 26 14:03.
+// Times are told in the zone of who looks, by the functions below and no others. They take milliseconds since the epoch,
+// or a time of the documents (ISO 8601).
+
+// A moment: 2026-11-27 14:05:09.
+export function local(time) {
+  const at = new Date(time);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace("T", " ");
+}
+
+// The zone here at that moment: UTC, UTC+1, UTC-3:30.
+export function zone(time) {
+  const minutes = -new Date(time).getTimezoneOffset();
+  const [hours, left] = [Math.floor(Math.abs(minutes) / 60), Math.round(Math.abs(minutes) % 60)];
+  if (!hours && !left) return "UTC";
+  return `UTC${minutes < 0 ? "-" : "+"}${hours}${left ? `:${String(left).padStart(2, "0")}` : ""}`;
+}
+
+// A moment with its zone, where somebody may be elsewhere or compare it with a log: 2026-11-27 14:05:09 UTC+1.
+export function moment(time) {
+  return absent(time) ? NOTHING : `${local(time)} ${zone(time)}`;
+}
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+// The time of day, with the day where it is another one: 14:03:22, Nov 26 14:03.
 export function clock(time, now = Date.now()) {
   if (absent(time)) return NOTHING;
-  const at = new Date(time);
-  const today = new Date(now).toDateString() === at.toDateString();
-  if (today) return at.toLocaleTimeString("en-GB");
-  return `${at.toLocaleDateString("en-US", { month: "short", day: "numeric" })} ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+  const [day, hour] = local(time).split(" ");
+  if (local(now).startsWith(day)) return hour;
+  return `${MONTHS[Number(day.slice(5, 7)) - 1]} ${Number(day.slice(8))} ${hour.slice(0, 5)}`;
 }
 
 // How long ago, in one unit: just now, 12s ago, 3m ago, 2h ago, 5d ago.
