@@ -171,7 +171,7 @@ def test_what_runs_counts_as_far_as_it_has_come() -> None:
 
 @pytest.mark.parametrize("seed", range(0, 120, 3))
 def test_a_run_is_never_faster_than_its_bound(seed: int) -> None:
-    """With crashes, retries, and attempts that went on while no process was at the run."""
+    """With crashes, retries, pauses, and attempts that went on while no process was at the run."""
     work = WorkTime()
     fold = EfficiencyFold(work)
     active, most, before_s = 0, 0, 0.0
@@ -181,6 +181,25 @@ def test_a_run_is_never_faster_than_its_bound(seed: int) -> None:
         active += isinstance(stamped.fact, facts.StartIntended) - isinstance(stamped.fact, facts.AttemptExited)
         most = max(most, active)
         bound_s = fold.lower_bound_s(work.seconds)
-        assert before_s - 1e-6 <= bound_s <= work.seconds + 1e-6
+        assert before_s - 1e-6 <= bound_s <= work.seconds - fold.idle_s(work.seconds) + 1e-6
         assert fold.reading(work.seconds)["peak"] == most
         before_s = bound_s
+
+
+def test_a_pause_in_which_nothing_runs_is_left_out() -> None:
+    jobs = [Job(took_s=10), Job(took_s=10)]
+    facts_of = told(jobs, [0, 100], Schedule.ROLLING, 1)
+    pauses = [(4, facts.RunPaused(at_s=4, at=START)), (90, facts.RunUnpaused(at_s=90, at=START))]
+    work = WorkTime()
+    fold = EfficiencyFold(work)
+    for at_s, fact in sorted([*facts_of, *pauses], key=lambda each: each[0]):
+        stamped = Stamped(float(at_s), START, fact)
+        work.take(stamped)
+        fold.take(stamped)
+        if at_s == 10:  # its one attempt has ended, and it goes on being paused
+            assert fold.reading(50.0)["elapsed_s"] == 10
+            assert fold.reading(50.0)["efficiency_percent"] == 100
+    # From 90 to 100 nobody held it back: that is time that it lost.
+    reading = fold.reading(110.0)
+    assert (reading["elapsed_s"], reading["work_s"], reading["lower_bound_s"]) == (30, 20, 20)
+    assert (reading["speed_up"], reading["efficiency_percent"]) == (0.67, 66.7)

@@ -35,7 +35,7 @@ class WorkTime:
     def take(self, stamped: Stamped) -> None:
         """Take in one more fact."""
         fact = stamped.fact
-        if self._offset_s is None or _takes_up(fact):
+        if self._offset_s is None or takes_up(fact):
             if self._live and self.last_at is not None:
                 self.seconds += max(0.0, (stamped.utc - self.last_at).total_seconds())
             self._offset_s = self.seconds - stamped.boot_s
@@ -64,6 +64,6 @@ class WorkTime:
         return 0.0 if opened_s is None else self.seconds - opened_s
 
 
-def _takes_up(fact: facts.Fact) -> bool:
+def takes_up(fact: facts.Fact) -> bool:
     """Another process is at it from here on."""
     return isinstance(fact, facts.RunResumed) or (isinstance(fact, facts.RunReopened) and not fact.live)

@@ -111,6 +111,11 @@ class Progress:
         self._finished = 0
         self._finished_s = 0.0
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether somebody holds the starts of this run back, which is not over."""
+        return self.held is not None and self.outcome is None
+
     def take_all(self, stamped: Iterable[Stamped]) -> None:
         """Take in facts in their order."""
         for one in stamped:

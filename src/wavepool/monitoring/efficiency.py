@@ -9,7 +9,8 @@ attempt counts from its intended start to its end, as it holds its memory so lon
 - what is held at once is at most the budget, and a wave runs at most `parallelism` of its tasks: area / height is the
   least width (the area bound of strip packing: Coffman, Garey, Johnson, Tarjan, SIAM J. Comput. 9, 1980).
 
-Each is a bound, so the greatest is one.
+Each is a bound, so the greatest is one. The time in which a run is paused and nothing of it runs is left out of what
+the bound is compared with, as no schedule is at fault for it. No attempt counts in it, so each bound stays one.
 """
 
 from __future__ import annotations
@@ -100,6 +101,9 @@ class EfficiencyFold:
         self._whole = _Whole()
         self._longest_s = 0.0
         self._peak = 0
+        self._paused = False
+        self._idle_s = 0.0
+        self._idle_since_s: float | None = None
 
     def take(self, stamped: Stamped) -> None:
         """Take in one more fact."""
@@ -118,15 +122,24 @@ class EfficiencyFold:
                 self._begin(fact)
             case facts.AttemptExited() as fact:
                 self._end(fact.attempt)
+            case facts.RunPaused() | facts.RunUnpaused() as fact:
+                self._paused = isinstance(fact, facts.RunPaused)
             case _:
                 pass
+        self._note_idle()
+
+    def idle_s(self, elapsed_s: float) -> float:
+        """Seconds of them in which the run was paused and nothing of it ran."""
+        return self._idle_s + (0.0 if self._idle_since_s is None else elapsed_s - self._idle_since_s)
 
     def reading(self, elapsed_s: float) -> Efficiency:
-        """As of the moment at which the run has been worked on for `elapsed_s`."""
+        """As of the moment at which the run has been worked on for `elapsed_s`, pauses and all."""
+        bound_s = self.lower_bound_s(elapsed_s)
         work_s = self._whole.work.at(elapsed_s)
+        elapsed_s -= self.idle_s(elapsed_s)
         found: Efficiency = {"work_s": round(work_s, 3), "elapsed_s": round(elapsed_s, 3), "peak": self._peak}
         if elapsed_s > 0 and self._peak:
-            bound_s = min(elapsed_s, self.lower_bound_s(elapsed_s))  # beyond it only by the rounding of sums
+            bound_s = min(elapsed_s, bound_s)  # beyond it only by the rounding of sums
             found["lower_bound_s"] = round(bound_s, 3)
             found["speed_up"] = round(work_s / elapsed_s, 2)
             found["efficiency_percent"] = round(100 * bound_s / elapsed_s, 1)
@@ -183,6 +196,14 @@ class EfficiencyFold:
         self._whole.memory.begin(fact.held.memory_bytes, at_s)
         self._whole.cpus.begin(fact.held.milli_cpus, at_s)
         self._whole.work.begin(1, at_s)
+
+    def _note_idle(self) -> None:
+        idle, now_s = self._paused and not self._active, self._work.seconds
+        if idle and self._idle_since_s is None:
+            self._idle_since_s = now_s
+        elif not idle and self._idle_since_s is not None:
+            self._idle_s += now_s - self._idle_since_s
+            self._idle_since_s = None
 
     def _end(self, attempt: AttemptId) -> None:
         at_s, active = self._work.seconds, self._active.pop(attempt)

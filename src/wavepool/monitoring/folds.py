@@ -13,6 +13,7 @@ from wavepool.model import AgentEvent, AttemptId, Handle
 from wavepool.monitoring.documents.runs import Efficiency, TaskEntry
 from wavepool.monitoring.efficiency import EfficiencyFold
 from wavepool.monitoring.entries import state_of, task_entry
+from wavepool.monitoring.spans import SpanFold
 
 UNREACHED = "the run ended before it"
 
@@ -53,6 +54,7 @@ class TaskFold(RunFold):
         under_way: tasks with an attempt that has not ended, in the order of their starts.
         ended: tasks that have ended or were skipped, in the order of that, without those that a run never reached.
         left_behind: sentences.
+        spans: when it was paused, or nobody worked on it.
         heard: how often agents said something.
     """
 
@@ -64,6 +66,7 @@ class TaskFold(RunFold):
         self.under_way: dict[str, None] = {}
         self.ended: dict[str, None] = {}
         self.left_behind: list[str] = []
+        self.spans = SpanFold()
         self.heard = 0
         self._efficiency = EfficiencyFold(self.progress.work)
         self._places: dict[str, int] = {}
@@ -76,6 +79,7 @@ class TaskFold(RunFold):
         super().take(stamped)
         self.chronicle.take(stamped)
         self._efficiency.take(stamped)
+        self.spans.take(stamped, paused=self.progress.is_paused)
         for task_id in self._changed_by(stamped.fact):
             self.touched[task_id] = None
             self.touched_waves[self.chronicle.tasks[task_id].task.wave] = None

@@ -70,7 +70,7 @@ def _of_end(progress: Progress, *, busy: bool) -> dict[str, Any]:
 def _of_life(progress: Progress, now: Now) -> dict[str, Any]:
     left_s = progress.time_left_s(now)
     return {
-        "paused": (progress.held is not None and progress.outcome is None) or None,
+        "paused": progress.is_paused or None,
         "draining": progress.draining or None,
         "held_back": "; ".join(progress.held_back(now)) or None,
         "left_s": None if left_s is None else round(left_s, 1),

@@ -108,6 +108,9 @@ class RunChannel(Channel):
         found: dict[str, Any] = {"run": self.run.line(now)}
         if fold.progress.run is not None:
             found["efficiency"] = fold.efficiency(now if self.run.is_under_way else None)
+        spans = fold.spans.all()
+        if spans:
+            found["spans"] = spans
         if fold.left_behind:
             found["left_behind"] = fold.left_behind[:LEFT_SHOWN]
         if len(fold) > self._most:

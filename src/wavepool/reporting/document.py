@@ -25,6 +25,8 @@ def json_of(history: RunHistory, now: Now) -> str:
         "as_of": when(told.as_of),
         "load": told.load,
     }
+    if told.spans:
+        head["spans"] = told.spans
     if told.left_behind:
         head["left_behind"] = told.left_behind
     # Entry by entry: 100,000 of them as objects would take half a gigabyte.

@@ -88,6 +88,7 @@ def _data(told: Told) -> dict[str, Any]:
         "waves": told.waves,
         "tasks": {(entry := told.entry(each))["key"]: shortened(entry) for each in shown},
         "efficiency": told.efficiency,
+        "spans": told.spans,
         "as_of": when(told.as_of),
         "load": told.load,
         "left_behind": told.left_behind[:LIST],

@@ -12,7 +12,7 @@ from wavepool.engine.report import RunReport, stamp
 from wavepool.errors import InputError
 from wavepool.model import VerdictKind
 from wavepool.monitoring.blanking import blanked
-from wavepool.monitoring.documents.runs import Efficiency, RunLine, TaskEntry, WaveEntry
+from wavepool.monitoring.documents.runs import Efficiency, RunLine, RunSpan, TaskEntry, WaveEntry
 from wavepool.monitoring.entries import wave_entry
 from wavepool.monitoring.folds import TaskFold
 from wavepool.monitoring.lines import run_line
@@ -28,7 +28,7 @@ class Told:
     """A run as its journal told it at one moment. Entries are made as they are asked for, never all at once.
 
     Attributes:
-        line, waves, efficiency, load: as documents have them.
+        line, waves, efficiency, spans, load: as documents have them.
         as_of: when it was read.
     """
 
@@ -58,6 +58,7 @@ class Told:
         self.line: RunLine = run_line(history.id, standing, progress, now)
         self.waves: dict[str, WaveEntry] = {str(each): wave_entry(wave) for each, wave in progress.waves.items()}
         self.efficiency: Efficiency = self._fold.efficiency(now if goes_on else None)
+        self.spans: dict[str, RunSpan] = self._fold.spans.all()
         self.load: Load = load.graph(progress.elapsed_s(now) if goes_on else progress.work.seconds)
 
     def __len__(self) -> int:

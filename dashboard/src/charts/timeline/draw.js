@@ -2,8 +2,9 @@
 
 import { SHAPES } from "../../lib/shapes.js";
 import { groupOf, taskState } from "../../lib/states.js";
-import { elapsed, lasting } from "../format.js";
+import { elapsed } from "../format.js";
 import { placeOf, ticksOf } from "./axis.js";
+import { drawBackdrop, drawCauses } from "./backdrop.js";
 
 export const AXIS_PX = 26;
 const TICK_PX = 76; // between two ticks, at least
@@ -28,7 +29,7 @@ export function rowAt(tops, y) {
 /**
  * Draw one picture.
  *
- * `scene`: {context, width, height, gutter, scroll, rows, tops, axis, view: [vFrom, vTo], colour, picked}.
+ * `scene`: {context, width, height, gutter, scroll, rows, tops, axis, spans, view: [vFrom, vTo], colour, picked}.
  * `colour` gives the colour of a custom property, `picked` is the bar that is selected, if any.
  */
 export function draw(scene) {
@@ -39,15 +40,15 @@ export function draw(scene) {
   const plot = { ...scene, x: (v) => scene.gutter + ((v - scene.view[0]) / (scene.view[1] - scene.view[0])) * (width - scene.gutter) };
   context.save();
   clip(context, scene.gutter, 0, width - scene.gutter, height);
+  drawBackdrop(plot, AXIS_PX);
   drawTicks(plot);
-  drawGaps(plot);
   context.restore();
   context.save();
   clip(context, 0, AXIS_PX, width, height - AXIS_PX);
   const last = Math.min(scene.rows.length - 1, rowAt(scene.tops, scene.scroll + height));
   for (let index = rowAt(scene.tops, scene.scroll); index <= last; index += 1) drawRow(plot, index);
   context.restore();
-  drawGapWords(plot);
+  drawCauses(plot, AXIS_PX);
   drawBound(plot);
   context.fillStyle = colour("--line");
   context.fillRect(0, AXIS_PX - 1, width, 1);
@@ -74,33 +75,6 @@ function drawTicks({ context, axis, view, width, height, gutter, colour, x }) {
     context.fillText(text, from, AXIS_PX / 2);
     context.fillRect(from - 3, AXIS_PX - 8, 1, 8);
     free = to + 6;
-  }
-}
-
-function drawGaps({ context, axis, height, colour, x }) {
-  for (const piece of axis.pieces) {
-    if (!piece.gap) continue;
-    const from = x(piece.vFrom);
-    const to = x(piece.vTo);
-    context.fillStyle = colour("--raised");
-    context.fillRect(from, AXIS_PX, to - from, height - AXIS_PX);
-    context.fillStyle = colour("--soft");
-    for (const edge of [from, to - 1]) for (let y = AXIS_PX; y < height; y += 6) context.fillRect(edge, y, 1, 3);
-  }
-}
-
-function drawGapWords({ context, axis, height, width, gutter, colour, x }) {
-  context.fillStyle = colour("--soft");
-  for (const piece of axis.pieces) {
-    const [from, to] = [x(piece.vFrom), x(piece.vTo)];
-    const text = `${lasting(piece.to - piece.from)} without work`;
-    if (!piece.gap || to - from < 13 || from < gutter || to > width) continue;
-    if (context.measureText(text).width > height - AXIS_PX - 10) continue;
-    context.save();
-    context.translate((from + to) / 2, AXIS_PX + 6);
-    context.rotate(Math.PI / 2);
-    context.fillText(text, 0, 0);
-    context.restore();
   }
 }
 

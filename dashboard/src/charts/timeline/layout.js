@@ -1,9 +1,11 @@
 // What a timeline shows, from the tasks and waves of a run: attempts as bars, in rows. Times are seconds since its start.
 
+import { spansOf } from "./spans.js";
+
 const UNDER_WAY = new Set(["intended", "running", "stopping", "exited"]); // states of an attempt that is not over
 
 /**
- * A function from ({run, tasks, waves}, now in milliseconds since the epoch) to {origin, now, tasks, waves, bars}.
+ * A function from ({run, tasks, waves, spans}, now in milliseconds since the epoch) to {origin, now, tasks, waves, bars, spans}.
  *
  * A bar is {task, number, state, from, start, end, open}: `from` is when it was meant to start, `start` when it did;
  * `open` where it goes on, so that its `end` is now. A task is laid out once for each object that tells it: whoever
@@ -23,7 +25,7 @@ export function layouter() {
     });
     const bars = tasks.flatMap((task) => task.bars);
     for (const bar of bars) if (bar.open) bar.end = Math.max(at, bar.from);
-    return { origin, now: at, tasks, waves: wavesOf(told.waves, origin), bars };
+    return { origin, now: at, tasks, waves: wavesOf(told.waves, origin), bars, spans: spansOf(told.spans, told.run, origin, at) };
   };
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -56,8 +56,9 @@ class RunLine(TypedDict):
 class Efficiency(TypedDict):
     """How well a run used the machine, as of now.
 
-    `work_s` is what its attempts took together, `elapsed_s` how long the run was worked on, `speed_up` their ratio,
-    `peak` the most attempts that ran at once, `efficiency_percent` is 100 x lower bound / elapsed (at most 100).
+    `work_s` is what its attempts took together, `elapsed_s` how long the run was worked on, without the time in which
+    it was paused and nothing ran (`took_s` of its line counts that too), `speed_up` their ratio, `peak` the most
+    attempts that ran at once, `efficiency_percent` is 100 x lower bound / elapsed (at most 100).
     `lower_bound_s` is the makespan that no schedule of these attempts can beat: max(longest chain of dependencies and,
     under barrier, of waves; sum of memory x duration / memory of the budget; `work_s` / parallelism).
     """
@@ -162,11 +163,20 @@ class WaveEntry(TypedDict):
     waits_for: NotRequired[str]
 
 
+RunSpan = TypedDict("RunSpan", {"kind": Literal["paused", "away"], "from": str, "to": NotRequired[str]})
+"""A time in which a run was held back. `paused`: somebody wanted nothing new to start; without `to` it goes on.
+
+`away`: nobody is known to have worked on it, from the last fact of one process to the first of the next: that its
+attempts ran meanwhile may be, and that the process died later than it wrote last. Both may be at once.
+"""
+
+
 class RunDocument(TypedDict):
     """A run, whole: the channel ``run:<id>``, and what the report shows.
 
     Of a run with more than `monitoring.runs.SHOWN` tasks those under way and those that ended last are shown here, and
-    `tasks_left_out` are not; the REST interface pages through all. `waves` are by number as text, `tasks` by key.
+    `tasks_left_out` are not; the REST interface pages through all. `waves` are by number as text, `tasks` by key,
+    `spans` by number as text, the last `monitoring.spans.KEPT_SPANS` of them.
     """
 
     run: RunLine
@@ -174,6 +184,7 @@ class RunDocument(TypedDict):
     tasks: dict[str, TaskEntry]
     tasks_left_out: NotRequired[int]
     efficiency: NotRequired[Efficiency]
+    spans: NotRequired[dict[str, RunSpan]]
     usage: NotRequired[UsageHistory]
     left_behind: NotRequired[list[str]]
     as_of: str
