@@ -14,10 +14,11 @@ from pydantic import TypeAdapter
 from wavepool.core.facts import RunOpened, RunResumed, Stamped
 from wavepool.engine.history.chronicle import UnknownTask
 from wavepool.engine.history.runs import UnknownRun
-from wavepool.errors import InfrastructureError
+from wavepool.errors import InfrastructureError, JournalError
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.monitoring.documents.overview import Overview
 from wavepool.monitoring.monitor import Monitor
+from wavepool.monitoring.stories import Stories
 from wavepool.statedir import StateDir
 from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation
@@ -129,6 +130,11 @@ def test_damage_is_told_and_harms_no_other(state_dir: StateDir, journal: list[St
             assert "do not fit together" in found["odd"]["problem"]
             assert (await monitor.run_document("torn"))["run"]["state"] == "damaged"
             assert (await monitor.run_document("odd"))["run"]["problem"] == found["odd"]["problem"]
+        stories = Stories(state_dir)
+        for _ in range(2):
+            with pytest.raises(JournalError, match="do not fit together"):
+                await stories.run("odd")
+        assert (await stories.run("good")).chronicle.tasks
 
     anyio.run(scene)
 

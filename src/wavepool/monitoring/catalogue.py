@@ -17,7 +17,8 @@ from wavepool.errors import InfrastructureError
 from wavepool.listeners.progress import Progress
 from wavepool.monitoring.documents.runs import RunLine
 from wavepool.monitoring.folds import RunFold
-from wavepool.monitoring.followed import UNFIT, FollowedRun, unfit_words
+from wavepool.monitoring.followed import FollowedRun
+from wavepool.monitoring.following import UNFIT, unfit_words
 from wavepool.monitoring.lines import blank_line, run_line
 from wavepool.monitoring.overview import RUNS_SHOWN
 from wavepool.monitoring.sweeps import Running

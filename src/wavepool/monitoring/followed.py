@@ -18,7 +18,7 @@ from wavepool.engine.history.runs import Standing, standing_of
 from wavepool.errors import InfrastructureError
 from wavepool.monitoring.documents.runs import RunLine
 from wavepool.monitoring.folds import RunFold
-from wavepool.monitoring.following import JournalTail
+from wavepool.monitoring.following import UNFIT, JournalTail, unfit_words
 from wavepool.monitoring.lines import blank_line, run_line
 from wavepool.statedir import RunDir
 
@@ -27,9 +27,6 @@ SLICE = 100
 
 SETTLED_AT = 10_000
 """So many facts and tasks are folded between two times that the garbage collector is told not to look at them."""
-
-UNFIT = (KeyError, IndexError, AssertionError)
-"""What a fold raises where a fact speaks of what no fact before it has brought."""
 
 REMOVED = "its directory has been removed"
 
@@ -144,8 +141,3 @@ class FollowedRun(Generic[Fold]):
 
     async def _in_thread(self, function: Callable[[], Result]) -> Result:
         return await anyio.to_thread.run_sync(function, limiter=self._threads)
-
-
-def unfit_words(error: Exception) -> str:
-    """A journal that can be read, and makes no sense."""
-    return f"the facts of its journal do not fit together ({type(error).__name__}: {error})"

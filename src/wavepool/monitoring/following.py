@@ -19,6 +19,14 @@ PIECE = 1000
 PIECE_TASKS = 2000
 """A piece ends early after facts that brought so many tasks."""
 
+UNFIT = (KeyError, IndexError, AssertionError)
+"""What is raised by who takes in a fact that speaks of what no fact before it has brought."""
+
+
+def unfit_words(error: Exception) -> str:
+    """A journal that can be read, and makes no sense."""
+    return f"the facts of its journal do not fit together ({type(error).__name__}: {error})"
+
 
 class JournalTail:
     """Reads facts on from a number, without what nobody is to see. Blocks; one caller at a time."""

@@ -11,8 +11,9 @@ import anyio.to_thread
 
 from wavepool.engine.history.chronicle import Chronicle, TaskStory, UnknownTask
 from wavepool.engine.history.runs import RunHistory, UnknownRun, open_history
+from wavepool.errors import JournalError
 from wavepool.model import Surroundings
-from wavepool.monitoring.following import JournalTail
+from wavepool.monitoring.following import UNFIT, JournalTail, unfit_words
 from wavepool.statedir import StateDir
 
 KEPT = 8
@@ -79,9 +80,12 @@ class RunStory:
     def _catch_up(self) -> None:
         self.live = self.history.is_live()  # first: of one that ends in between all facts are read
         while facts := self._tail.read_after(self._taken, check=False):
-            self._taken += len(facts)
             for stamped in facts:
-                self.chronicle.take(stamped)
+                try:
+                    self.chronicle.take(stamped)
+                except UNFIT as error:
+                    raise JournalError(str(self.history.files.journal), unfit_words(error)) from error
+                self._taken += 1
 
 
 class Stories:
