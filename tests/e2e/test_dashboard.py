@@ -4,18 +4,23 @@ pause, scale, reload, lose the server and find it again.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
 from dashboard_scene import Scene, agree, figure, open_task, run_of, scene_in, task_row, text_of
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 from wavepool_cli import TEST_IMAGE, batch, plan_of, wave
+
+from browser import barriers
 
 pytestmark = pytest.mark.docker
 
 TALKS = 'cd /workspace; n=0; until [ -e enough ]; do n=$((n+1)); echo "line $n of my work"; sleep 0.2; done; echo bye'
 BREAKS = "cd /workspace; [ -e mended ] || { echo it cannot go on >&2; exit 3; }"
+PHONE: ViewportSize = {"width": 390, "height": 844}
 STAYS = "cd /workspace; [ -e mended ] || sleep 1000"
 
 
@@ -130,6 +135,43 @@ def test_starting_is_paused_and_goes_on_and_the_run_is_cancelled(scene: Scene) -
     scene.world.touch("go-b")
     expect(page.locator("header").get_by_text("interrupted", exact=True)).to_be_visible()
     assert not (scene.world.workspace / "begun-c").exists()
+    page.close()
+
+
+def test_a_run_whose_process_was_killed_is_gone_on_with_also_from_a_phone(scene: Scene) -> None:
+    stays = batch("holds", "cd /workspace; echo once >> held; until [ -e let-go ]; do sleep 0.1; done")
+    run_id = scene.begin(plan_of(wave(1, batch("ends", "exit 3"), stays), wave(2, batch("last"))), keep_going=True)
+    page = scene.open_run(run_id)
+    page.set_viewport_size(PHONE)
+    expect(figure(page, "Failed")).to_have_text("1")
+    scene.world.wait_for_file("held")
+    os.kill(scene.run(run_id)["pid"], signal.SIGKILL)
+
+    # What is seldom done is behind one button, for the keyboard too, where there is no room for all.
+    expect(page.locator("main header").get_by_text("unfinished", exact=True)).to_be_visible()
+    report = page.get_by_role("button", name="Report", exact=True)
+    expect(report).to_be_hidden()
+    more = page.locator("summary", has_text="More")
+    more.press("Enter")
+    expect(report).to_be_visible()
+    assert barriers(page) == []
+    report.press("Escape")
+    expect(report).to_be_hidden()
+    expect(more).to_be_focused()
+
+    # The overview says what is left, and goes on with it.
+    page.goto(f"{scene.server.origin}/#/")
+    left = page.get_by_role("region", name="Left by processes that died")
+    expect(left).to_contain_text(run_id)
+    expect(left).to_contain_text("1 task under way, 1 not started")
+    left.get_by_role("button", name=f"Resume {run_id}").click()
+    expect(left).to_be_hidden()
+    page.goto(f"{scene.server.origin}/#/runs/{run_id}")
+    expect(page.locator("main header").get_by_text("live", exact=True)).to_be_visible()
+    scene.world.touch("let-go")
+    expect(figure(page, "Succeeded")).to_have_text("2")
+    expect(page.locator("main header").get_by_text("failed", exact=True)).to_be_visible()
+    assert (scene.world.workspace / "held").read_text() == "once\n"
     page.close()
 
 
