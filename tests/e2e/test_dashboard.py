@@ -140,9 +140,12 @@ def test_starting_is_paused_and_goes_on_and_the_run_is_cancelled(scene: Scene) -
 
 def test_a_run_whose_process_was_killed_is_gone_on_with_also_from_a_phone(scene: Scene) -> None:
     stays = batch("holds", "cd /workspace; echo once >> held; until [ -e let-go ]; do sleep 0.1; done")
-    run_id = scene.begin(plan_of(wave(1, batch("ends", "exit 3"), stays), wave(2, batch("last"))), keep_going=True)
-    page = scene.open_run(run_id)
+    plan, run_id = plan_of(wave(1, batch("ends", "exit 3"), stays), wave(2, batch("last"))), "killed"
+    page = scene.open(f"runs/{run_id}")
     page.set_viewport_size(PHONE)
+    expect(page.get_by_role("heading", name="No such run here")).to_be_visible()
+    scene.begin(plan, run_id=run_id, keep_going=True)
+    expect(page.get_by_role("heading", name=run_id, level=1)).to_be_visible()
     expect(figure(page, "Failed")).to_have_text("1")
     scene.world.wait_for_file("held")
     os.kill(scene.run(run_id)["pid"], signal.SIGKILL)

@@ -40,8 +40,8 @@ function taken(event) {
   else if (message.patch && message.seq > channel.seq) renew(message.channel);
 }
 
-// A patch is missing between this one and the last: ask for the whole document.
-function renew(name) {
+// Ask for the whole document: a patch is missing between this one and the last, or there is now what there was not.
+export function renew(name) {
   send({ unsubscribe: name });
   send({ subscribe: name });
 }

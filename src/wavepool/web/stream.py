@@ -14,7 +14,7 @@ import anyio
 import msgspec
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from wavepool.errors import WavepoolError
+from wavepool.errors import WavepoolError, in_one_line
 from wavepool.web.hub import OVERVIEW, RUN, Hub, TooMany
 from wavepool.web.outbox import Outbox
 
@@ -102,5 +102,5 @@ async def _answer(
     try:
         await hub.follow(outbox, channel)
     except (TooMany, WavepoolError) as error:
-        return {"error": str(error), "channel": channel}
+        return {"error": f"{in_one_line(str(error))}.", "channel": channel}
     return None
