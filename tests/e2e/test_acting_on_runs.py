@@ -87,7 +87,7 @@ def test_a_run_is_tried_again_by_a_process_that_outlives_who_asked(at_home: Worl
     with pytest.raises(InputError, match=r"'good'.*a task that did not succeed; this one did") as error:
         done(actions.retry, "red", ["good"])
     assert error.value.exit_code == 2
-    with pytest.raises(InputError, match="a task of run red") as error:
+    with pytest.raises(InputError, match="'--god' is no task of this run") as error:
         done(actions.retry, "red", ["--god"])
     assert "There are " in error.value.advice
     with pytest.raises(UnknownRun):
@@ -183,8 +183,10 @@ def test_tasks_of_a_live_run_are_cancelled_and_tried_again_one_by_one(world: Wor
     world.wait_for_file("here.c")
     run.wait_for("TaskSkipped")
     unknown = verb(world, "cancel", "live", "nothing-like-it")
-    assert (unknown.exit_code, "a task of run live" in unknown.stderr) == (2, True)
+    assert (unknown.exit_code, "'nothing-like-it' is no task of this run" in unknown.stderr) == (2, True)
     assert "a task that has ended; this one is active" in verb(world, "retry", "live", "a").stderr
+    several = verb(world, "cancel", "live", "needs-")
+    assert (several.exit_code, "'needs-' is the start of 2 tasks" in several.stderr) == (2, True)
     cancelled = verb(world, "cancel", "live", "c", "--wait")
     assert cancelled.exit_code == 0, cancelled.stderr
     assert "task c: stopped" in cancelled.stderr
@@ -193,11 +195,23 @@ def test_tasks_of_a_live_run_are_cancelled_and_tried_again_one_by_one(world: Wor
     forced = verb(world, "cancel", "live", "a", "--force")
     assert (forced.exit_code, "--force" in forced.stderr) == (2, True)
     world.touch("mended")
-    retried = verb(world, "retry", "live", "b", "--json")
+    for option, value, instead in (
+        ("--secret", ["TOKEN=env:HOME"], "let it end"),
+        ("--output", ["result.json"], "wavepool attach live --output FILE"),
+        ("--poll-interval", ["1"], "wavepool attach live --poll-interval"),
+        ("--cache", ["kept"], "its results and logs"),
+        ("--dashboard", [], "wavepool serve"),
+    ):
+        refused = verb(world, "retry", "live", "b", option, *value)
+        told = f"{option} cannot hold: process {run.process.pid} works on run live" in refused.stderr
+        assert (refused.exit_code, told, instead in refused.stderr) == (2, True, True), refused.stderr
+    retried = verb(world, "retry", "live", "b", "--json", "--detach", "--verbose")
     assert retried.exit_code == 0, retried.stderr
     pid = run.process.pid
     expected = {"run_id": "live", "pid": pid, "tasks": ["b"], "waiting": ["needs-b"], "paused": False}
     assert retried.result == expected
+    assert "task b: will be tried again" in retried.stderr
+    assert "task needs-b: had been skipped, and waits again" in retried.stderr
     eventually(lambda: world.marks("executed").count("b") == 2, "the second attempt of b")
     world.touch("go.a")
     ended = run.finish()

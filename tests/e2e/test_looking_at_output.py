@@ -10,8 +10,9 @@ import anyio
 import pytest
 from wavepool_cli import World, batch, plan_of, wave
 
-from wavepool.engine.history.chronicle import UnknownAttempt, UnknownTask
+from wavepool.engine.history.chronicle import UnknownAttempt
 from wavepool.engine.history.runs import UnknownRun
+from wavepool.engine.naming import UnknownTask
 from wavepool.errors import InputError
 from wavepool.monitoring.logs import Logs
 from wavepool.monitoring.monitor import Monitor

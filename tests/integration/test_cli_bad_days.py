@@ -72,7 +72,7 @@ def test_a_refusal_of_a_run_that_exists_is_not_lost_below_its_history(words: lis
     place = ["--state-dir", str(tmp_path / "state")]
     for refused, told in (
         ([words[0], "run", str(other), *words[3:], "--run-id", "before"], "error: --run-id: got 'before', expected"),
-        ([words[0], "retry", "before", "aa", *place], "Did you mean 'a'? There are 'a'."),
+        ([words[0], "retry", "before", "aa", *place], "'aa' is no task of this run\nThere are 'a'."),
         ([words[0], "retry", "before", "a", *place], "a task that did not succeed; this one did"),
     ):
         done = ran(refused)

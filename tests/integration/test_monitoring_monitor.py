@@ -12,8 +12,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from wavepool.core.facts import RunOpened, RunResumed, Stamped
-from wavepool.engine.history.chronicle import UnknownTask
 from wavepool.engine.history.runs import UnknownRun
+from wavepool.engine.naming import UnknownTask
 from wavepool.errors import InfrastructureError, JournalError
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.monitoring.documents.overview import Overview

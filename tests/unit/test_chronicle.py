@@ -9,9 +9,10 @@ import anyio
 import pytest
 
 from wavepool.drivers.memory import MemoryWorld
-from wavepool.engine.history.chronicle import Chronicle, UnknownAttempt, UnknownTask
+from wavepool.engine.history.chronicle import Chronicle, UnknownAttempt
 from wavepool.engine.history.output import LiveChronicle, OutputTeller
 from wavepool.engine.history.runs import RunHistory, UnknownRun, find_run
+from wavepool.engine.naming import UnknownTask
 from wavepool.errors import InputError
 from wavepool.model import Node, Resources, Rules
 from wavepool.plan import TierMap, parse_plan

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from wavepool.core.facts import Outcome, RunFinished, Stamped, TaskSkipped
-from wavepool.engine.control.protocol import ProtocolError, Request, parse_request
+from wavepool.engine.control.protocol import ProtocolError, Request, parse_request, refusal, refused
+from wavepool.engine.naming import UnknownTask
+from wavepool.errors import InfrastructureError, InputError, WavepoolError
 from wavepool.journal.codec import Undecodable
 from wavepool.journal.line import BEGINS, from_line, to_line
 
@@ -56,6 +59,18 @@ def test_a_request_is_read_as_it_was_written(request_: Request) -> None:
 def test_anything_else_is_no_request(line: bytes, words: str) -> None:
     with pytest.raises(ProtocolError, match=words):
         parse_request(line)
+
+
+@pytest.mark.parametrize("kind", [UnknownTask, InputError, InfrastructureError])
+def test_a_refusal_arrives_as_the_error_that_it_was(kind: type[WavepoolError]) -> None:
+    found = refused(json.loads(refusal(kind("no", advice="Do."))), "r")
+    assert type(found) is kind
+    assert str(found) == "no\nDo."
+
+
+def test_a_refusal_of_a_kind_of_a_later_release_is_known_by_its_code() -> None:
+    said = json.loads(refusal(InputError("no"))) | {"kind": "of tomorrow"}
+    assert type(refused(said, "r")) is InputError
 
 
 @pytest.mark.parametrize(

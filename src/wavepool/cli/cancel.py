@@ -38,7 +38,10 @@ def register(app: typer.Typer) -> None:
 
 def cancel(
     run_id: options.Run,
-    tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Only these; the run goes on.")] = None,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TASK]...", help="Only these, by ids or the start of one; the run goes on."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Stop what runs; also what a dead process left running.")
     ] = False,

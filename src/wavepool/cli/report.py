@@ -23,9 +23,7 @@ STDOUT = Path("-")
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(name="report", short_help="Write what became of a run as one page, or for CI as md, json or junit.")(
-        report
-    )
+    app.command(name="report", short_help="Write what became of a run as a page, md, json or junit.")(report)
 
 
 def report(

@@ -76,7 +76,9 @@ def resume(
 
 def retry(
     run_id: options.Run,
-    tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks to try again.")] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks to try again, by ids or the start of one.")
+    ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that did not succeed, instead of TASKs.")] = False,
     secret: options.Secret = None,
     detach: options.Detach = False,
@@ -90,9 +92,10 @@ def retry(
 ) -> None:
     """Try tasks of RUN again, and all that was skipped because of them; then go on with it, as `wavepool resume`.
 
-    Where a process works on RUN that one does it, and this command returns when it has taken it. Each task has all
-    attempts that the rules of the run allow once more. Earlier verdicts stay in the journal and, as `retried_because`,
-    in the result.
+    Where a process works on RUN that one does it, and this command returns when it has taken it: --json and --detach
+    then print its answer, --verbose names the tasks, and --secret, --output, --cache, --poll-interval and --dashboard,
+    which only that process could heed, are refused. Each task has all attempts that the rules of the run allow again.
+    Earlier verdicts stay in the journal and, as `retried_because`, in the result.
     """
     settings = _settings(state_dir, poll_interval, cache, output)
     check_page(wanted=dashboard, detach=detach)
@@ -104,7 +107,15 @@ def retry(
         )
 
     files = find_run(StateDir(settings.state_dir), run_id).files
-    if retried_live(files, tasks or (), json_result=json_lines or detach):
+    given = {
+        "--secret": bool(secret),
+        "--output": output is not None,
+        "--cache": cache is not None,
+        "--poll-interval": poll_interval is not None,
+        "--dashboard": dashboard,
+    }
+    named = [option for option, typed in given.items() if typed]
+    if retried_live(files, tasks or (), given=named, json_result=json_lines, detach=detach, verbose=verbose):
         return
 
     async def work(how: GoingOn) -> RunReport:

@@ -10,7 +10,7 @@ from wavepool.core import events
 from wavepool.core.events import Event
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState, TaskStatus
-from wavepool.engine.retrying import tasks_named, tasks_to_retry
+from wavepool.engine.retrying import entries_named, tasks_to_retry
 from wavepool.errors import NotNow, RunOver, WavepoolError, shorten
 
 Ask = Callable[[RunState], Event]
@@ -70,15 +70,15 @@ def to_unpause() -> Ask:
 
 
 def to_cancel(tasks: Sequence[str]) -> Ask:
-    """Tasks by their ids or keys.
+    """Tasks as people name them (`naming.tasks_named`).
 
-    Raises SettingError: one is not of this run. NotNow: none of them can be cancelled any more. RunOver.
+    Raises UnknownTask: one is not of this run. NotNow: none of them can be cancelled any more. RunOver.
     """
 
     def ask(state: RunState) -> Event:
         if state.outcome is not None:
             raise over(state)
-        named = tasks_named(state, tasks)
+        named = entries_named(state, tasks)
         if all(entry.status is TaskStatus.FINAL or entry.cancelled for entry in named):
             last = named[0]
             how = f"has ended already: {last.verdict}" if last.status is TaskStatus.FINAL else "is cancelled already"
@@ -90,7 +90,7 @@ def to_cancel(tasks: Sequence[str]) -> Ask:
 
 
 def to_retry(tasks: Sequence[str]) -> Ask:
-    """Tasks by their ids or keys; none for all that failed.
+    """Tasks as people name them; none for all that failed.
 
     Raises SettingError: one of them cannot be tried again. NotNow: nothing failed yet, or the run is ending.
     """

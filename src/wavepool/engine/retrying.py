@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
-from typing import NoReturn
 
 from wavepool.core.reopening import failed_tasks, waiting_for
 from wavepool.core.state import RunState, TaskState, TaskStatus
-from wavepool.errors import SettingError, shorten
+from wavepool.engine.naming import tasks_named
+from wavepool.errors import SettingError
 from wavepool.model import VerdictKind
-
-NAMED = 8
-"""Tasks that an error names at most."""
-
-LOOKED_AT = 10_000
-"""Tasks that are looked at for one that may be meant, which takes time for each."""
 
 
 def tasks_to_retry(state: RunState, named: Sequence[str], *, live: bool = False) -> tuple[str, ...] | None:
@@ -23,47 +16,25 @@ def tasks_to_retry(state: RunState, named: Sequence[str], *, live: bool = False)
 
     Args:
         state: of the run, replayed or (`live`) gone on with.
-        named: ids or keys; none for all that failed.
+        named: as people name them (`naming.tasks_named`); none for all that failed.
 
     Raises:
-        SettingError: one of them is not of this run, has succeeded, has not ended, or waits for one that failed and
-            is not named.
+        UnknownTask: one of them is not of this run.
+        SettingError: one has succeeded, has not ended, or waits for one that failed and is not named.
     """
     if not named:
         failed = tuple(failed_tasks(state))
         return failed if failed or waiting_for(state, failed) else None
-    entries = tasks_named(state, named)
+    entries = entries_named(state, named)
     chosen = dict.fromkeys(entry.task.id for entry in entries)
     for entry in entries:
         _check(state, entry, chosen.keys(), live=live)
     return tuple(chosen)
 
 
-def tasks_named(state: RunState, named: Sequence[str]) -> list[TaskState]:
-    """The tasks of these ids, or of these keys: O(tasks) once, however many are named by their keys.
-
-    Raises:
-        SettingError: there is none of one of them; the advice names those that may be meant.
-    """
-    by_key: dict[str, TaskState] = {}
-    if not all(each in state.tasks for each in named):
-        by_key = {entry.task.key: entry for entry in state.order}
-    found = [state.tasks.get(each) or by_key.get(each) for each in named]
-    return [entry or _missing(state, each) for each, entry in zip(named, found, strict=True)]
-
-
-def _missing(state: RunState, task_id: str) -> NoReturn:
-    raise SettingError(
-        "TASK", task_id, f"a task of run {state.run.run_id}", advice=_there_are(task_id, list(state.tasks))
-    )
-
-
-def _there_are(text: str, known: list[str]) -> str:
-    """The tasks that there are, the nearest first: all that are near, and then others up to `NAMED`."""
-    near = get_close_matches(text, known[:LOOKED_AT], n=NAMED, cutoff=0.5)
-    some = [*near, *(task_id for task_id in known if task_id not in near)][:NAMED]
-    meant = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{meant}There are {', '.join(map(shorten, some))}{', …' if len(known) > len(some) else ''}."
+def entries_named(state: RunState, named: Sequence[str]) -> list[TaskState]:
+    """The tasks that somebody named so. Raises UnknownTask, as `naming.tasks_named`."""
+    return tasks_named(named, state.tasks, lambda entry: entry.task)
 
 
 def _check(state: RunState, entry: TaskState, chosen: Collection[str], *, live: bool) -> None:

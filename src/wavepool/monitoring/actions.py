@@ -72,20 +72,20 @@ class Actions:
         return await self._ask(run_id, lambda control: control.unpause())
 
     async def cancel_tasks(self, run_id: str, tasks: Sequence[str]) -> dict[str, Any]:
-        """End these tasks, by ids or keys, and let the run go on without them.
+        """End these tasks, as people name them (`naming.tasks_named`), and let the run go on without them.
 
         The ids of those that are `stopped` (they ran) and `skipped` (they had not begun), of `dependents` that are
         skipped with them, and of those that had `ended` before.
 
         Raises:
-            InputError: one is no task of this run.
+            UnknownTask: one is no task of this run.
             NotNow: all of them have ended.
             OlderProcess: as `pause`.
         """
         return await self._ask(run_id, lambda control: control.cancel_tasks(tasks))
 
     async def retry(self, run_id: str, tasks: Sequence[str] | None = None) -> dict[str, Any]:
-        """Try these tasks again, by ids or keys (None: all that failed), and what was skipped because of them.
+        """Try these tasks again, as people name them (None: all that failed), and what was skipped because of them.
 
         A process that works on the run does it (`tasks`, `waiting`: ids; `paused`); else one of its own (`detached`),
         with the `log` of what it says.

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from wavepool.drivers.base import Driver
 from wavepool.engine.clock import Clock, SystemClock
-from wavepool.engine.history.chronicle import UnknownTask
+from wavepool.engine.naming import UnknownTask
 from wavepool.errors import WavepoolError, shorten
 from wavepool.monitoring.catalogue import RunCatalogue
 from wavepool.monitoring.documents.runs import RunDocument, RunLine, TaskEntry

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 
-from wavepool.engine.history.chronicle import Chronicle, TaskStory, UnknownTask
+from wavepool.engine.history.chronicle import Chronicle, TaskStory
 from wavepool.engine.history.runs import RunHistory, UnknownRun, open_history
+from wavepool.engine.naming import UnknownTask
 from wavepool.errors import JournalError
 from wavepool.model import Surroundings
 from wavepool.monitoring.following import UNFIT, JournalTail, unfit_words

@@ -101,20 +101,23 @@ class Control:
         return await self._order(Request(op="unpause"), "pause a run")
 
     async def cancel_tasks(self, tasks: Sequence[str]) -> Mapping[str, Any]:
-        """End these tasks, by id or key, and let the run go on: `stopped`, `skipped`, `dependents`, `ended` have ids.
+        """End these tasks, and let the run go on: `stopped`, `skipped`, `dependents`, `ended` have ids.
+
+        Args:
+            tasks: by id, key, or the start of an id that fits no other.
 
         Raises:
-            InputError: one is not of this run.
+            UnknownTask: one is not of this run.
             NotNow: all of them have ended, or the run has.
             OlderProcess, ConnectionCut.
         """
         return await self._order(Request(op="cancel_tasks", tasks=tuple(tasks)), "cancel single tasks")
 
     async def retry(self, tasks: Sequence[str] = ()) -> Mapping[str, Any]:
-        """Try these again, by id or key (none: all that failed): `tasks` and `waiting` have ids, `paused`.
+        """Try these again, named as above (none: all that failed): `tasks` and `waiting` have ids, `paused`.
 
         Raises:
-            InputError: one cannot be tried again.
+            InputError: one cannot be tried again; UnknownTask where it is none of this run.
             NotNow: nothing has failed, or the run is over or ending.
             OlderProcess, ConnectionCut.
         """

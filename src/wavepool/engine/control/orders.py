@@ -12,7 +12,7 @@ from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
 from wavepool.engine.asking import Ask, to_cancel, to_pause, to_retry, to_unpause
 from wavepool.engine.control.protocol import Request
-from wavepool.engine.retrying import tasks_named
+from wavepool.engine.retrying import entries_named
 from wavepool.errors import InfrastructureError
 
 TAKEN_S = 30.0
@@ -26,7 +26,7 @@ async def ordered(request: Request, state: RunState, decide: Decider) -> dict[st
     """Have it decided; returns the reply when what followed is in the journal.
 
     Raises:
-        NotNow, SettingError: as in `engine.asking`.
+        NotNow, UnknownTask, SettingError: as in `engine.asking`.
         InfrastructureError: the run has not taken it in time, and will not.
     """
     followed: Sequence[Fact] | None = None
@@ -47,7 +47,7 @@ def _of_pause(request: Request, state: RunState, followed: Sequence[Fact]) -> di
 def _of_cancel(request: Request, state: RunState, followed: Sequence[Fact]) -> dict[str, Any]:
     cancelled = {task_id for fact in _all(followed, facts.TasksCancelled) for task_id in fact.tasks}
     skipped = [fact.task_id for fact in _all(followed, facts.TaskSkipped)]
-    named = list(dict.fromkeys(entry.task.id for entry in tasks_named(state, request.tasks)))
+    named = list(dict.fromkeys(entry.task.id for entry in entries_named(state, request.tasks)))
     return {
         "stopped": [task_id for task_id in named if task_id in cancelled and task_id not in skipped],
         "skipped": [task_id for task_id in skipped if task_id in cancelled],

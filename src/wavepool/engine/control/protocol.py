@@ -33,6 +33,7 @@ from typing import Any
 
 import anyio
 
+from wavepool.engine.naming import UnknownTask
 from wavepool.errors import InfrastructureError, InputError, NotNow, RunOver, WavepoolError
 
 REQUEST_BYTES = 1 << 20
@@ -75,8 +76,13 @@ class Request:
         return line(asked)
 
 
-REFUSALS: Mapping[str, type[InputError]] = {"over": RunOver, "not_now": NotNow, "input": InputError}
-"""`kind` of a refusal -> what it is raised as; any other is an InfrastructureError."""
+REFUSALS: Mapping[str, type[InputError]] = {
+    "over": RunOver,
+    "not_now": NotNow,
+    "unknown_task": UnknownTask,
+    "input": InputError,
+}
+"""`kind` of a refusal -> what it is raised as; of any other the code says whether it is the input."""
 
 NUMBER_MAX = 2**62
 """Far above the number of any fact, and within what a database takes for a number."""
@@ -126,7 +132,8 @@ def refused(reply: Mapping[str, Any], run_id: str) -> WavepoolError | None:
     kind = REFUSALS.get(str(reply.get("kind")))
     if kind is not None and issubclass(kind, NotNow):
         return kind(run_id, message, advice=advice)
-    return (kind or InfrastructureError)(message, advice=advice)
+    usual = InputError if reply["code"] == InputError.exit_code else InfrastructureError
+    return (kind or usual)(message, advice=advice)
 
 
 def line(value: Mapping[str, Any]) -> bytes:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
 from wavepool.core import facts
 from wavepool.core.facts import Stamped
 from wavepool.core.softlimits import measured
 from wavepool.engine.agentresult import agent_json, changes_json
+from wavepool.engine.naming import task_named
 from wavepool.engine.report import evidence_json, stamp
 from wavepool.errors import InputError, shorten
 from wavepool.model import AgentReport, AttemptId, AttemptPhase, Changes, Handle, LogRecord, Task, Verdict
-
-NAMED = 5
-"""Tasks that an error names at most."""
-
-
-class UnknownTask(InputError):
-    """The run has no such task."""
 
 
 class UnknownAttempt(InputError):
@@ -226,18 +219,7 @@ class Chronicle:
         Raises:
             UnknownTask: there is none, or there are several; the advice names those that may be meant.
         """
-        if text in self.tasks:
-            return self.tasks[text]
-        for story in self.tasks.values():
-            if story.task.key == text:
-                return story
-        fitting = [task_id for task_id in self.tasks if text and task_id.startswith(text)]
-        if len(fitting) == 1:
-            return self.tasks[fitting[0]]
-        near = fitting or get_close_matches(text, self.tasks, n=NAMED, cutoff=0.5) or list(self.tasks)
-        some = ", ".join(map(shorten, near[:NAMED])) + (", …" if len(near) > NAMED else "")
-        what = f"is the start of {len(fitting)} tasks" if fitting else "is no task of this run"
-        raise UnknownTask(f"{shorten(text)} {what}", advice=f"There are {some}." if some else "It has none.")
+        return task_named(text, self.tasks, lambda story: story.task)
 
     def _of_attempt(self, fact: facts.Fact, at: datetime) -> None:
         match fact:

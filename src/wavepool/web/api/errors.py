@@ -22,8 +22,9 @@ from typing_extensions import TypedDict
 
 from wavepool.engine.control import ConnectionCut, NobodyHolds, OlderProcess
 from wavepool.engine.control.pools import NoServer, ServerGone
-from wavepool.engine.history.chronicle import UnknownAttempt, UnknownTask
+from wavepool.engine.history.chronicle import UnknownAttempt
 from wavepool.engine.history.runs import UnknownRun
+from wavepool.engine.naming import UnknownTask
 from wavepool.errors import (
     DriverUnavailable,
     InfrastructureError,
