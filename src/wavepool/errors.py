@@ -15,6 +15,7 @@
     │   ├── PrepareError              an image, a network or a secret cannot be had
     │   ├── NotStarted                this attempt did not start and never will
     │   ├── CannotPark                what this attempt needs cannot be started ahead: it is started cold
+    │   ├── PoolDrained               the pool takes no tasks until somebody opens it again
     │   ├── NotClaimed                a parked container ran nothing, and never will
     │   ├── Unknown                   a call was cut off: it may or may not have had its effect
     │   │   └── MayHaveRun            a start was asked for, and nothing of it is left: asking again tells nothing
@@ -192,6 +193,10 @@ class NotStarted(InfrastructureError):
 
 class CannotPark(InfrastructureError):
     """What was asked for can never be parked (an image without a shell, a remote engine); it can be started cold."""
+
+
+class PoolDrained(InfrastructureError):
+    """The pool of an agent type was drained: it takes no tasks until somebody opens it again, and nothing has begun."""
 
 
 class NotClaimed(InfrastructureError):

@@ -182,6 +182,10 @@ def test_pools_are_used(api: Api) -> None:
     assert api.post("/api/pools/coder/scale", {"count": 2}).json["done"] is True
     assert api.post("/api/pools/coder/scale", {"count": -2}).status == 422
     assert api.post("/api/pools/Not%20a%20type/warm").status == 400
+    assert api.post("/api/pools/coder/drain").json["done"] is True
+    refused = api.post("/api/pools/coder/run", {"command": ["true"]})
+    assert (refused.status, refused.json["error"]["code"]) == (409, "pool_drained")
+    assert api.post("/api/pools/coder/warm").json["done"] is True
 
 
 def test_metrics_are_as_prometheus_wants_them(api: Api) -> None:

@@ -17,7 +17,7 @@ from wavepool.engine.control.pools import PoolClient, PoolServer, Served, Server
 from wavepool.engine.control.pools import outgoing as bounds
 from wavepool.engine.control.pools import server as serving
 from wavepool.engine.control.pools.protocol import packed, unpacked
-from wavepool.errors import InfrastructureError, InputError
+from wavepool.errors import InfrastructureError, InputError, PoolDrained
 from wavepool.model import AgentType, Limits, PoolSettings
 from wavepool.statedir import StateDir
 from wavepool.units import MIB
@@ -135,7 +135,7 @@ async def test_the_status_has_what_the_seed_tells_and_who_serves(directory: Path
         assert (await client.scale("coder", 3))["pools"][0]["target"] == 3
         drained = (await client.drain())["pools"][0]
         assert (drained["drained"], drained["containers"], drained["idle"]) == (True, [], 0)
-        with pytest.raises(InfrastructureError, match="is drained, and takes no more tasks"):
+        with pytest.raises(PoolDrained, match="is drained, and takes no more tasks"):
             await client.run(order("sim"), Reader())
         again = (await client.warm("coder", 1))["pools"][0]
         assert (again["drained"], again["idle"] >= 1) == (False, True)

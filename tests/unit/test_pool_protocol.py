@@ -19,7 +19,7 @@ from wavepool.engine.control.pools.protocol import (
     unpacked,
 )
 from wavepool.engine.control.protocol import ProtocolError
-from wavepool.errors import InfrastructureError, InputError, SettingError
+from wavepool.errors import InfrastructureError, InputError, PoolDrained, SettingError
 from wavepool.model import Limits
 
 ORDER = TaskOrder(
@@ -109,6 +109,19 @@ def test_a_refusal_arrives_as_the_error_that_it_was() -> None:
     with pytest.raises(InfrastructureError) as failed:
         raise_refusal(json.loads(refusal(InfrastructureError("no", advice="Do."))), InfrastructureError)
     assert (failed.value.message, failed.value.advice, failed.value.exit_code) == ("no", "Do.", 3)
+
+
+def test_a_drained_pool_is_told_from_one_that_is_away() -> None:
+    said = json.loads(refusal(PoolDrained("drained", advice="Warm it.")))
+    assert (said["code"], said["kind"]) == (3, "drained")
+    with pytest.raises(PoolDrained) as caught:
+        raise_refusal(said, InfrastructureError)
+    assert str(caught.value) == "drained\nWarm it."
+    del said["kind"]  # as an older server says it
+    for kind in ({}, {"kind": "of tomorrow"}):
+        with pytest.raises(InfrastructureError) as older:
+            raise_refusal(said | kind, InfrastructureError)
+        assert type(older.value) is InfrastructureError
 
 
 def test_limits_that_are_said_go_over_those_of_the_agent_type() -> None:

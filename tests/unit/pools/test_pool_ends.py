@@ -11,7 +11,7 @@ from pool_stage import CODER, FIXED, Stage, until
 from wavepool.drivers.base import Handle, Needs, Scope
 from wavepool.drivers.memory import Fault
 from wavepool.engine.pools import TaskExecution
-from wavepool.errors import DriverUnavailable, InfrastructureError, Unknown
+from wavepool.errors import DriverUnavailable, InfrastructureError, PoolDrained, Unknown
 from wavepool.model import PoolsConfig, PoolSpec, VerdictKind
 from wavepool.statedir import StateDir
 from wavepool.testing.virtual_time import run_virtual
@@ -245,7 +245,7 @@ def test_a_known_type_is_drained_before_its_first_task_and_opened_again(stage: S
 
     async def story(pool: ContainerPool) -> None:
         await pool.drain(["tester"])
-        with pytest.raises(InfrastructureError, match="is drained") as caught:
+        with pytest.raises(PoolDrained, match="is drained") as caught:
             await pool.execute("tester", ("sim",))
         assert "wavepool pool warm tester" in caught.value.advice
         await pool.warm(["tester"])

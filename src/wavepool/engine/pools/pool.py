@@ -30,7 +30,7 @@ from wavepool.engine.pools.stock import Stock, Tools
 from wavepool.engine.pools.tasks import TaskRun
 from wavepool.engine.pools.telling import container_infos, status_of
 from wavepool.engine.pools.watching import PoolWatch
-from wavepool.errors import InfrastructureError, InputError, InvariantBroken
+from wavepool.errors import InfrastructureError, InputError, InvariantBroken, PoolDrained
 from wavepool.model import LOG_LIMIT_BYTES, AgentType, Limits, PoolsConfig, PoolSpec
 from wavepool.statedir import StateDir
 
@@ -233,7 +233,8 @@ class ContainerPool:
 
         Raises:
             InputError: what is asked for cannot be; nothing was started.
-            InfrastructureError: the pool takes no more tasks.
+            PoolDrained: it takes no tasks until it is opened again.
+            InfrastructureError: it is closing.
             Exception: what `on_output` raised; the task was stopped.
         """
         submitted_s = anyio.current_time()
@@ -266,7 +267,8 @@ class ContainerPool:
 
         Raises:
             InputError: there is no such agent type.
-            InfrastructureError: the pool takes no more tasks, or there is no room for a workspace.
+            PoolDrained: it takes no tasks until it is opened again.
+            InfrastructureError: it is closing, or there is no room for a workspace.
         """
         stock = self._stock(agent_type)
         async with self._running(stock, anyio.current_time()) as task:
@@ -387,7 +389,7 @@ class ContainerPool:
         """The stock of a type that may have tasks; made on demand."""
         self._refuse_late(name)
         if name in self._stocks and self._stocks[name].drained:
-            raise InfrastructureError(
+            raise PoolDrained(
                 f"agent type {name}: its pool is drained, and takes no more tasks",
                 advice=f"`wavepool pool warm {name}` opens it again, as `warm` and `scale` do in Python.",
             )

@@ -15,8 +15,9 @@ stands where so many bytes are left out, as whoever reads was too slow. Its last
 Meanwhile the client may say ``{"op": "stop"}``; where it hangs up, the task is stopped. With ``"stream": false`` no
 output comes, and the result brings the newest of it.
 
-What is wrong is told by ``{"ok": false, "error": "...", "advice": "...", "code": 2}``, where the code is what the
-command exits with. One connection carries any number of requests, one after the other.
+What is wrong is told by ``{"ok": false, "error": "...", "advice": "...", "code": 2, "kind": "input"}``, where the code
+is what the command exits with, and the kind one of `REFUSALS`, or empty. One connection carries any number of requests,
+one after the other.
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
 from wavepool.engine.control.protocol import ProtocolError, line
-from wavepool.errors import InputError, WavepoolError
+from wavepool.errors import InputError, PoolDrained, WavepoolError
 from wavepool.model import Limits
+
+REFUSALS: Mapping[str, type[WavepoolError]] = {"drained": PoolDrained, "input": InputError}
+"""`kind` of a refusal -> what it is raised as."""
 
 REQUEST_BYTES = 64 * 1024 * 1024
 """The longest request: a prompt of any length, and secrets of 1 MiB each."""
@@ -160,13 +164,16 @@ def unpacked(text: object) -> bytes:
 
 def refusal(error: WavepoolError) -> bytes:
     """The line that tells of an error of ours."""
-    return line({"ok": False, "error": error.message, "advice": error.advice, "code": error.exit_code})
+    kind = next((name for name, kind in REFUSALS.items() if isinstance(error, kind)), "")
+    said = {"ok": False, "error": error.message, "advice": error.advice, "code": error.exit_code, "kind": kind}
+    return line(said)
 
 
 def raise_refusal(reply: Mapping[str, Any], kind: Callable[..., WavepoolError]) -> NoReturn:
-    """Raise what a line tells of: InputError by its code, else `kind`."""
+    """Raise what a line tells of: by its kind, where it has none that we know InputError by its code, else `kind`."""
     message, advice = str(reply.get("error", "it refused")), str(reply.get("advice", ""))
-    raise (InputError if reply.get("code") == InputError.exit_code else kind)(message, advice=advice)
+    usual = InputError if reply.get("code") == InputError.exit_code else kind
+    raise REFUSALS.get(str(reply.get("kind")), usual)(message, advice=advice)
 
 
 # -- reading --
