@@ -4,7 +4,8 @@ import { lasting } from "../format.js";
 import { placeOf } from "./axis.js";
 import { causeOf, CAUSES } from "./spans.js";
 
-const LINE_PX = 13; // a word needs, across
+const LINE_PX = 14; // of a line of words, from top to bottom
+const LEAST_PX = 10; // across, of what has its words downwards: they may stand out a little
 const HATCH_PX = 7;
 
 /** Behind the rows: spans with the tint of their cause, hatched where nobody was there; cut gaps with dashed edges. */
@@ -60,31 +61,45 @@ function hatch(context, from, to, top, height) {
   context.stroke();
 }
 
-/** Over the rows: how long each gap was and why, and the cause of each span that is not in one. */
+/** Over the rows: how long each gap was and why; and of each span that no such word is in, its cause and how long it was. */
 export function drawCauses(plot, top) {
-  const { context, axis, spans, width, gutter, colour, x } = plot;
-  context.fillStyle = colour("--text");
+  const { axis, spans, width, gutter, x } = plot;
+  const told = [];
   for (const piece of axis.pieces) {
     const [from, to] = [x(piece.vFrom), x(piece.vTo)];
     if (!piece.gap || from < gutter || to > width) continue;
-    drawWords(plot, `${lasting(piece.to - piece.from)} ${causeOf(piece, spans)}`, from, to, top);
+    if (drawWords(plot, `${lasting(piece.to - piece.from)} ${causeOf(piece, spans)}`, from, to, top)) told.push(piece);
   }
   for (const span of spans) {
     const extent = extentOf(plot, span);
-    if (!extent || axis.gaps.some((gap) => span.from < gap.to && gap.from < span.to)) continue;
-    drawWords(plot, `${CAUSES[span.kind].word} ${lasting(span.to - span.from)}`, ...extent, top);
+    if (!extent || told.some((piece) => span.from < piece.to && piece.from < span.to)) continue;
+    drawWords(plot, `${lasting(span.to - span.from)} ${CAUSES[span.kind].word}`, ...extent, top);
   }
 }
 
-/** Along the top where there is room for that, else downwards, else not at all. */
-function drawWords({ context, height }, text, from, to, top) {
+/** Along the top where there is room for that, else downwards; returns false where there is room for neither. */
+function drawWords(plot, text, from, to, top) {
+  const { context, height } = plot;
   const long = context.measureText(text).width;
-  if (to - from >= long + 8) return context.fillText(text, (from + to - long) / 2, top + LINE_PX / 2 + 2);
-  if (to - from < LINE_PX || long > height - top - 10) return undefined;
+  if (to - from >= long + 8) {
+    onPlate(plot, text, (from + to - long) / 2, top + LINE_PX / 2 + 2, long);
+    return true;
+  }
+  if (to - from < LEAST_PX || long > height - top - 10) return false;
   context.save();
   context.translate((from + to) / 2, top + 6);
   context.rotate(Math.PI / 2);
-  context.fillText(text, 0, 0);
+  onPlate(plot, text, 0, 0, long);
   context.restore();
-  return undefined;
+  return true;
+}
+
+/** So that it can be read over bars and hatches. */
+function onPlate({ context, colour }, text, x, y, long) {
+  context.globalAlpha = 0.85;
+  context.fillStyle = colour("--surface");
+  context.fillRect(x - 2, y - LINE_PX / 2, long + 4, LINE_PX);
+  context.globalAlpha = 1;
+  context.fillStyle = colour("--text");
+  context.fillText(text, x, y);
 }
