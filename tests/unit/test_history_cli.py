@@ -59,6 +59,16 @@ def test_all_runs_are_listed_a_damaged_one_too(directory: Path) -> None:
     assert by_run["never-began"].endswith("never started; `wavepool prune` removes it")
 
 
+def test_a_pool_that_was_killed_is_no_run_and_says_what_removes_it(tmp_path: Path) -> None:
+    session = "pool-20300101-000000-abcd"
+    StateDir(tmp_path).run(session).create()
+    assert call(tmp_path, "runs").splitlines()[1].endswith(f"wavepool recover --grace 0s --run-id {session}")
+    for verb in ("show", "report"):
+        with pytest.raises(InputError) as refused:
+            call(tmp_path, verb, session)
+        assert "`wavepool pool status`" in refused.value.advice
+
+
 def test_runs_are_filtered_by_state(directory: Path) -> None:
     found = json.loads(call(directory, "runs", "--json", "--state", "failed,empty"))
     assert sorted(each["run_id"] for each in found["runs"]) == ["never-began", "simulated"]

@@ -17,6 +17,7 @@ from wavepool.engine.clock import Clock
 from wavepool.engine.report import RunReport
 from wavepool.engine.worktime import WorkTime
 from wavepool.listeners.plain import PlainListener
+from wavepool.listeners.progress import Progress
 from wavepool.listeners.wording import took
 from wavepool.model import (
     AttemptId,
@@ -31,6 +32,7 @@ from wavepool.model import (
     VerdictKind,
     Wave,
 )
+from wavepool.monitoring.entries import wave_entry
 from wavepool.units import GIB
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -74,7 +76,7 @@ def journal() -> list[Stamped]:
     at(1000, 0, opened(), added())
     at(1001, 1, facts.WaveOpened(wave=1, deadline_s=None, at=moment(1)))
     at(1005, 5, facts.WaveSettled(wave=1, at=moment(5)), facts.RunFinished(outcome=Outcome.FAILED, at=moment(5)))
-    at(5, 100, facts.RunReopened(tasks=(), waiting=(), at=moment(100)))
+    at(5, 100, facts.RunReopened(tasks=("a",), waiting=(), at=moment(100)))
     at(5, 100, facts.RunResumed(boot_id="second", shift_s=0.0, at=moment(100)))
     at(6, 101, facts.WaveOpened(wave=1, deadline_s=None, at=moment(101)))
     at(9, 104, facts.WaveSettled(wave=1, at=moment(104)), facts.RunFinished(outcome=Outcome.SUCCESS, at=moment(104)))
@@ -87,6 +89,20 @@ def test_gaps_in_which_nothing_ran_count_for_nothing_and_each_opening_of_a_wave_
         work.take(stamped)
     assert (work.seconds, work.sessions, work.wave_s(1), work.wave_s(2)) == (9.0, 2, 7.0, None)
     assert work.at(12.0) == 12.0
+
+
+def test_a_wave_that_is_opened_again_waits_for_that_and_counts_what_it_took_before(journal: list[Stamped]) -> None:
+    progress = Progress()
+    seen = []
+    for stamped in journal:
+        progress.take(stamped)
+        if progress.waves:
+            seen.append(wave_entry(progress.waves[1]))
+    reopened, opened_again, over = seen[4], seen[-3], seen[-1]
+    assert (reopened["state"], reopened["took_before_s"]) == ("waiting", 4.0)
+    assert (opened_again["state"], opened_again["took_before_s"]) == ("open", 4.0)
+    assert opened_again["reopened_at"] > opened_again["opened_at"]
+    assert (over["state"], over["took_s"], "took_before_s" in over) == ("settled", 7.0, False)
 
 
 def test_a_wave_that_is_open_counts_until_the_last_fact(journal: list[Stamped]) -> None:

@@ -16,7 +16,7 @@ export const TASK_STATES = {
   starting: { word: "starting", tone: "accent", shape: "dashes" },
   intended: { word: "starting", tone: "accent", shape: "dashes" },
   retrying: { word: "retrying", tone: "warn", shape: "again" },
-  pending: { word: "pending", tone: "off", shape: "hollow" },
+  pending: { word: "queued", tone: "off", shape: "hollow" },
   cancelled: { word: "cancelled", tone: "off", shape: "slash" },
   skipped: { word: "skipped", tone: "off", shape: "skip" },
   success: { word: "succeeded", tone: "ok", shape: "check" },

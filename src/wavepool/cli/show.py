@@ -16,6 +16,7 @@ from wavepool.cli.runs import summary_json
 from wavepool.cli.settings import settings_of
 from wavepool.engine.history.chronicle import AttemptStory, Chronicle, TaskStory
 from wavepool.engine.history.runs import RunHistory, RunSummary, find_run, summary_of
+from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.engine.report import RunReport
 from wavepool.errors import InfrastructureError, InputError
 from wavepool.listeners.evidence import evidence_words
@@ -191,6 +192,8 @@ def _print_attempt(history: RunHistory, story: TaskStory, attempt: AttemptStory)
 
 
 def _without_journal(history: RunHistory) -> str:
+    if history.id.startswith(SESSION_PREFIX):
+        return "It is a session of warm pools: `wavepool pool status` shows those."
     if history.is_live():
         return "It has only just begun: try again in a moment."
     return f"`wavepool spawn` keeps none. Its files are in {history.files.path}."

@@ -76,10 +76,11 @@ class WaveProgress(Figures):
     """One wave: its figures, and where it stands.
 
     `rounds` counts the times that it reached its timeout; `duration_s` is how long it was worked on until it was last
-    settled, None before; `room` is how many of its tasks have room at once.
+    settled, None before; `since` is when it was opened last, None while it waits for that; `room` is how many of its
+    tasks have room at once.
     """
 
-    __slots__ = ("duration_s", "number", "opened_at", "room", "rounds", "settled_at")
+    __slots__ = ("duration_s", "number", "opened_at", "room", "rounds", "settled_at", "since")
 
     def __init__(self, number: int, room: Room) -> None:
         super().__init__()
@@ -87,6 +88,7 @@ class WaveProgress(Figures):
         self.room = room
         self.opened_at: datetime | None = None
         self.settled_at: datetime | None = None
+        self.since: datetime | None = None
         self.rounds = 0
         self.duration_s: float | None = None
 
@@ -101,4 +103,4 @@ class WaveProgress(Figures):
         """``waiting``, ``open`` or ``settled``."""
         if self.settled_at is not None:
             return "settled"
-        return "open" if self.opened_at is not None else "waiting"
+        return "open" if self.since is not None else "waiting"

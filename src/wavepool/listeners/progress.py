@@ -236,6 +236,7 @@ class Progress:
                 self._add(fact)
             case facts.WaveOpened() as fact:
                 wave = self.open[fact.wave] = self.waves[fact.wave]
+                wave.since = fact.at
                 wave.opened_at = wave.opened_at or fact.at
             case facts.WaveTimedOut() as fact:
                 self.waves[fact.wave].rounds += 1
@@ -283,7 +284,8 @@ class Progress:
         for task_id in (*fact.tasks, *fact.waiting):
             verdict = self._troubled.pop(task_id, VerdictKind.SKIPPED)
             wave = self._wave_of[task_id]
-            wave.settled_at = None
+            if wave.settled_at is not None:  # it waits for its turn, as one that was never opened
+                wave.settled_at = wave.since = None
             for figures in (wave, self.totals):
                 figures.end(verdict, -1)
                 figures.pending += 1

@@ -37,13 +37,16 @@ def counts_of(figures: Figures) -> TaskCounts:
 
 
 def wave_entry(wave: WaveProgress) -> WaveEntry:
-    """One wave, as far as it is; how long one that is open has been so follows from `opened_at`."""
+    """One wave, as far as it is. What an open one takes is the time since `opened_at`; of one that was opened again it
+    is `took_before_s`, and the time since `reopened_at`."""
     entry: WaveEntry = {"number": wave.number, "state": wave.state, "tasks": counts_of(wave)}
     _add(entry, opened_at=stamp(wave.opened_at), settled_at=stamp(wave.settled_at))
     if wave.settled_at is not None:
         _add(entry, took_s=_rounded(wave.duration_s))
+    elif wave.duration_s is not None:
+        _add(entry, took_before_s=_rounded(wave.duration_s), reopened_at=stamp(wave.since))
     _add(entry, parallelism=wave.room.parallelism)
-    bound = wave.waits_for if wave.opened_at is not None and wave.settled_at is None else None
+    bound = wave.waits_for if wave.state == "open" else None
     if bound is not None:
         entry["waits_for"] = WAITED_FOR[bound.bound]
     return entry

@@ -8,6 +8,7 @@ from datetime import datetime
 from wavepool.core.events import Now
 from wavepool.core.facts import Stamped
 from wavepool.engine.history.runs import RunHistory, Standing, standing_of
+from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.engine.report import RunReport, stamp
 from wavepool.errors import InputError
 from wavepool.model import VerdictKind
@@ -126,6 +127,11 @@ def when(at: datetime) -> str:
 
 def _facts(history: RunHistory, *, live: bool) -> Iterator[Stamped]:
     if not history.has_journal():
+        if history.id.startswith(SESSION_PREFIX):
+            raise InputError(
+                f"{history.id} is a session of warm pools: there is no run to report",
+                advice="`wavepool pool status` shows the pools.",
+            )
         if live:
             return
         raise InputError(

@@ -204,7 +204,8 @@ class PoolBook:
         if not low <= size <= high:
             raise InputError(
                 f"pool {self.agent.name}: got size {size}, expected {low} to {high}",
-                advice="These are its min_size and max_size; set others before the pools are opened.",
+                advice="These are its min_size and max_size, of the settings that its pools were opened with. "
+                "To have none, drain it.",
             )
         self._target.by_hand(size)
 

@@ -151,7 +151,7 @@ class TaskEntry(TypedDict):
 
 
 class WaveEntry(TypedDict):
-    """One wave. `state` is waiting, open or settled."""
+    """One wave. `state` is waiting, open or settled; `took_before_s` is of one that a retry made pending again."""
 
     number: int
     state: str
@@ -159,6 +159,8 @@ class WaveEntry(TypedDict):
     opened_at: NotRequired[str]
     settled_at: NotRequired[str]
     took_s: NotRequired[float]
+    took_before_s: NotRequired[float]
+    reopened_at: NotRequired[str]
     parallelism: NotRequired[int]
     waits_for: NotRequired[str]
 
