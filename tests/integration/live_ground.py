@@ -43,9 +43,17 @@ class Live:
 
 @asynccontextmanager
 async def live(
-    directory: Path, *commands: tuple[str, ...], parallelism: int = 5, needs: Mapping[str, list[str]] | None = None
+    directory: Path,
+    *commands: tuple[str, ...],
+    parallelism: int = 5,
+    needs: Mapping[str, list[str]] | None = None,
+    images: Mapping[str, str] | None = None,
+    world: MemoryWorld | None = None,
 ) -> AsyncIterator[Live]:
-    """A run of these commands, as tasks t0, t1, ... of which some may need others; leaving waits for its end."""
+    """A run of these commands, as tasks t0, t1, ... of which some may need others, or have an image of their own.
+
+    Leaving waits for its end. One of this directory that is not over is gone on with.
+    """
     state_dir = StateDir(directory)
     found = Live(state_dir.run("watched"))
     batches = [
@@ -56,6 +64,7 @@ async def live(
             "files": [],
             "command": list(command),
             "depends_on": (needs or {}).get(f"t{n}", []),
+            "image": (images or {}).get(f"t{n}", "simulated:latest"),
         }
         for n, command in enumerate(commands)
     ]
@@ -71,7 +80,7 @@ async def live(
     async def work() -> None:
         with found.files.lock():
             journal = SqliteJournal(found.files.journal, owner=state_dir.owner(), run_id=found.files.id)
-            async with journal, MemoryDriver(MemoryWorld(nodes=NODES)) as driver:
+            async with journal, MemoryDriver(world or MemoryWorld(nodes=NODES)) as driver:
                 found.report = await Session(
                     order=order,
                     replayed=await take_up(journal),

@@ -10,10 +10,11 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 import pytest
-from live_ground import FOREVER, live, until
+from live_ground import FOREVER, NODES, live, until
 
 from wavepool.core import facts
 from wavepool.core.facts import Outcome
+from wavepool.drivers.memory import MemoryWorld
 from wavepool.engine.control import Control, OlderProcess, open_control, orders
 from wavepool.engine.control.protocol import Request
 from wavepool.engine.control.sockets import accepted, listening_on
@@ -134,6 +135,34 @@ async def test_what_failed_is_tried_again_while_the_others_go_on(tmp_path: Path)
     assert sorted(started) == ["t0#1", "t1#1", "t1#2", "t1#3"]
     entries = {each["batch_id"]: each for wave in run.report.result()["waves"] for each in wave["containers"]}
     assert len(entries["t1"]["retried_because"]) == 2
+
+
+async def test_what_a_resumed_process_had_not_ahead_is_made_ready_before_it_is_tried_again(tmp_path: Path) -> None:
+    images = {"t0": "other:latest"}
+    commands = (("sim", "exit=3"), FOREVER, FOREVER)
+    async with (
+        live(tmp_path, *commands, parallelism=1, images=images) as run,
+        open_control(run.files) as control,
+    ):
+        await until(lambda s: s["tasks"].get("failed") == 1 and s["tasks"]["active"] == 1, control)
+        await control.cancel(force=True)
+    world = MemoryWorld(nodes=NODES, absent_images=["other:latest"])
+    async with (
+        live(tmp_path, *commands, parallelism=1, images=images, world=world) as run,
+        open_control(run.files) as control,
+    ):
+        await until(lambda s: s["tasks"]["active"] == 1, control)
+        before = len(run.facts())
+        with pytest.raises(InfrastructureError, match="image other:latest does not exist") as refused:
+            await control.retry(["t0"])
+        assert "Build it" in refused.value.advice
+        assert not any(isinstance(s.fact, facts.RunReopened) for s in run.facts()[before:])
+        world.absent_images = frozenset()
+        assert (await control.retry(["t0"]))["tasks"] == ["t0"]
+        world.absent_images = frozenset(["other:latest"])  # it is asked for once only
+        assert (await control.cancel_tasks(["t0"]))["skipped"] == ["t0"]
+        assert (await control.retry(["t0"]))["tasks"] == ["t0"]
+        await control.cancel(force=True)
 
 
 async def test_who_asks_after_its_end_hears_that_it_is_over(tmp_path: Path) -> None:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 
 from wavepool.core import events
 from wavepool.core.events import Event
 from wavepool.core.facts import Fact
+from wavepool.core.reopening import waiting_for
 from wavepool.core.state import RunState, TaskStatus
 from wavepool.engine.retrying import entries_named, tasks_to_retry
 from wavepool.errors import NotNow, RunOver, WavepoolError, shorten
+from wavepool.model import Task
+
+Lacks = Callable[[Iterable[Task]], bool]
+"""True where something that these tasks need is not ready in this process."""
+
+
+class NotReady(WavepoolError):
+    """Nothing is decided yet: something that `tasks` need must be made ready first, and then be asked again."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        super().__init__(f"something that {len(tasks)} tasks need is not ready")
+        self.tasks = tasks
+
 
 Ask = Callable[[RunState], Event]
 """Makes the event of the state as it is now, or raises an error of ours: then nothing is decided."""
@@ -89,10 +103,11 @@ def to_cancel(tasks: Sequence[str]) -> Ask:
     return ask
 
 
-def to_retry(tasks: Sequence[str]) -> Ask:
+def to_retry(tasks: Sequence[str], lacks: Lacks = lambda tasks: False) -> Ask:
     """Tasks as people name them; none for all that failed.
 
     Raises SettingError: one of them cannot be tried again. NotNow: nothing failed yet, or the run is ending.
+    NotReady: one needs what is not ready, as `lacks` tells.
     """
 
     def ask(state: RunState) -> Event:
@@ -102,6 +117,9 @@ def to_retry(tasks: Sequence[str]) -> Ask:
             raise NotNow(
                 state.run.run_id, f"nothing of run {state.run.run_id} has failed: there is nothing to try again"
             )
+        again = [*(state.tasks[each].task for each in chosen), *(entry.task for entry in waiting_for(state, chosen))]
+        if lacks(again):
+            raise NotReady(again)
         return events.Reopened(tasks=chosen, live=True)
 
     return ask

@@ -15,7 +15,7 @@ from wavepool.agents.base import AgentAdapter
 from wavepool.core import decide, events
 from wavepool.core.facts import Outcome
 from wavepool.core.state import RunState, TaskState, TaskStatus
-from wavepool.drivers.base import Driver, DriverFacts, Needs, NetworkNeed, PullProgress
+from wavepool.drivers.base import Driver, DriverFacts, PullProgress
 from wavepool.engine.clock import Clock
 from wavepool.engine.control import ControlServer
 from wavepool.engine.control.server import Hands
@@ -24,6 +24,7 @@ from wavepool.engine.listener import Listener
 from wavepool.engine.loop import Engine
 from wavepool.engine.order import Order, check_same_run, opened_run
 from wavepool.engine.perform import Performer
+from wavepool.engine.preparing import Preparation
 from wavepool.engine.pressure import ReadPressure
 from wavepool.engine.release import release_run
 from wavepool.engine.replay import Replayed
@@ -142,16 +143,18 @@ class Session:
         engine = self._engine(begun.state, specs)
         interrupt = Interrupt(engine)
         with engine:
-            hands = Hands(interrupt=interrupt, ask=engine.ask)
+            preparation = Preparation(driver=self.driver, specs=specs, state_dir=self.state_dir, pulling=self.pulling)
+            hands = Hands(interrupt=interrupt, ask=engine.ask, preparation=preparation)
             async with self._served(begun.state, hands), self._signalled(interrupt):
-                report = await self._run(begun, engine, specs, interrupt)
+                report = await self._run(begun, engine, preparation, interrupt)
                 if self.control is not None:
                     await self.control.finish(report.result)
         return report
 
-    async def _run(self, begun: Begun, engine: Engine, specs: SpecBuilder, interrupt: Interrupt) -> RunReport:
+    async def _run(self, begun: Begun, engine: Engine, preparation: Preparation, interrupt: Interrupt) -> RunReport:
+        specs = preparation.specs
         try:
-            began = await self._work(begun, engine, specs, interrupt)
+            began = await self._work(begun, engine, preparation, interrupt)
         except anyio.get_cancelled_exc_class():
             if engine.state.outcome is not None:  # else what runs was not stopped: a resume adopts it
                 await self._release(specs)
@@ -219,8 +222,9 @@ class Session:
             contained=self.driver_facts.execution_mode != BARE_HOST,
         )
 
-    async def _work(self, begun: Begun, engine: Engine, specs: SpecBuilder, interrupt: Interrupt) -> bool:
+    async def _work(self, begun: Begun, engine: Engine, preparation: Preparation, interrupt: Interrupt) -> bool:
         """Prepare and run. False where the user interrupted a new run before anything had begun."""
+        specs = preparation.specs
         with ExitStack() as leases:
             if specs.isolation is Isolation.SHARED:
                 lease = self.state_dir.network_lease(specs.surroundings.network)
@@ -228,7 +232,7 @@ class Session:
             try:
                 with interrupt.preparing:
                     if not begun.is_over and not self.cancelled:
-                        await self._prepare(begun, specs)
+                        await preparation.make(begun.ahead())
             except InfrastructureError:
                 if begun.opened is not None:  # a network may have been made before an image was missed
                     leases.close()
@@ -288,17 +292,3 @@ class Session:
             adapters=self.adapters,
             read_pressure=self.read_pressure,
         )
-
-    async def _prepare(self, begun: Begun, specs: SpecBuilder) -> None:
-        ahead = tuple(begun.ahead())
-        images: set[str] = set()
-        for task in ahead:
-            images.add(task.image or specs.surroundings.image)
-            images.update(sidecar.image for sidecar in task.sidecars)
-        await self.driver.prepare(Needs(images=tuple(sorted(images)), pull=specs.surroundings.pull), self.pulling)
-        if specs.isolation is not Isolation.SHARED or all(map(specs.is_sealed, ahead)):
-            return
-        need = NetworkNeed(name=specs.surroundings.network, labels=specs.network_labels(None))
-        with ExitStack() as stack:
-            await anyio.to_thread.run_sync(stack.enter_context, self.state_dir.making(need.name))
-            await self.driver.prepare(Needs(networks=(need,)))

@@ -10,8 +10,9 @@ import anyio
 from wavepool.core import facts
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
-from wavepool.engine.asking import Ask, to_cancel, to_pause, to_retry, to_unpause
+from wavepool.engine.asking import Ask, NotReady, to_cancel, to_pause, to_retry, to_unpause
 from wavepool.engine.control.protocol import Request
+from wavepool.engine.preparing import Preparation
 from wavepool.engine.retrying import entries_named
 from wavepool.errors import InfrastructureError
 
@@ -22,22 +23,44 @@ Decider = Callable[[Ask], Awaitable[Sequence[Fact]]]
 """`Engine.ask`."""
 
 
-async def ordered(request: Request, state: RunState, decide: Decider) -> dict[str, Any]:
+async def ordered(
+    request: Request, state: RunState, decide: Decider, preparation: Preparation | None = None
+) -> dict[str, Any]:
     """Have it decided; returns the reply when what followed is in the journal.
+
+    What tasks need that are tried again, and were not ahead of this process when it began, is made ready first; the
+    run goes on meanwhile, and it is decided anew of what it is then.
 
     Raises:
         NotNow, UnknownTask, SettingError: as in `engine.asking`.
+        PrepareError: an image that a task needs cannot be had.
         InfrastructureError: the run has not taken it in time, and will not.
     """
+    while True:
+        try:
+            followed = await _decided(request, state, decide, preparation)
+        except NotReady as error:
+            assert preparation is not None, "only what it tells is lacking"
+            await preparation.make(error.tasks)
+        else:
+            return _REPLY[request.op](request, state, followed)
+
+
+async def _decided(
+    request: Request, state: RunState, decide: Decider, preparation: Preparation | None
+) -> Sequence[Fact]:
+    ask = _ASK[request.op](request.tasks)
+    if request.op == "retry" and preparation is not None:
+        ask = to_retry(request.tasks, preparation.lacks)
     followed: Sequence[Fact] | None = None
     with anyio.move_on_after(TAKEN_S):
-        followed = await decide(_ASK[request.op](request.tasks))
+        followed = await decide(ask)
     if followed is None:
         raise InfrastructureError(
             f"run {state.run.run_id} has not taken it within {TAKEN_S:.0f} s, and will not",
             advice="It may still be preparing (pulling an image, or taking up a long journal): ask again later.",
         )
-    return _REPLY[request.op](request, state, followed)
+    return followed
 
 
 def _of_pause(request: Request, state: RunState, followed: Sequence[Fact]) -> dict[str, Any]:

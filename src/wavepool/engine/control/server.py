@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 
 from wavepool.core.facts import Stamped
 from wavepool.core.state import RunState
+from wavepool.engine.asking import over
 from wavepool.engine.control.orders import ORDERS, Decider, ordered
 from wavepool.engine.control.protocol import (
     OPS,
@@ -32,6 +33,7 @@ from wavepool.engine.control.protocol import (
 )
 from wavepool.engine.control.sockets import accepted, listening_on
 from wavepool.engine.listener import Listener
+from wavepool.engine.preparing import Preparation
 from wavepool.engine.report import stamp
 from wavepool.errors import JournalError, WavepoolError
 from wavepool.journal.line import to_line
@@ -58,10 +60,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """How the run is steered: `interrupt(force)` is what a cancel calls, `ask` has all else decided."""
+    """How the run is steered: `interrupt(force)` is what a cancel calls, `ask` has all else decided.
+
+    `preparation` makes ready what tasks need that are tried again; None where nothing is to be.
+    """
 
     interrupt: Callable[[bool], None]
     ask: Decider
+    preparation: Preparation | None = None
 
 
 class ControlServer(Listener):
@@ -159,10 +165,14 @@ class ControlServer(Listener):
 
     async def _order(self, client: LineSocket, request: Request, state: RunState, hands: Hands) -> None:
         try:
-            reply = await ordered(request, state, hands.ask)
+            reply = await ordered(request, state, hands.ask, hands.preparation)
         except WavepoolError as error:
             await client.send(refusal(error))
             return
+        except anyio.get_cancelled_exc_class():
+            if state.outcome is not None:  # it ended over a pull
+                client.send_if_room(refusal(over(state)))
+            raise
         await client.send(line({"ok": True, "pid": os.getpid(), **reply, "facts": self._reader.committed()}))
 
     async def _until_taken(self, state: RunState, *, force: bool) -> bool:
