@@ -138,6 +138,7 @@ def test_starting_is_paused_and_goes_on_and_the_run_is_cancelled(scene: Scene) -
     page.close()
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_was_killed_is_gone_on_with_also_from_a_phone(scene: Scene) -> None:
     stays = batch("holds", "cd /workspace; echo once >> held; until [ -e let-go ]; do sleep 0.1; done")
     plan, run_id = plan_of(wave(1, batch("ends", "exit 3"), stays), wave(2, batch("last"))), "killed"
