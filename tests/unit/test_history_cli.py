@@ -61,8 +61,12 @@ def test_all_runs_are_listed_a_damaged_one_too(directory: Path) -> None:
 
 def test_a_pool_that_was_killed_is_no_run_and_says_what_removes_it(tmp_path: Path) -> None:
     session = "pool-20300101-000000-abcd"
-    StateDir(tmp_path).run(session).create()
+    files = StateDir(tmp_path).run(session)
+    files.create()
+    files.slot("coder-1", 1)
     assert call(tmp_path, "runs").splitlines()[1].endswith(f"wavepool recover --grace 0s --run-id {session}")
+    files.slot("coder-1", 1).rmdir()  # as `recover` leaves it
+    assert call(tmp_path, "runs").splitlines()[1].endswith("never started; `wavepool prune` removes it")
     for verb in ("show", "report"):
         with pytest.raises(InputError) as refused:
             call(tmp_path, verb, session)

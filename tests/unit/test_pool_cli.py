@@ -154,8 +154,11 @@ def test_pools_that_died_are_told_and_runs_are_not(tmp_path: Path) -> None:
     assert dead_pool_lines(state_dir) == []
     for name in ("pool-1", "pool-2", "pool-3", "pool-4", "pool-run", "20261127-1"):
         state_dir.run(name).create()
+        state_dir.run(name).slot("coder-1", 1)
+    state_dir.run("pool-taken-up").create()  # `recover` was there
     state_dir.run("pool-run").journal.touch()
     with state_dir.run("pool-5").lock():
+        state_dir.run("pool-5").slot("coder-1", 1)
         lines = dead_pool_lines(state_dir)
     assert [line.split(" ")[4] for line in lines[:3]] == ["pool-2", "pool-3", "pool-4"]
     assert "`wavepool recover --grace 0s --run-id pool-4` removes what it left" in lines[2]

@@ -13,7 +13,7 @@ from wavepool.cli.columns import disk_size, print_columns
 from wavepool.cli.output import print_result
 from wavepool.cli.settings import settings_of
 from wavepool.engine.history.runs import RunHistory, RunSummary, Standing, summaries
-from wavepool.engine.pools.session import SESSION_PREFIX
+from wavepool.engine.recover.dead_pools import is_dead_pool
 from wavepool.engine.report import stamp
 from wavepool.errors import SettingError
 from wavepool.listeners.wording import stamp as short_stamp
@@ -86,8 +86,7 @@ def _row(summary: RunSummary, place: StateDir) -> tuple[str, ...]:
 
 
 def _what_next(summary: RunSummary, place: StateDir) -> str:
-    pool = summary.run_id.startswith(SESSION_PREFIX) and not summary.driver
-    if pool and summary.standing is Standing.EMPTY:
+    if summary.standing is Standing.EMPTY and is_dead_pool(place.run(summary.run_id)):
         return f"a pool that was killed: wavepool recover --grace 0s --run-id {summary.run_id}"
     if summary.standing is Standing.LIVE:
         holder = place.run(summary.run_id).holder().split(" ")[0]

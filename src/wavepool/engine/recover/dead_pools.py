@@ -13,7 +13,7 @@ LINES = 3
 def dead_pool_lines(state_dir: StateDir) -> list[str]:
     """A sentence for each pool session of this state directory that died in the middle. Raises nothing."""
     try:
-        dead = [name for name in state_dir.runs() if name.startswith(SESSION_PREFIX) and _is_dead(state_dir.run(name))]
+        dead = [name for name in state_dir.runs() if is_dead_pool(state_dir.run(name))]
     except InfrastructureError:
         return []
     lines = [
@@ -25,9 +25,17 @@ def dead_pool_lines(state_dir: StateDir) -> list[str]:
     return lines
 
 
-def _is_dead(files: RunDir) -> bool:
-    """A run may have such an id too; it has a journal."""
+def is_dead_pool(files: RunDir) -> bool:
+    """A pool's session that was killed, of which something is left to be removed. Raises nothing.
+
+    A run may have such an id too; it has a journal. Of one that `recover` took up only the empty directory is left.
+    """
     try:
-        return not files.journal.exists() and not files.is_live()
-    except InfrastructureError:
+        return (
+            files.id.startswith(SESSION_PREFIX)
+            and not files.journal.exists()
+            and not files.is_live()
+            and any(files.slots.iterdir())
+        )
+    except (InfrastructureError, OSError):
         return False
