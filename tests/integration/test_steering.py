@@ -16,11 +16,10 @@ from wavepool.core import facts
 from wavepool.core.facts import Outcome
 from wavepool.drivers.memory import MemoryWorld
 from wavepool.engine.control import Control, OlderProcess, open_control, orders
-from wavepool.engine.control.protocol import Request
 from wavepool.engine.control.sockets import accepted, listening_on
 from wavepool.engine.naming import UnknownTask
-from wavepool.engine.replay import replay
 from wavepool.errors import InfrastructureError, InputError, NotNow, RunOver
+from wavepool.journal.sqlite import SqliteJournal
 from wavepool.statedir import StateDir
 
 pytestmark = pytest.mark.anyio
@@ -208,23 +207,63 @@ async def test_a_process_of_an_older_release_is_not_asked_what_it_would_take_for
 
 
 async def test_what_is_not_taken_in_time_is_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits behind a turn whose facts a slow disk takes long to write."""
     monkeypatch.setattr(orders, "TAKEN_S", 0.05)
+    slow = SlowJournal(monkeypatch, facts.RunPaused)
     async with live(tmp_path, FOREVER) as run:
-        async with open_control(run.files) as control:
+        async with open_control(run.files) as first, open_control(run.files) as second:
+            await until(lambda s: s["tasks"]["active"] == 1, first)
+            async with anyio.create_task_group() as group:
+                group.start_soon(first.pause)
+                await slow.writing.wait()
+                with pytest.raises(InfrastructureError, match="has not taken it within") as error:
+                    await second.unpause()
+                slow.go_on.set()
+            assert not isinstance(error.value, RunOver)
+            assert (await second.status())["paused"] is True
+            await second.cancel(force=True)
+        await run.ended.wait()
+    assert not [each for each in run.facts() if isinstance(each.fact, facts.RunUnpaused)]
+
+
+async def test_what_is_taken_is_answered_however_long_it_takes_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "TAKEN_S", 0.05)
+    slow = SlowJournal(monkeypatch, facts.RunPaused)
+    async with live(tmp_path, FOREVER) as run:
+        async with open_control(run.files) as control, open_control(run.files) as other:
             await until(lambda s: s["tasks"]["active"] == 1, control)
+            async with anyio.create_task_group() as group:
+
+                async def let_go_on() -> None:
+                    await slow.writing.wait()
+                    with pytest.raises(InfrastructureError):  # so its time has passed, too: it was asked before
+                        await other.pause()
+                    slow.go_on.set()
+
+                group.start_soon(let_go_on)
+                assert (await control.pause())["changed"] is True
             await control.cancel(force=True)
         await run.ended.wait()
-    withdrawn = anyio.Event()
 
-    async def never(ask: Any) -> Any:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            withdrawn.set()
 
-    replayed = replay(run.facts())
-    assert replayed is not None
-    with pytest.raises(InfrastructureError, match="has not taken it within") as error:
-        await orders.ordered(Request(op="pause"), replayed.state, never)
-    assert withdrawn.is_set()
-    assert not isinstance(error.value, RunOver)
+class SlowJournal:
+    """A disk that does not write a fact of one kind before it may.
+
+    Attributes:
+        writing: set as soon as it should.
+        go_on: to be set by the test.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: type[Any]) -> None:
+        self.writing, self.go_on = anyio.Event(), anyio.Event()
+        append = SqliteJournal.append
+
+        async def slowly(journal: SqliteJournal, stamped: Any, *, durable: bool = False) -> None:
+            if any(isinstance(each.fact, kind) for each in stamped):
+                self.writing.set()
+                await self.go_on.wait()
+            await append(journal, stamped, durable=durable)
+
+        monkeypatch.setattr(SqliteJournal, "append", slowly)

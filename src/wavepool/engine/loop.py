@@ -114,9 +114,11 @@ class Engine:
         self._interrupts.append(events.Interrupted(force=force))
         self._wake()
 
-    async def ask(self, ask: Ask) -> Sequence[Fact]:
-        """Have something decided; returns what followed, once that is in the journal. Whoever is cancelled before
-        withdraws it.
+    async def ask(self, ask: Ask, *, patience_s: float) -> Sequence[Fact] | None:
+        """Have something decided; returns what followed, once that is in the journal.
+
+        None: it was not taken within `patience_s`, and is withdrawn. What was taken then is waited for, however slow
+        the disk is: it is decided, and will be done.
 
         Raises:
             NotNow: the run ended first.
@@ -128,7 +130,9 @@ class Engine:
         self._asked.append(asked)
         self._wake()
         try:
-            return await asked.answered()
+            with anyio.move_on_after(patience_s):
+                return await asked.answered()
+            return None if asked in self._asked else await asked.answered()
         finally:
             if asked in self._asked:
                 self._asked.remove(asked)

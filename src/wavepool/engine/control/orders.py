@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
-
-import anyio
+from typing import Any, Protocol
 
 from wavepool.core import facts
 from wavepool.core.facts import Fact
@@ -19,8 +17,12 @@ from wavepool.errors import InfrastructureError
 TAKEN_S = 30.0
 """How long the run may take to take it; then it is withdrawn."""
 
-Decider = Callable[[Ask], Awaitable[Sequence[Fact]]]
-"""`Engine.ask`."""
+
+class Decider(Protocol):
+    """`Engine.ask`."""
+
+    def __call__(self, ask: Ask, *, patience_s: float) -> Awaitable[Sequence[Fact] | None]:
+        """What followed; None where it was withdrawn."""
 
 
 async def ordered(
@@ -52,9 +54,7 @@ async def _decided(
     ask = _ASK[request.op](request.tasks)
     if request.op == "retry" and preparation is not None:
         ask = to_retry(request.tasks, preparation.lacks)
-    followed: Sequence[Fact] | None = None
-    with anyio.move_on_after(TAKEN_S):
-        followed = await decide(ask)
+    followed = await decide(ask, patience_s=TAKEN_S)
     if followed is None:
         raise InfrastructureError(
             f"run {state.run.run_id} has not taken it within {TAKEN_S:.0f} s, and will not",
