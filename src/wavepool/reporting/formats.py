@@ -22,23 +22,11 @@ class Format(StrEnum):
     JSON = "json"
     JUNIT = "junit"
 
-    @property
-    def media_type(self) -> str:
-        """For who sends it over HTTP."""
-        return _MEDIA_TYPES[self]
-
     @classmethod
     def of_file(cls, name: str) -> Format | None:
         """What a file's name asks for; None where it does not tell."""
         return _SUFFIXES.get(name.rpartition(".")[2].lower()) if "." in name else None
 
-
-_MEDIA_TYPES: Mapping[Format, str] = {
-    Format.HTML: "text/html; charset=utf-8",
-    Format.MD: "text/markdown; charset=utf-8",
-    Format.JSON: "application/json",
-    Format.JUNIT: "application/xml",
-}
 
 _SUFFIXES: Mapping[str, Format] = {
     "html": Format.HTML,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-from wavepool.drivers.base import Driver, LogChunk
+from wavepool.drivers.base import Driver
 from wavepool.model import Handle
 from wavepool.monitoring.logs.scanning import Scanner
 
@@ -77,10 +75,3 @@ async def search_running(
                 break
     scanner.finish(at_end=ended)
     return ended, max(0, at - offset), at
-
-
-@asynccontextmanager
-async def output_of(driver: Driver, handle: Handle) -> AsyncIterator[AsyncIterator[LogChunk]]:
-    """All that is there now. Raises NoSuchAttempt, DriverUnavailable."""
-    async with driver.logs(handle, follow=False) as chunks:
-        yield chunks
