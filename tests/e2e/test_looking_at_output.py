@@ -16,7 +16,7 @@ from wavepool.engine.naming import UnknownTask
 from wavepool.errors import InputError
 from wavepool.monitoring.logs import Logs
 from wavepool.monitoring.monitor import Monitor
-from wavepool.monitoring.stories import Stories
+from wavepool.monitoring.runs.stories import Stories
 from wavepool.statedir import StateDir
 
 pytestmark = pytest.mark.anyio

@@ -13,9 +13,9 @@ import pytest
 from user_git import git
 from wavepool_cli import World, batch, eventually, plan_of, wave
 
-from wavepool.monitoring.processes import ProcessesSource
-from wavepool.monitoring.stories import Stories
-from wavepool.monitoring.workspaces import WorkspacesSource
+from wavepool.monitoring.runs.stories import Stories
+from wavepool.monitoring.sources.processes import ProcessesSource
+from wavepool.monitoring.sources.workspaces import WorkspacesSource
 from wavepool.statedir import StateDir
 from wavepool.workspace.named import WorktreeManager
 

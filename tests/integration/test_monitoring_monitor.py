@@ -18,7 +18,7 @@ from wavepool.errors import InfrastructureError, JournalError
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.monitoring.documents.overview import Overview
 from wavepool.monitoring.monitor import Monitor
-from wavepool.monitoring.stories import Stories
+from wavepool.monitoring.runs.stories import Stories
 from wavepool.statedir import StateDir
 from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation

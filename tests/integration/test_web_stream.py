@@ -20,10 +20,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from counting_channels import Source
-from wavepool.web import lines, stream
-from wavepool.web.hub import Hub
-from wavepool.web.listening import listen
+from wavepool.web.door import lines
+from wavepool.web.door.listening import listen
 from wavepool.web.server import _answer
+from wavepool.web.sockets import stream
+from wavepool.web.sockets.hub import Hub
 from wavepool.web.thread import in_thread
 
 LARGE = 1024 * 1024

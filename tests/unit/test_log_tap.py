@@ -18,7 +18,7 @@ from wavepool.errors import DriverUnavailable, NoSuchAttempt
 from wavepool.model import AttemptId, Handle, LogRecord
 from wavepool.monitoring.logs.live import RING_BYTES, STUCK_S, Gap, LiveLog, Seat
 from wavepool.monitoring.logs.tap import CUT, LOST, PAUSE_S, TAIL_BYTES, TRIES, Tap
-from wavepool.monitoring.stories import RunStory
+from wavepool.monitoring.runs.stories import RunStory
 from wavepool.testing.virtual_time import run_virtual
 
 ATTEMPT = AttemptId("task", 1)

@@ -16,7 +16,7 @@ from wavepool.model import (
     Task,
     Wave,
 )
-from wavepool.monitoring.blanking import blanked
+from wavepool.monitoring.runs.blanking import blanked
 
 PLANTED = "planted-7f3a9c"
 LIMITS = Limits(memory_bytes=64)

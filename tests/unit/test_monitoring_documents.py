@@ -18,10 +18,10 @@ from wavepool.engine.clock import Clock
 from wavepool.engine.history.runs import Standing
 from wavepool.model import AttemptId, Limits, Resources, Task, Wave
 from wavepool.monitoring.documents.runs import RunDocument, TaskEntry
-from wavepool.monitoring.folds import TaskFold
-from wavepool.monitoring.followed import FollowedRun
-from wavepool.monitoring.runs import RunChannel
-from wavepool.monitoring.usage import RunUsage
+from wavepool.monitoring.runs.document import RunChannel
+from wavepool.monitoring.runs.folds import TaskFold
+from wavepool.monitoring.runs.followed import FollowedRun
+from wavepool.monitoring.usage.readings import RunUsage
 from wavepool.statedir import StateDir
 from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation

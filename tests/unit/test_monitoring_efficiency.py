@@ -26,7 +26,7 @@ from wavepool.model import (
     VerdictKind,
     Wave,
 )
-from wavepool.monitoring.efficiency import EfficiencyFold
+from wavepool.monitoring.runs.efficiency import EfficiencyFold
 from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation
 

@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from wavepool.core.pools import Dispatch, PoolBook
 from wavepool.model import AgentType, Limits, PoolSettings
 from wavepool.monitoring.documents.overview import HostNow, PoolEntry, PoolServerEntry
-from wavepool.monitoring.host import HostRing, HostSource
-from wavepool.monitoring.pools import PoolServerSource, PoolsSource, ServerStatus, pool_entry, server_entry
-from wavepool.monitoring.usage import KEPT
+from wavepool.monitoring.sources.host import HostRing, HostSource
+from wavepool.monitoring.sources.pools import PoolServerSource, PoolsSource, ServerStatus, pool_entry, server_entry
+from wavepool.monitoring.usage.readings import KEPT
 from wavepool.statedir import StateDir
 
 HOST, POOL, SERVER = TypeAdapter(HostNow), TypeAdapter(PoolEntry), TypeAdapter(PoolServerEntry)

@@ -11,8 +11,8 @@ from wavepool.core import facts
 from wavepool.core.facts import Fact, Outcome, Stamped
 from wavepool.listeners.progress import Progress
 from wavepool.monitoring.documents.runs import RunSpan
-from wavepool.monitoring.entries import iso
-from wavepool.monitoring.spans import KEPT_SPANS, LEAST_AWAY_S, SpanFold
+from wavepool.monitoring.runs.entries import iso
+from wavepool.monitoring.runs.spans import KEPT_SPANS, LEAST_AWAY_S, SpanFold
 from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation
 

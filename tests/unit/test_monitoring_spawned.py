@@ -14,12 +14,12 @@ from wavepool.drivers.base import Observation, Phase
 from wavepool.engine.history.runs import Standing
 from wavepool.model import AttemptId, Ending, Evidence, Handle, VerdictKind
 from wavepool.monitoring.documents.runs import RunDocument
-from wavepool.monitoring.folds import TaskFold
-from wavepool.monitoring.followed import FollowedRun
-from wavepool.monitoring.lines import run_line
-from wavepool.monitoring.runs import RunChannel
-from wavepool.monitoring.spawned import fold_of
-from wavepool.monitoring.usage import RunUsage
+from wavepool.monitoring.runs.document import RunChannel
+from wavepool.monitoring.runs.folds import TaskFold
+from wavepool.monitoring.runs.followed import FollowedRun
+from wavepool.monitoring.runs.lines import run_line
+from wavepool.monitoring.runs.spawned import fold_of
+from wavepool.monitoring.usage.readings import RunUsage
 from wavepool.statedir import SPAWN_RECORD, StateDir
 from wavepool.testing.whole_runs import VirtualClock
 from wavepool.units import MIB

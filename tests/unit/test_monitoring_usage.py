@@ -11,8 +11,8 @@ from wavepool.drivers.base import Driver, Handle, Usage
 from wavepool.drivers.memory import Latencies, MemoryDriver, MemoryWorld
 from wavepool.errors import DriverUnavailable
 from wavepool.model import AttemptId
-from wavepool.monitoring.sweeps import LAST_LOOKS, Running, Sweeps
-from wavepool.monitoring.usage import KEPT, TASKS_KEPT, RunUsage, UsageBook
+from wavepool.monitoring.usage.readings import KEPT, TASKS_KEPT, RunUsage, UsageBook
+from wavepool.monitoring.usage.sweeps import LAST_LOOKS, Running, Sweeps
 from wavepool.testing.memory_harness import MemoryHarness
 from wavepool.testing.virtual_time import run_virtual
 from wavepool.testing.whole_runs import VirtualClock

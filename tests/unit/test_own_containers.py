@@ -13,7 +13,7 @@ import pytest
 from wavepool import labels
 from wavepool.drivers.docker.remains.sights import ContainerSight, ContainerUse, DockerSights, use_from_stats
 from wavepool.errors import DriverUnavailable
-from wavepool.monitoring.containers import (
+from wavepool.monitoring.sources.containers import (
     BETWEEN_S,
     FRESH_S,
     LINE_CHARACTERS,

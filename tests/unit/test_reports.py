@@ -24,7 +24,7 @@ from wavepool.errors import InfrastructureError, InputError, JournalError, Setti
 from wavepool.listeners.wording import printable
 from wavepool.model import Node, Resources, Rules
 from wavepool.monitoring.documents.runs import RunDocument, TaskEntry
-from wavepool.monitoring.folds import TaskFold
+from wavepool.monitoring.runs.folds import TaskFold
 from wavepool.plan import TierMap, parse_plan
 from wavepool.reporting import page
 from wavepool.reporting.formats import Format

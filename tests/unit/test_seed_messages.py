@@ -10,9 +10,9 @@ import anyio
 from fastapi import WebSocket
 
 from wavepool.errors import DriverUnavailable
-from wavepool.monitoring.containers import OwnContainers
+from wavepool.monitoring.sources.containers import OwnContainers
 from wavepool.testing.virtual_time import run_virtual
-from wavepool.web.seed_socket import PERIOD_S, SeedSocket
+from wavepool.web.sockets.seed_socket import PERIOD_S, SeedSocket
 
 
 class Containers:

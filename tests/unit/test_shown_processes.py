@@ -8,7 +8,7 @@ import pytest
 
 from wavepool.engine.clock import SystemClock
 from wavepool.monitoring.overview import OverviewChannel
-from wavepool.monitoring.processes import shown_command
+from wavepool.monitoring.sources.processes import shown_command
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavepool.web.guard import HEADERS, Door, Guard
-from wavepool.web.token import Token
+from wavepool.web.door.guard import HEADERS, Door, Guard
+from wavepool.web.door.token import Token
 
 TOKEN = Token("t" * 43)
 COOKIE = "wavepool_8080"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from counting_channels import Source
 from wavepool.errors import InputError
-from wavepool.web import hub as hubs
-from wavepool.web.hub import CHANNELS, CLIENTS, SETTLED_AT, Hub, TooMany
-from wavepool.web.outbox import BYTES, MESSAGES, Outbox
+from wavepool.web.sockets import hub as hubs
+from wavepool.web.sockets.hub import CHANNELS, CLIENTS, SETTLED_AT, Hub, TooMany
+from wavepool.web.sockets.outbox import BYTES, MESSAGES, Outbox
 
 pytestmark = pytest.mark.anyio
 

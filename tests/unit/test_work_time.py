@@ -32,7 +32,7 @@ from wavepool.model import (
     VerdictKind,
     Wave,
 )
-from wavepool.monitoring.entries import wave_entry
+from wavepool.monitoring.runs.entries import wave_entry
 from wavepool.units import GIB
 
 START = datetime(2030, 1, 1, tzinfo=UTC)

@@ -17,19 +17,19 @@ from wavepool.drivers.base import Driver
 from wavepool.engine.clock import Clock, SystemClock
 from wavepool.engine.naming import UnknownTask
 from wavepool.errors import WavepoolError, shorten
-from wavepool.monitoring.catalogue import RunCatalogue
 from wavepool.monitoring.documents.runs import RunDocument, RunLine, TaskEntry
 from wavepool.monitoring.drivers import OpenDrivers
-from wavepool.monitoring.host import HostSource
-from wavepool.monitoring.opened import OpenedRuns, Wanted
 from wavepool.monitoring.overview import OverviewChannel
-from wavepool.monitoring.pools import PoolServerSource, PoolsSource, ServerStatus
-from wavepool.monitoring.runs import RunChannel
-from wavepool.monitoring.sources import Source
-from wavepool.monitoring.spawned import SpawnedRuns
-from wavepool.monitoring.sweeps import Sweeps
-from wavepool.monitoring.usage import UsageBook
-from wavepool.monitoring.voices import Voices
+from wavepool.monitoring.runs.catalogue import RunCatalogue
+from wavepool.monitoring.runs.document import RunChannel
+from wavepool.monitoring.runs.opened import OpenedRuns, Wanted
+from wavepool.monitoring.runs.spawned import SpawnedRuns
+from wavepool.monitoring.runs.voices import Voices
+from wavepool.monitoring.sources.base import Source
+from wavepool.monitoring.sources.host import HostSource
+from wavepool.monitoring.sources.pools import PoolServerSource, PoolsSource, ServerStatus
+from wavepool.monitoring.usage.readings import UsageBook
+from wavepool.monitoring.usage.sweeps import Sweeps
 from wavepool.statedir import StateDir
 
 FOLLOW_S = 0.2

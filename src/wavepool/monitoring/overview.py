@@ -9,8 +9,8 @@ from wavepool.engine.clock import Clock
 from wavepool.monitoring.channels import Channel, merge_patch
 from wavepool.monitoring.documents.overview import Figures, HostHistory, Overview
 from wavepool.monitoring.documents.runs import RunLine
-from wavepool.monitoring.entries import iso
-from wavepool.monitoring.lines import NO_TASKS
+from wavepool.monitoring.runs.entries import iso
+from wavepool.monitoring.runs.lines import NO_TASKS
 from wavepool.monitoring.wellformed import well_formed
 
 RUNS_SHOWN = 50

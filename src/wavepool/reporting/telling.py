@@ -12,11 +12,11 @@ from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.engine.report import RunReport, stamp
 from wavepool.errors import InputError
 from wavepool.model import VerdictKind
-from wavepool.monitoring.blanking import blanked
 from wavepool.monitoring.documents.runs import Efficiency, RunLine, RunSpan, TaskEntry, WaveEntry
-from wavepool.monitoring.entries import wave_entry
-from wavepool.monitoring.folds import TaskFold
-from wavepool.monitoring.lines import run_line
+from wavepool.monitoring.runs.blanking import blanked
+from wavepool.monitoring.runs.entries import wave_entry
+from wavepool.monitoring.runs.folds import TaskFold
+from wavepool.monitoring.runs.lines import run_line
 from wavepool.reporting.load import Load, LoadFold
 from wavepool.reporting.tails import Tail, read_tail
 

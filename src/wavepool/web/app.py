@@ -17,10 +17,11 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from wavepool.web import health, logs, pages, seed_socket, stream
+from wavepool.web import health, logs, pages
 from wavepool.web.api import install
 from wavepool.web.context import Context
-from wavepool.web.guard import App, Door, Guard
+from wavepool.web.door.guard import App, Door, Guard
+from wavepool.web.sockets import seed_socket, stream
 
 Part = Callable[[Context], APIRouter]
 

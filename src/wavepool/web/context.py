@@ -10,8 +10,8 @@ from wavepool.monitoring.logs import Logs
 from wavepool.monitoring.monitor import Monitor
 from wavepool.statedir import StateDir
 from wavepool.web.api import Services
-from wavepool.web.hub import Hub
-from wavepool.web.seed_socket import SeedSocket
+from wavepool.web.sockets.hub import Hub
+from wavepool.web.sockets.seed_socket import SeedSocket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,24 +18,24 @@ import uvicorn
 from wavepool.config import Settings
 from wavepool.errors import InfrastructureError, InputError
 from wavepool.monitoring.actions import Actions
-from wavepool.monitoring.containers import OwnContainers
 from wavepool.monitoring.logs import Logs
 from wavepool.monitoring.monitor import Monitor
-from wavepool.monitoring.processes import ProcessesSource
-from wavepool.monitoring.sources import Source
-from wavepool.monitoring.stories import Stories
-from wavepool.monitoring.workspaces import WorkspacesSource
+from wavepool.monitoring.runs.stories import Stories
+from wavepool.monitoring.sources.base import Source
+from wavepool.monitoring.sources.containers import OwnContainers
+from wavepool.monitoring.sources.processes import ProcessesSource
+from wavepool.monitoring.sources.workspaces import WorkspacesSource
 from wavepool.statedir import StateDir
 from wavepool.web.api import open_services
 from wavepool.web.app import TASKS, page_app, socket_app
 from wavepool.web.context import Context
-from wavepool.web.guard import App, Door
-from wavepool.web.hub import Hub
-from wavepool.web.lines import Line
-from wavepool.web.listening import LOCALHOST, Listening, is_loopback, listen
-from wavepool.web.seed_socket import SeedSocket
+from wavepool.web.door.guard import App, Door
+from wavepool.web.door.lines import Line
+from wavepool.web.door.listening import LOCALHOST, Listening, is_loopback, listen
+from wavepool.web.door.token import Token, token_of
+from wavepool.web.sockets.hub import Hub
+from wavepool.web.sockets.seed_socket import SeedSocket
 from wavepool.web.thread import in_thread
-from wavepool.web.token import Token, token_of
 
 TOKEN_FILE = "web.token"
 """In the state directory."""

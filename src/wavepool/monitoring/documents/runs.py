@@ -84,7 +84,7 @@ class UsageNow(TypedDict):
 class UsageHistory(TypedDict):
     """Readings in the order of time, one list for each figure, all of one length; None where it could not be read.
 
-    `at` are seconds since the epoch. At most `monitoring.usage.KEPT` readings.
+    `at` are seconds since the epoch. At most `monitoring.usage.readings.KEPT` readings.
     """
 
     at: list[float]
@@ -176,9 +176,9 @@ attempts ran meanwhile may be, and that the process died later than it wrote las
 class RunDocument(TypedDict):
     """A run, whole: the channel ``run:<id>``, and what the report shows.
 
-    Of a run with more than `monitoring.runs.SHOWN` tasks those under way and those that ended last are shown here, and
-    `tasks_left_out` are not; the REST interface pages through all. `waves` are by number as text, `tasks` by key,
-    `spans` by number as text, the last `monitoring.spans.KEPT_SPANS` of them.
+    Of a run with more than `monitoring.runs.document.SHOWN` tasks those under way and those that ended last are shown
+    here, and `tasks_left_out` are not; the REST interface pages through all. `waves` are by number as text, `tasks` by
+    key, `spans` by number as text, the last `monitoring.runs.spans.KEPT_SPANS` of them.
     """
 
     run: RunLine

@@ -16,7 +16,7 @@ from wavepool.monitoring.logs.archive import read_part, size_of_log
 from wavepool.monitoring.logs.live import Gap, LiveLog
 from wavepool.monitoring.logs.pieces import Viewer
 from wavepool.monitoring.logs.tap import PAUSE_S, TAIL_BYTES, Rest, Tap
-from wavepool.monitoring.stories import RunStory
+from wavepool.monitoring.runs.stories import RunStory
 
 GIVEN_BYTES = 256 * 1024
 """Of an archive, at a time."""

@@ -25,7 +25,7 @@ from wavepool.monitoring.logs.pieces import Found, Piece, Viewer
 from wavepool.monitoring.logs.running import Window, read_window, search_running
 from wavepool.monitoring.logs.scanning import TEXT_MAX_BYTES, Scanner
 from wavepool.monitoring.logs.tap import PAUSE_S, TRIES, Opener, Tap
-from wavepool.monitoring.stories import RunStory, Stories
+from wavepool.monitoring.runs.stories import RunStory, Stories
 
 PART_MAX_BYTES = 4 << 20
 """Of one read."""

@@ -22,7 +22,7 @@ from wavepool.drivers.base import Driver, LogChunk
 from wavepool.engine.history.chronicle import AttemptStory
 from wavepool.errors import DriverUnavailable, NoSuchAttempt
 from wavepool.monitoring.logs.archive import place_after, read_part
-from wavepool.monitoring.stories import RunStory
+from wavepool.monitoring.runs.stories import RunStory
 
 TRIES = 5
 """Readings that may be cut off one after the other, before that is an error."""

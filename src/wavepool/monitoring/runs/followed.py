@@ -17,9 +17,9 @@ from wavepool.core.facts import Stamped
 from wavepool.engine.history.runs import Standing, standing_of
 from wavepool.errors import InfrastructureError
 from wavepool.monitoring.documents.runs import RunLine
-from wavepool.monitoring.folds import RunFold
-from wavepool.monitoring.following import UNFIT, JournalTail, unfit_words
-from wavepool.monitoring.lines import blank_line, run_line
+from wavepool.monitoring.runs.folds import RunFold
+from wavepool.monitoring.runs.following import UNFIT, JournalTail, unfit_words
+from wavepool.monitoring.runs.lines import blank_line, run_line
 from wavepool.statedir import RunDir
 
 SLICE = 100

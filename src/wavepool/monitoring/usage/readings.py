@@ -10,7 +10,7 @@ from math import isnan, nan
 from wavepool.drivers.base import Usage
 from wavepool.model import AttemptId
 from wavepool.monitoring.documents.runs import UsageHistory, UsageNow
-from wavepool.monitoring.entries import iso
+from wavepool.monitoring.runs.entries import iso
 
 KEPT = 300
 """Readings of each task, and of each run as a whole: ten minutes at one all two seconds."""

@@ -16,8 +16,8 @@ from wavepool.host import nearest_existing, read_memory
 from wavepool.host.monitor import HostReader
 from wavepool.host.pressure import PRESSURE_ROOT, read_some
 from wavepool.monitoring.documents.overview import HostHistory, HostNow
-from wavepool.monitoring.entries import iso
-from wavepool.monitoring.usage import KEPT
+from wavepool.monitoring.runs.entries import iso
+from wavepool.monitoring.usage.readings import KEPT
 
 PERIOD_S = 2.0
 

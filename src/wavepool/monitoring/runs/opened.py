@@ -12,10 +12,10 @@ from anyio.lowlevel import checkpoint
 from wavepool.engine.clock import Clock
 from wavepool.engine.history.runs import Standing, open_history
 from wavepool.monitoring.documents.runs import TaskEntry
-from wavepool.monitoring.folds import TaskFold
-from wavepool.monitoring.followed import FollowedRun
-from wavepool.monitoring.runs import RunChannel
-from wavepool.monitoring.usage import UsageBook
+from wavepool.monitoring.runs.document import RunChannel
+from wavepool.monitoring.runs.folds import TaskFold
+from wavepool.monitoring.runs.followed import FollowedRun
+from wavepool.monitoring.usage.readings import UsageBook
 from wavepool.statedir import StateDir
 
 KEPT_RUNS = 16

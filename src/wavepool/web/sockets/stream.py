@@ -15,8 +15,8 @@ import msgspec
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from wavepool.errors import WavepoolError, in_one_line
-from wavepool.web.hub import OVERVIEW, RUN, Hub, TooMany
-from wavepool.web.outbox import Outbox
+from wavepool.web.sockets.hub import OVERVIEW, RUN, Hub, TooMany
+from wavepool.web.sockets.outbox import Outbox
 
 MESSAGE_CHARS = 1024
 """No message of a client is longer."""

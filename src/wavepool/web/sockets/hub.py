@@ -15,7 +15,7 @@ import structlog
 
 from wavepool.monitoring.channels import Channel
 from wavepool.monitoring.wellformed import well_formed
-from wavepool.web.outbox import Outbox
+from wavepool.web.sockets.outbox import Outbox
 
 TICK_S = 0.25
 ALIVE_S = 5.0

@@ -10,7 +10,7 @@ from typing import cast
 from wavepool.core import facts
 from wavepool.core.facts import Stamped
 from wavepool.journal.reading import JournalReader
-from wavepool.monitoring.blanking import blanked
+from wavepool.monitoring.runs.blanking import blanked
 from wavepool.statedir import RunDir
 
 PIECE = 1000

@@ -11,9 +11,9 @@ from wavepool.engine.history.chronicle import Chronicle, TaskStory
 from wavepool.listeners.progress import Progress
 from wavepool.model import AgentEvent, AttemptId, Handle
 from wavepool.monitoring.documents.runs import Efficiency, TaskEntry
-from wavepool.monitoring.efficiency import EfficiencyFold
-from wavepool.monitoring.entries import state_of, task_entry
-from wavepool.monitoring.spans import SpanFold
+from wavepool.monitoring.runs.efficiency import EfficiencyFold
+from wavepool.monitoring.runs.entries import state_of, task_entry
+from wavepool.monitoring.runs.spans import SpanFold
 
 UNREACHED = "the run ended before it"
 

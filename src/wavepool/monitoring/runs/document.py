@@ -9,11 +9,11 @@ from wavepool.core.events import Now
 from wavepool.engine.clock import Clock
 from wavepool.monitoring.channels import Channel, merge_patch
 from wavepool.monitoring.documents.runs import RunDocument, TaskEntry
-from wavepool.monitoring.entries import iso, wave_entry
-from wavepool.monitoring.folds import TaskFold
-from wavepool.monitoring.followed import FollowedRun
-from wavepool.monitoring.usage import SHOWN as READINGS_SHOWN
-from wavepool.monitoring.usage import RunUsage
+from wavepool.monitoring.runs.entries import iso, wave_entry
+from wavepool.monitoring.runs.folds import TaskFold
+from wavepool.monitoring.runs.followed import FollowedRun
+from wavepool.monitoring.usage.readings import SHOWN as READINGS_SHOWN
+from wavepool.monitoring.usage.readings import RunUsage
 
 SHOWN = 500
 """Tasks in a document."""

@@ -15,8 +15,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from wavepool.web.refusals import Refusal, answer_to
-from wavepool.web.token import Token
+from wavepool.web.door.refusals import Refusal, answer_to
+from wavepool.web.door.token import Token
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

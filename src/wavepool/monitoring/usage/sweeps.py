@@ -12,7 +12,7 @@ from wavepool.drivers.base import Driver, Usage
 from wavepool.engine.clock import Clock
 from wavepool.errors import WavepoolError
 from wavepool.model import AttemptId, Handle
-from wavepool.monitoring.usage import UsageBook
+from wavepool.monitoring.usage.readings import UsageBook
 
 SWEEP_S = 2.0
 

@@ -18,8 +18,8 @@ from wavepool.drivers.base import Driver, Observation, Phase, Scope
 from wavepool.engine.clock import Clock
 from wavepool.errors import WavepoolError
 from wavepool.model import Limits, LogRecord, Resources, Rules, Surroundings, Task, Verdict, Wave
-from wavepool.monitoring.folds import TaskFold
-from wavepool.monitoring.sweeps import Running
+from wavepool.monitoring.runs.folds import TaskFold
+from wavepool.monitoring.usage.sweeps import Running
 from wavepool.statedir import StateDir
 from wavepool.units import parse_size
 

@@ -19,9 +19,9 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from wavepool.engine.report import stamp
 from wavepool.errors import WavepoolError, first_of_ours
-from wavepool.monitoring.containers import OwnContainers, has_failed
 from wavepool.monitoring.documents.overview import ProcessEntry, WorkspaceEntry
 from wavepool.monitoring.documents.seed import SeedGitStatus, SeedProcess, SeedSummary, SeedWorktree
+from wavepool.monitoring.sources.containers import OwnContainers, has_failed
 
 PERIOD_S = 5.0
 CLIENTS = 2000

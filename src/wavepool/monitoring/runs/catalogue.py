@@ -16,12 +16,12 @@ from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.errors import InfrastructureError
 from wavepool.listeners.progress import Progress
 from wavepool.monitoring.documents.runs import RunLine
-from wavepool.monitoring.folds import RunFold
-from wavepool.monitoring.followed import FollowedRun
-from wavepool.monitoring.following import UNFIT, unfit_words
-from wavepool.monitoring.lines import blank_line, run_line
 from wavepool.monitoring.overview import RUNS_SHOWN
-from wavepool.monitoring.sweeps import Running
+from wavepool.monitoring.runs.folds import RunFold
+from wavepool.monitoring.runs.followed import FollowedRun
+from wavepool.monitoring.runs.following import UNFIT, unfit_words
+from wavepool.monitoring.runs.lines import blank_line, run_line
+from wavepool.monitoring.usage.sweeps import Running
 from wavepool.statedir import StateDir
 
 Result = TypeVar("Result")

@@ -13,8 +13,8 @@ from wavepool.drivers.base import Driver
 from wavepool.engine.hearing import GuardedReader, feed
 from wavepool.errors import WavepoolError
 from wavepool.model import AttemptId, Handle, Task
-from wavepool.monitoring.folds import TaskFold
-from wavepool.monitoring.followed import FollowedRun
+from wavepool.monitoring.runs.folds import TaskFold
+from wavepool.monitoring.runs.followed import FollowedRun
 from wavepool.wiring import adapters_of
 
 LOOK_S = 1.0

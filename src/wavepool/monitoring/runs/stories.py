@@ -14,7 +14,7 @@ from wavepool.engine.history.runs import RunHistory, UnknownRun, open_history
 from wavepool.engine.naming import UnknownTask
 from wavepool.errors import JournalError
 from wavepool.model import Surroundings
-from wavepool.monitoring.following import UNFIT, JournalTail, unfit_words
+from wavepool.monitoring.runs.following import UNFIT, JournalTail, unfit_words
 from wavepool.statedir import StateDir
 
 KEPT = 8

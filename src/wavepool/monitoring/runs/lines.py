@@ -9,7 +9,7 @@ from wavepool.engine.history.runs import Standing
 from wavepool.engine.report import stamp
 from wavepool.listeners.progress import Progress
 from wavepool.monitoring.documents.runs import RunLine, TaskCounts
-from wavepool.monitoring.entries import counts_of
+from wavepool.monitoring.runs.entries import counts_of
 from wavepool.monitoring.wellformed import well_formed
 
 NO_TASKS: TaskCounts = {

@@ -23,7 +23,7 @@ import anyio.to_thread
 from wavepool.errors import InputError, WavepoolError
 from wavepool.model import WorkspaceKind
 from wavepool.monitoring.documents.overview import GitStatus, WorkspaceEntry
-from wavepool.monitoring.stories import KEPT, RunStory, Stories
+from wavepool.monitoring.runs.stories import KEPT, RunStory, Stories
 from wavepool.statedir import StateDir
 from wavepool.workspace.git import Git
 from wavepool.workspace.named import WorktreeManager

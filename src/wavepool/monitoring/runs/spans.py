@@ -7,7 +7,7 @@ from datetime import datetime
 from wavepool.core.facts import Stamped
 from wavepool.engine.worktime import takes_up
 from wavepool.monitoring.documents.runs import RunSpan
-from wavepool.monitoring.entries import iso
+from wavepool.monitoring.runs.entries import iso
 
 KEPT_SPANS = 100
 """Of a run; the oldest are forgotten first."""

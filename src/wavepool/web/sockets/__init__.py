@@ -1,0 +1,1 @@
+"""The WebSockets that tell what is shown: the page's, and the seed's."""
