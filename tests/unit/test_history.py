@@ -13,8 +13,11 @@ from wavepool.core.facts import (
     Fact,
     Outcome,
     RunFinished,
+    RunInterrupted,
     RunOpened,
+    RunPaused,
     RunResumed,
+    RunStopped,
     Stamped,
     TaskRequeued,
     TasksAdded,
@@ -166,6 +169,34 @@ def test_an_unknown_run_is_bad_input(state_dir: StateDir) -> None:
     with pytest.raises(UnknownRun, match="no run 'r9'") as caught:
         open_history(state_dir, "r9")
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        RunInterrupted(force=False),
+        RunStopped(cause="too many failed", infrastructure=False),
+        RunStopped(cause="the daemon failed", infrastructure=True),
+        RunFinished(outcome=Outcome.FAILED, at=START),
+    ],
+)
+def test_the_pause_of_a_run_that_is_ending_is_not_told(state_dir: StateDir, end: Fact) -> None:
+    paused = RunPaused(at_s=1.0, at=START)
+    write(state_dir, "ending", opened("ending"), added("a"), paused, end)
+    write(state_dir, "paused", opened("paused"), added("a"), paused)
+    with state_dir.run("ending").lock(), state_dir.run("paused").lock():
+        assert [each.paused_at for each in summaries(state_dir)] == [None, START]
+
+
+def test_no_session_of_a_pool_is_named_as_a_run(state_dir: StateDir) -> None:
+    state_dir.run("pool-1").create()
+    with pytest.raises(UnknownRun) as none:
+        open_history(state_dir, "pool-2")
+    assert "There is none yet" in none.value.advice
+    write(state_dir, "pool-cue", opened("pool-cue"))
+    with pytest.raises(UnknownRun) as caught:
+        open_history(state_dir, "pool-2")
+    assert caught.value.advice == "Is it pool-cue?"
 
 
 def test_a_follower_reads_what_is_new(state_dir: StateDir) -> None:

@@ -20,6 +20,7 @@ from enum import StrEnum
 
 from wavepool.core import facts
 from wavepool.core.facts import Outcome, Stamped
+from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.engine.report import RunReport
 from wavepool.engine.worktime import WorkTime
 from wavepool.errors import InfrastructureError, InputError, JournalError, shorten
@@ -169,6 +170,7 @@ def find_run(state_dir: StateDir, text: str) -> RunHistory:
 
 
 def _unknown(state_dir: StateDir, text: str, known: Sequence[str]) -> UnknownRun:
+    known = [each for each in known if not _is_session(state_dir.run(each))]
     near = get_close_matches(text, known, n=NAMED, cutoff=0.5)
     if near:
         advice = f"Is it {_some(near)}?"
@@ -177,6 +179,11 @@ def _unknown(state_dir: StateDir, text: str, known: Sequence[str]) -> UnknownRun
     else:
         advice = "There is none yet: `wavepool run PLAN` makes one. Or choose another --state-dir."
     return UnknownRun(f"there is no run {shorten(text)} in {state_dir.path}", advice=advice)
+
+
+def _is_session(files: RunDir) -> bool:
+    """That of a pool: nothing that a run is asked for. A run may have such an id too; it has a journal."""
+    return files.id.startswith(SESSION_PREFIX) and not files.journal.exists()
 
 
 def _some(names: Sequence[str]) -> str:
@@ -206,7 +213,7 @@ class RunSummary:
         kept: references of the images that failed attempts of it were kept as; some may be gone.
         problem: why the journal cannot be read.
         took_s: how long it was worked on (`WorkTime`), until its end or the last fact so far.
-        paused_at: since when it starts nothing new, where it is live and somebody has paused it.
+        paused_at: since when it starts nothing new, where it is live, somebody has paused it, and it is not ending.
     """
 
     run_id: str
@@ -269,7 +276,7 @@ def summary_of(history: RunHistory) -> RunSummary:
         size_bytes=size_bytes,
         took_s=None if count.opened is None else count.work.seconds,
         kept=tuple(count.kept),
-        paused_at=count.paused_at if live and count.outcome is None else None,
+        paused_at=count.paused_at if live and not count.is_ending else None,
     )
 
 
@@ -281,6 +288,8 @@ class _Count:
         self.outcome: Outcome | None = None
         self.last_at: datetime | None = None
         self.paused_at: datetime | None = None
+        self._draining = self._stopped = False
+        """Somebody cancelled it, or the machine failed: a resume goes on. Its own rules stopped it: none does."""
         self.work = WorkTime()
         self.total = 0
         self.kept: list[str] = []
@@ -310,11 +319,15 @@ class _Count:
             case facts.RunFinished() as fact:
                 self.outcome, self.last_at = fact.outcome, fact.at
             case facts.RunReopened() as fact:
-                self.outcome = None
+                self.outcome, self._draining, self._stopped = None, False, False
                 for task_id in (*fact.tasks, *fact.waiting):
                     self._final.pop(task_id, None)
             case facts.RunResumed():
-                self.outcome = None
+                self.outcome, self._draining = None, False
+            case facts.RunInterrupted() | facts.RunStopped(infrastructure=True):
+                self._draining = True
+            case facts.RunStopped():
+                self._stopped = True
             case facts.RunPaused() as fact:
                 self.paused_at = fact.at
             case facts.RunUnpaused():
@@ -325,6 +338,11 @@ class _Count:
             self._good.add(task_id)
         else:
             self._good.discard(task_id)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it starts nothing any more, paused or not."""
+        return self.outcome is not None or self._draining or self._stopped
 
     @property
     def done(self) -> int:
