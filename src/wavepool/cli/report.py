@@ -18,6 +18,7 @@ from wavepool.reporting import Format, render
 from wavepool.statedir import StateDir
 
 FORMATS = ", ".join(Format)
+ENDINGS = ".html, .htm, .md, .json or .xml"
 STDOUT = Path("-")
 
 
@@ -30,7 +31,7 @@ def report(
     run: options.Run,
     form: Annotated[
         str | None,
-        typer.Option("--format", help=f"{FORMATS}; by the ending of --output unless told, else html."),
+        typer.Option("--format", help=f"{FORMATS}; by the ending of --output unless told, html without one."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -71,8 +72,17 @@ def _say(text: str) -> None:
 
 def _format(text: str | None, output: Path | None) -> Format:
     if text is None:
-        return (None if output is None else Format.of_file(output.name)) or Format.HTML
+        return Format.HTML if output is None or output == STDOUT else _format_of_file(output)
     try:
         return Format(text.lower())
     except ValueError:
         raise SettingError("--format", text, f"one of {FORMATS}") from None
+
+
+def _format_of_file(output: Path) -> Format:
+    """By its ending; a page where it has none, as a device or a pipe has."""
+    found = Format.of_file(output.name)
+    if found is not None or not output.suffix:
+        return found or Format.HTML
+    told = f"a file that ends in {ENDINGS}, or --format ({FORMATS}) with any"
+    raise SettingError("--output", str(output), told)
