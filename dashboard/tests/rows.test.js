@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Rows } from "../src/lib/rows.js";
 import { GROUPS, TASK_STATES, groupOf } from "../src/lib/states.js";
 import { SHAPES } from "../src/lib/shapes.js";
-import { SORTS, filterOf, isOver, isUnderWay, lastAttempt, orderOf, tookOf } from "../src/lib/tasks.js";
+import { SORTS, filterOf, isOver, isUnderWay, lastAttempt, memoryOf, orderOf, tookOf } from "../src/lib/tasks.js";
 
 const STATES = Object.keys(TASK_STATES);
 
@@ -119,4 +119,11 @@ test("each state has a word, a shape that is drawn and a group; verdicts have sh
   }
   const verdicts = ["success", "failed", "timeout", "oom", "watchdog", "cancelled", "lost", "start_error", "rate_limited", "skipped"];
   assert.equal(new Set(verdicts.map((each) => TASK_STATES[each].shape)).size, verdicts.length);
+});
+
+test("of an ended attempt the peak of its memory is told, never a reading from before its end", () => {
+  const usage = { memory_bytes: 604 * 1024 };
+  assert.deepEqual(memoryOf({ usage }, { number: 1, memory_peak_bytes: 3 * 2 ** 20 }), { word: "Memory, peak", bytes: 3 * 2 ** 20 });
+  assert.deepEqual(memoryOf({ usage }, { number: 2, state: "running" }), { word: "Memory", bytes: 604 * 1024 });
+  assert.deepEqual(memoryOf({}, undefined), { word: "Memory", bytes: undefined });
 });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from wavepool.core.events import Now
 from wavepool.core.facts import Stamped
 from wavepool.drivers.memory import MemoryWorld
 from wavepool.engine.clock import SystemClock
-from wavepool.engine.history.runs import RunHistory
+from wavepool.engine.history.runs import RunHistory, Standing
 from wavepool.engine.listener import Listener
 from wavepool.engine.report import RunReport
 from wavepool.listeners.jsonl import JsonLinesListener
@@ -39,6 +40,7 @@ from wavepool.model import (
     Task,
     Wave,
 )
+from wavepool.monitoring.runs.lines import run_line
 from wavepool.plan import Plan
 from wavepool.plan.schema import WaveSlice
 from wavepool.testing.scripted_agents import CountedWorkspaces, ScriptedAgent, says
@@ -226,6 +228,21 @@ def test_spent_counts_reports_of_the_ended_and_words_of_the_running(told: Told) 
     assert progress.saying == {}
     progress.hear(AttemptId("good", 1), AgentEvent(kind=AgentEventKind.TEXT, cost_usd=9.0))
     assert progress.spent.cost_usd == 0.5, "a word that comes after the end is not counted twice"
+
+
+def test_a_run_has_no_cost_where_no_agent_told_one(told: Told) -> None:
+    progress, untold = Progress(), Progress()
+    for stamped in RunHistory(told.run.files).facts():
+        progress.take(stamped)
+        fact = stamped.fact
+        if isinstance(fact, facts.AttemptSettled) and fact.agent is not None:
+            fact = replace(fact, agent=replace(fact.agent, cost_usd=None))
+        untold.take(stamped._replace(fact=fact))
+    now = Now(stamped.boot_s, stamped.utc)
+    assert run_line("r", Standing.FAILED, progress, now)["spent_usd"] == 0.5
+    line = run_line("r", Standing.FAILED, untold, now)
+    assert "spent_usd" not in line
+    assert line["tokens"] == 1500
 
 
 def test_a_paused_account_is_a_state_that_progress_lines_and_the_estimate_know(told: Told) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -65,6 +66,17 @@ def test_what_runs_is_told_with_its_memory_and_time() -> None:
     assert fold.entry("c")["tier"] == 2
     over = run_line("r", Standing.SPAWNED, fold_of("r", "o", THEN, NOW).progress, NOW)
     assert (over["took_s"], over["ended_at"]) == (25.0, "2026-11-20T23:15:55.000Z")
+
+
+def test_the_peak_of_an_ended_attempt_is_a_figure_and_no_sentence() -> None:
+    ended = seen("c", Phase.EXITED, exit_code=3)
+    assert ended.ending is not None
+    evidence = replace(ended.ending.evidence, memory_peak_bytes=3 * MIB)
+    known = replace(ended, ending=replace(ended.ending, evidence=evidence))
+    attempt = fold_of("r", "o", [known, seen("a", Phase.RUNNING)], NOW).entry("c")["attempts"]["1"]
+    assert attempt["memory_peak_bytes"] == 3 * MIB
+    assert not any("memory" in sentence for sentence in attempt.get("evidence", ()))
+    assert "memory_peak_bytes" not in fold_of("r", "o", [ended], NOW).entry("c")["attempts"]["1"]
 
 
 def test_each_look_leads_to_a_patch(tmp_path: Path) -> None:

@@ -177,6 +177,23 @@ def test_markdown_has_the_figures_and_what_failed(told: Told) -> None:
     assert f"```text\n{HOSTILE} | `x`\n```" in text
 
 
+@pytest.mark.parametrize(
+    ("spent", "words"),
+    [
+        ({"tokens": 1200}, ", 1,200 tokens."),
+        ({"spent_usd": 0.5, "tokens": 1200}, ", $0.50, 1,200 tokens."),
+        ({"spent_usd": 0.5, "tokens": 0}, ", $0.50."),
+        ({"tokens": 0}, "."),
+    ],
+)
+def test_markdown_tells_no_cost_that_nobody_told(told: Told, spent: dict[str, float], words: str) -> None:
+    told.line.update(spent)  # type: ignore[typeddict-item]
+    line = markdown_of(told).splitlines()[2]
+    assert line.endswith(words)
+    assert ("$" in line) == ("spent_usd" in spent)
+    assert ("tokens" in line) == (spent["tokens"] > 0)
+
+
 @given(ANYTHING)
 def test_a_text_in_markdown_stands_for_itself(text: str) -> None:
     cell = shown(text, 1000)
@@ -315,6 +332,11 @@ def test_what_is_refused_says_why_and_what_to_do(directory: Path, tmp_path: Path
         call(directory, "never-began", "--format", "md")
     with pytest.raises(SettingError, match="directory that exists"):
         call(directory, "simulated", "--output", str(tmp_path / "none" / "x.md"))
+    with pytest.raises(SettingError, match=r"\.md, \.json or \.xml, or --format \(html, md, json, junit\)") as ending:
+        call(directory, "simulated", "--output", str(tmp_path / "x.doc"))
+    assert ending.value.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+    assert call(directory, "simulated", "--format", "md", "--output", str(tmp_path / "x.doc"))
     with pytest.raises(SettingError, match="html, md, json, junit"):
         call(directory, "simulated", "--format", "pdf")
 

@@ -29,6 +29,13 @@ export function tookOf(task, now) {
   return Math.max(0, ((last.ended_at ? Date.parse(last.ended_at) : now) - Date.parse(began)) / 1000);
 }
 
+// What is known of an attempt's memory, and the word for it: of one that has ended its peak, where that was seen; else the
+// task's last reading, which is that of its newest attempt.
+export function memoryOf(task, attempt) {
+  if (attempt?.memory_peak_bytes !== undefined) return { word: "Memory, peak", bytes: attempt.memory_peak_bytes };
+  return { word: "Memory", bytes: task?.usage?.memory_bytes };
+}
+
 // A test of tasks: `text` is sought in id, reason, what the agent says, and command; `state` is a group or one state.
 export function filterOf({ text = "", state = "", wave = "" }) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);

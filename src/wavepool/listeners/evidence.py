@@ -25,8 +25,11 @@ _SCOPES: Mapping[str, str] = {
 }
 
 
-def evidence_words(verdict: Verdict) -> Iterator[str]:
-    """Each reading that there is, one short phrase; not the reason, nor an exit code that begins the reason or is 0."""
+def evidence_words(verdict: Verdict, *, peak: bool = True) -> Iterator[str]:
+    """Each reading that there is, one short phrase; not the reason, nor an exit code that begins the reason or is 0.
+
+    Without `peak` not the highest reading of memory: for who shows that as a figure.
+    """
     evidence = verdict.evidence
     code = evidence.exit_code if evidence.exit_code is not None else verdict.exit_code
     if code and not evidence.reason.startswith(f"exit code {code}"):
@@ -36,6 +39,8 @@ def evidence_words(verdict: Verdict) -> Iterator[str]:
     if evidence.stop_reason is not None:
         yield _STOPS[evidence.stop_reason]
     yield from _memory_words(evidence)
+    if peak and evidence.memory_peak_bytes is not None:
+        yield f"at most {human_size(evidence.memory_peak_bytes)} of memory seen"
     if evidence.command is not None:
         yield f"its command {evidence.command} failed"
     if evidence.repeats_work:
@@ -59,5 +64,3 @@ def _memory_words(evidence: Evidence) -> Iterator[str]:
         yield "a child of it was killed for memory, and it went on"
     if evidence.oom_scope is not None:
         yield _SCOPES.get(evidence.oom_scope, evidence.oom_scope)
-    if evidence.memory_peak_bytes is not None:
-        yield f"at most {human_size(evidence.memory_peak_bytes)} of memory seen"

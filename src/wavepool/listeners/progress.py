@@ -81,7 +81,8 @@ class Progress:
         self._waiting_on: Counter[str] = Counter()
         """Accounts of the agents' tasks, and how many tasks of each are pending."""
         self._spent = Spent()
-        self._agents = 0
+        self._agents = self._costs = 0
+        """Ended attempts of agents, and those of them that told a cost."""
         self.recent: deque[Ended] = deque(maxlen=RECENT)
         self.troubled: deque[Ended] = deque(maxlen=RECENT)
         self.stopped: str | None = None
@@ -195,6 +196,11 @@ class Progress:
         for event in self.saying.values():
             total = total.plus(Spent(event.cost_usd or 0.0, event.tokens.total))
         return total
+
+    @property
+    def is_cost_told(self) -> bool:
+        """Whether any agent has told what it costs; else `spent` has tokens alone."""
+        return self._costs > 0 or any(event.cost_usd is not None for event in self.saying.values())
 
     def paused_now(self, now: Now) -> dict[str, datetime]:
         """Accounts that are paused at this moment, with the end of that."""
@@ -357,6 +363,7 @@ class Progress:
         self._last[task_id] = verdict.kind
         if fact.agent is not None:
             self._agents += 1
+            self._costs += fact.agent.cost_usd is not None
             self._spent = self._spent.plus(Spent.by(fact.agent))
         self._remember(
             Ended(

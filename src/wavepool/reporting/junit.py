@@ -16,6 +16,7 @@ from wavepool.model import VerdictKind
 from wavepool.monitoring.documents.runs import TaskEntry, WaveEntry
 from wavepool.reporting.tails import Tail
 from wavepool.reporting.telling import FAILURES, Told, when
+from wavepool.units import human_size
 
 LOGS = 200
 """Tasks whose last lines are told; of more only the evidence."""
@@ -100,6 +101,8 @@ def _details(entry: TaskEntry, tail: Tail | None) -> list[str]:
     for attempt in attempts:
         lines.append(f"attempt {attempt['number']} of {len(attempts)}: {attempt['state']}")
         lines += (f"  {each}" for each in attempt.get("evidence", ()))
+        if "memory_peak_bytes" in attempt:
+            lines.append(f"  at most {human_size(attempt['memory_peak_bytes'])} of memory seen")
         if "retried_because" in attempt:
             lines.append(f"  tried again: {attempt['retried_because']}")
     if tail is not None:

@@ -92,7 +92,9 @@ def _head(told: Told) -> Iterator[str]:
     if "speed_up" in told.efficiency:
         parts.append(f"{told.efficiency['speed_up']:g} times as fast as one after the other")
     if "spent_usd" in line:
-        parts.append(f"${line['spent_usd']:.2f}, {line.get('tokens', 0):,} tokens")
+        parts.append(f"${line['spent_usd']:.2f}")
+    if line.get("tokens"):
+        parts.append(f"{line['tokens']:,} tokens")
     yield ", ".join(parts) + "."
     if not told.is_over:
         more = f"; go on with it: {code(line['resume'])}" if "resume" in line else ""

@@ -28,7 +28,8 @@ class RunLine(TypedDict):
 
     `state` is live, unfinished, success, failed, interrupted, infrastructure, spawned, empty or damaged, as `wavepool
     runs` has it; a live one may be `paused` (nothing new starts) or `draining` (it was cancelled). `took_s` counts the
-    time in which somebody worked on it. `held_bytes` is memory that attempts hold of `budget_bytes`.
+    time in which somebody worked on it. `held_bytes` is memory that attempts hold of `budget_bytes`. `spent_usd` is
+    there where an agent has told a cost.
     """
 
     id: str
@@ -93,7 +94,10 @@ class UsageHistory(TypedDict):
 
 
 class AttemptEntry(TypedDict):
-    """One attempt. `state` is its verdict, or intended, running, stopping, exited. `evidence` are sentences."""
+    """One attempt. `state` is its verdict, or intended, running, stopping, exited. `evidence` are sentences.
+
+    `memory_peak_bytes`: the most that was seen of it, once it has ended.
+    """
 
     number: int
     state: str
@@ -102,6 +106,7 @@ class AttemptEntry(TypedDict):
     ended_at: NotRequired[str]
     duration_s: NotRequired[float]
     exit_code: NotRequired[int]
+    memory_peak_bytes: NotRequired[int]
     evidence: NotRequired[list[str]]
     container_id: NotRequired[str]
     container_name: NotRequired[str]

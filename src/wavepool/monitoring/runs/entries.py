@@ -92,8 +92,9 @@ def attempt_entry(attempt: AttemptStory) -> AttemptEntry:
     if attempt.handle is not None:
         _add(entry, container_id=attempt.handle.id or None, container_name=attempt.handle.name or None)
     if attempt.verdict is not None:
-        evidence = [attempt.verdict.evidence.reason, *evidence_words(attempt.verdict)]
+        evidence = [attempt.verdict.evidence.reason, *evidence_words(attempt.verdict, peak=False)]
         _add(entry, exit_code=attempt.verdict.exit_code, evidence=[each for each in evidence if each] or None)
+        _add(entry, memory_peak_bytes=attempt.verdict.evidence.memory_peak_bytes)
     if attempt.log is not None:
         _add(entry, log_bytes=attempt.log.size_bytes, log_problem=attempt.log.problem)
     _add(entry, warnings=attempt.warnings[-FINDINGS_SHOWN:] or None, kept=attempt.kept)

@@ -35,7 +35,8 @@ def run_line(
         took_s = progress.elapsed_s(now) if busy else progress.work.seconds
         _add(line, took_s=round(took_s, 3), budget_bytes=progress.budget_bytes or None, held_bytes=progress.held_bytes)
     if progress.spent is not None:
-        _add(line, spent_usd=round(progress.spent.cost_usd, 6), tokens=progress.spent.tokens)
+        spent_usd = round(progress.spent.cost_usd, 6) if progress.is_cost_told else None
+        _add(line, spent_usd=spent_usd, tokens=progress.spent.tokens)
     if live:
         _add(line, **_of_life(progress, now), pid=pid)
     _add(line, problem=problem, resume=f"wavepool resume {run_id}" if standing.resumable else None)
