@@ -24,6 +24,12 @@ from wavepool.testing.simulation import Simulated, Simulation, Violation
 CRASH_RATES = (0.02, 0.1, 0.3)
 """Of each commit, and of each action after it. At the last one hardly a commit follows another in the same process."""
 
+ASKED = 8
+"""So many times as often as else somebody pauses, cancels and retries: a process that dies often hears little of it."""
+
+OFTEN = 250
+"""Commits that end with a kind of fact before it counts that no kill came after it. Kills come after 2 to 20 of 100."""
+
 CHUNK = 250
 """Schedules that a process simulates before it reports."""
 
@@ -39,7 +45,7 @@ class Tally:
         warm: how many of those began by the claim of a parked container.
         killed_in: phase of a parked container -> how many were in it when their process died.
         killed_after: kind of the last committed fact -> kills that came then.
-        commits_end_with: the kinds of fact that any commit ended with, so that a kill could come after them.
+        commits_end_with: kind of fact -> how many commits ended with it, so that a kill could come after them.
         violations: what must never happen, each with its seed.
     """
 
@@ -49,7 +55,7 @@ class Tally:
     warm: int = 0
     killed_in: Counter[str] = field(default_factory=Counter)
     killed_after: Counter[str] = field(default_factory=Counter)
-    commits_end_with: set[str] = field(default_factory=set)
+    commits_end_with: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
     def take(self, result: Simulated) -> None:
@@ -60,7 +66,7 @@ class Tally:
         self.warm += result.warm_starts
         self.killed_in.update(result.killed_in)
         self.killed_after.update(result.killed_after)
-        self.commits_end_with |= result.commits_end_with
+        self.commits_end_with.update(result.commits_end_with)
 
     def add(self, other: Tally) -> None:
         """Add the runs of another process."""
@@ -70,21 +76,31 @@ class Tally:
         self.warm += other.warm
         self.killed_in.update(other.killed_in)
         self.killed_after.update(other.killed_after)
-        self.commits_end_with |= other.commits_end_with
+        self.commits_end_with.update(other.commits_end_with)
         self.violations += other.violations
 
     @property
     def missed(self) -> list[str]:
-        """Kinds of fact that ended commits, and after which no kill came; phases of parking that no kill came in."""
+        """Kinds of fact that ended `OFTEN` commits, and after which no kill came; phases of parking without a kill."""
+        often = {kind for kind, count in self.commits_end_with.items() if count >= OFTEN}
         phases = {phase.name for phase in CONTAINERS_OF_PARKING} if self.warm else set()
-        return sorted(self.commits_end_with - self.killed_after.keys()) + sorted(phases - self.killed_in.keys())
+        return sorted(often - self.killed_after.keys()) + sorted(phases - self.killed_in.keys())
 
 
 def scenario_with_kills(seed: int) -> Scenario:
-    """A random scenario in which our process may die at any step."""
+    """A random scenario in which our process may die at any step, and people ask a lot of it."""
     scenario = random_scenario(seed)
-    crash = Random(seed).choice(CRASH_RATES)
-    return replace(scenario, troubles=replace(scenario.troubles, crash=crash))
+    troubles = scenario.troubles
+    return replace(
+        scenario,
+        troubles=replace(
+            troubles,
+            crash=Random(seed).choice(CRASH_RATES),
+            pauses=ASKED * troubles.pauses,
+            cancels=ASKED * troubles.cancels,
+            live_retries=ASKED * troubles.live_retries,
+        ),
+    )
 
 
 def kill(kills: int, *, seed: int, jobs: int) -> Tally:

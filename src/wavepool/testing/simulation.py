@@ -51,7 +51,7 @@ class Simulated:
     `executions` are counts, `resumes` says how often it was taken up after an end, `peak_bytes` the memory
     that really ran at most, `virtual_s` how long the run took on its own clock. `warm_starts` counts the executions
     that began by a claim, `killed_in` the parked containers whose process died, by their phase. `killed_after` counts
-    the crashes by the kind of the last committed fact, `commits_end_with` has the kinds that a crash could have come
+    the crashes by the kind of the last committed fact, `commits_end_with` counts the kinds that a crash could have come
     after.
     """
 
@@ -66,7 +66,7 @@ class Simulated:
     warm_starts: int
     killed_in: Counter[str]
     killed_after: Counter[str]
-    commits_end_with: set[str]
+    commits_end_with: Counter[str]
 
 
 class Simulation:
@@ -89,7 +89,7 @@ class Simulation:
         self._boot_offset_s = 0.0
         self._boot = 0
         self._killed_after: Counter[str] = Counter()
-        self._commits_end_with: set[str] = set()
+        self._commits_end_with: Counter[str] = Counter()
         self._resumes = 0
         self._retries = 0
         self._agenda = Agenda()
@@ -190,7 +190,7 @@ class Simulation:
         if crashes:
             self._maybe_crash()
         self._journal.extend(self._stamp(fact) for fact in decided)
-        self._commits_end_with.add(type(decided[-1]).__name__)
+        self._commits_end_with[type(decided[-1]).__name__] += 1
         for fact in decided:
             self._world.ledger.take(fact)
             self._check_verdict(fact)
@@ -339,6 +339,9 @@ class Simulation:
             self._world.check_order(fact.attempt.task_id, self._clock().boot_s, self._state)
         elif isinstance(fact, facts.TaskRequeued):
             self._world.ledger.not_before[fact.task_id] = fact.not_before_s
+        elif isinstance(fact, facts.RunReopened):  # by hand: it may start in this very commit
+            for task_id in (*fact.tasks, *fact.waiting):
+                self._world.ledger.not_before.pop(task_id, None)
 
     def _check_ramp(self, fact: facts.StartIntended) -> None:
         """Never more than the pressure allows; one at a time where memory is short."""
