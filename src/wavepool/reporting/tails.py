@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from wavepool.statedir import open_regular
+
 TAIL_BYTES = 16 << 10
 TAIL_LINES = 60
 """Of one log, at most."""
@@ -39,7 +41,7 @@ class Tail:
 def read_tail(path: Path, attempt: int, problem: str | None = None) -> Tail:
     """The end of this archive. One that cannot be read is told as a problem; raises nothing."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL_BYTES))
             data = file.read(TAIL_BYTES)

@@ -32,7 +32,7 @@ who had waited for one sees that its file is not there any more, and begins anew
 
 from __future__ import annotations
 
-from wavepool.statedir.files import size_of
+from wavepool.statedir.files import open_regular, size_of
 from wavepool.statedir.fixing import FixPlace
 from wavepool.statedir.rundir import BEAT_S, LOCK_TRIES, LOOK_PATIENCE_S, RunDir, new_run_id
 from wavepool.statedir.served import ServedRun, ServedRuns, served_now
@@ -52,6 +52,7 @@ __all__ = [
     "ServerPlace",
     "StateDir",
     "new_run_id",
+    "open_regular",
     "served_now",
     "size_of",
 ]

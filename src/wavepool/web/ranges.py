@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from wavepool.errors import InfrastructureError
-from wavepool.monitoring.logs.archive import read_part
+from wavepool.monitoring.logs.archive import opened, read_part
 
 PIECE_BYTES = 1 << 20
 """That is in memory of a file at once."""
@@ -154,10 +154,5 @@ async def _while_there(receive: Receive, give: Callable[[], Awaitable[None]]) ->
 
 
 def _status(path: Path) -> os.stat_result:
-    try:
-        return os.lstat(path)
-    except OSError as error:
-        raise InfrastructureError(
-            f"the log {path.name} cannot be read: {error.strerror or error}",
-            advice="It may have been removed by hand, or by `wavepool prune`.",
-        ) from error
+    with opened(path) as descriptor:
+        return os.fstat(descriptor)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wavepool.errors import InfrastructureError
 from wavepool.monitoring.logs.scanning import Scanner
+from wavepool.statedir import open_regular
 
 READ_BYTES = 1 << 20
 _NOWHERE = -1
@@ -17,13 +18,13 @@ _NOWHERE = -1
 
 @contextmanager
 def opened(path: Path) -> Iterator[int]:
-    """A descriptor of the file; links are not followed.
+    """A descriptor of the file; links are not followed, and a FIFO is not waited for.
 
     Raises:
-        InfrastructureError: it cannot be opened or, in the block, read.
+        InfrastructureError: it cannot be opened or, in the block, read; it is no regular file.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = open_regular(path)
         try:
             yield descriptor
         finally:
