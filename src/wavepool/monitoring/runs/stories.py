@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import checkpoint
 
+from wavepool.core.facts import Stamped
 from wavepool.engine.history.chronicle import Chronicle, TaskStory
 from wavepool.engine.history.runs import RunHistory, UnknownRun, open_history
 from wavepool.engine.naming import UnknownTask
 from wavepool.errors import JournalError
 from wavepool.model import Surroundings
+from wavepool.monitoring.runs.followed import SLICE
 from wavepool.monitoring.runs.following import UNFIT, JournalTail, unfit_words
 from wavepool.statedir import StateDir
 
@@ -30,7 +34,7 @@ class RunStory:
 
     Attributes:
         history: its directory.
-        chronicle: its tasks. Changed by `refresh` alone.
+        chronicle: its tasks. Changed by `refresh` alone, on the loop of who asks.
     """
 
     def __init__(self, history: RunHistory, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +67,7 @@ class RunStory:
         async with self._lock:
             if self._looked_s is not None and self._clock() - self._looked_s < FRESH_S:
                 return
-            await anyio.to_thread.run_sync(self._catch_up)
+            await self._catch_up()
             self._looked_s = self._clock()
 
     def task(self, key: str) -> TaskStory:
@@ -78,15 +82,22 @@ class RunStory:
             )
         return found
 
-    def _catch_up(self) -> None:
-        self.live = self.history.is_live()  # first: of one that ends in between all facts are read
-        while facts := self._tail.read_after(self._taken, check=False):
+    async def _catch_up(self) -> None:
+        """Read in threads, and fold on the loop: who is there looks through the tasks meanwhile."""
+        live = await anyio.to_thread.run_sync(self.history.is_live)  # first: of one that ends now all facts are read
+        while facts := await anyio.to_thread.run_sync(partial(self._tail.read_after, self._taken, check=False)):
             for stamped in facts:
-                try:
-                    self.chronicle.take(stamped)
-                except UNFIT as error:
-                    raise JournalError(str(self.history.files.journal), unfit_words(error)) from error
-                self._taken += 1
+                self._take(stamped)
+                if self._taken % SLICE == 0:
+                    await checkpoint()
+        self.live = live  # last: who waits for more until nobody works on it has all of it then
+
+    def _take(self, stamped: Stamped) -> None:
+        try:
+            self.chronicle.take(stamped)
+        except UNFIT as error:
+            raise JournalError(str(self.history.files.journal), unfit_words(error)) from error
+        self._taken += 1
 
 
 class Stories:
