@@ -24,7 +24,7 @@ from wavepool.core.facts import (
     TaskSettled,
     TaskSkipped,
 )
-from wavepool.engine.history.runs import Standing, UnknownRun, open_history, summaries
+from wavepool.engine.history.runs import Standing, UnknownRun, find_run, open_history, summaries
 from wavepool.errors import JournalError
 from wavepool.journal.sqlite import SqliteJournal
 from wavepool.model import (
@@ -197,6 +197,15 @@ def test_no_session_of_a_pool_is_named_as_a_run(state_dir: StateDir) -> None:
     with pytest.raises(UnknownRun) as caught:
         open_history(state_dir, "pool-2")
     assert caught.value.advice == "Is it pool-cue?"
+
+
+def test_the_latest_run_and_a_start_of_an_id_are_of_no_pools_session(state_dir: StateDir) -> None:
+    """`wavepool serve` goes on beside the runs that it shows: its session is mostly newer than they are."""
+    write(state_dir, "pool-cue", opened("pool-cue"))
+    state_dir.run("pool-20991231").create()
+    assert find_run(state_dir, "latest").id == "pool-cue"
+    assert find_run(state_dir, "pool").id == "pool-cue"
+    assert find_run(state_dir, "pool-20991231").id == "pool-20991231"
 
 
 def test_a_follower_reads_what_is_new(state_dir: StateDir) -> None:

@@ -159,6 +159,7 @@ def find_run(state_dir: StateDir, text: str) -> RunHistory:
     known = state_dir.runs()
     if text in known:
         return RunHistory(state_dir.run(text))
+    known = _without_sessions(state_dir, known)
     if text == LATEST and known:
         return max((RunHistory(state_dir.run(run_id)) for run_id in known), key=RunHistory.began_at)
     fitting = [run_id for run_id in known if text and run_id.startswith(text)]
@@ -170,7 +171,7 @@ def find_run(state_dir: StateDir, text: str) -> RunHistory:
 
 
 def _unknown(state_dir: StateDir, text: str, known: Sequence[str]) -> UnknownRun:
-    known = [each for each in known if not _is_session(state_dir.run(each))]
+    known = _without_sessions(state_dir, known)
     near = get_close_matches(text, known, n=NAMED, cutoff=0.5)
     if near:
         advice = f"Is it {_some(near)}?"
@@ -181,9 +182,9 @@ def _unknown(state_dir: StateDir, text: str, known: Sequence[str]) -> UnknownRun
     return UnknownRun(f"there is no run {shorten(text)} in {state_dir.path}", advice=advice)
 
 
-def _is_session(files: RunDir) -> bool:
-    """That of a pool: nothing that a run is asked for. A run may have such an id too; it has a journal."""
-    return files.id.startswith(SESSION_PREFIX) and not files.journal.exists()
+def _without_sessions(state_dir: StateDir, known: Sequence[str]) -> list[str]:
+    """Without those of pools: nothing that a run is asked for. A run may have such an id too; it has a journal."""
+    return [each for each in known if not each.startswith(SESSION_PREFIX) or state_dir.run(each).journal.exists()]
 
 
 def _some(names: Sequence[str]) -> str:
