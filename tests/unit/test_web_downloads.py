@@ -10,9 +10,12 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from fastapi import FastAPI
 
 from wavepool.drivers.base import LogChunk
 from wavepool.errors import InfrastructureError
+from wavepool.monitoring.logs.hub import Whole
+from wavepool.web.logs import router
 from wavepool.web.ranges import PIECE_BYTES, FileDownload, LiveDownload
 
 pytestmark = pytest.mark.anyio
@@ -78,3 +81,32 @@ async def test_a_file_that_becomes_shorter_meanwhile_is_told_as_that(tmp_path: P
 
     with pytest.raises(InfrastructureError, match="shorter"):
         await download(path)(SCOPE, there, send)
+
+
+class Archived:
+    """Logs of which one was too long for its driver."""
+
+    def __init__(self, whole: Whole) -> None:
+        self._whole = whole
+
+    async def whole(self, run_id: str, key: str, number: int | None) -> Whole:
+        return self._whole
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"), [("", None), ("only 32MB\r\nX-Bad: 1 … are kept", b"only 32MB X-Bad: 1 ? are kept")]
+)
+async def test_what_is_missing_of_a_file_is_told_in_one_line(tmp_path: Path, problem: str, told: bytes | None) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"the end")
+    app = FastAPI()
+    app.include_router(router(Archived(Whole(path, 1, "x.log", problem))))  # type: ignore[arg-type]  # all it asks for
+    scope = {**SCOPE, "path": "/api/runs/r/tasks/k/log/download", "query_string": b"", "root_path": ""}
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    await app(scope, there, send)
+    assert dict(messages[0]["headers"]).get(b"wavepool-problem") == told
+    assert b"".join(each.get("body", b"") for each in messages) == b"the end"

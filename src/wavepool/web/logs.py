@@ -104,7 +104,7 @@ def router(logs: Logs) -> APIRouter:
         """As a file. Of archived output a part may be asked for by `Range`; of what runs all is given that is there."""
         whole = await logs.whole(run, key, attempt)
         if whole.path is not None:
-            return FileDownload(whole.path, whole.name, threads=threads)
+            return FileDownload(whole.path, whole.name, threads=threads, headers=_told(whole.problem))
         return LiveDownload(partial(logs.output, run, key, whole.number), whole.name)
 
     @routes.websocket("/ws/log")
@@ -190,15 +190,19 @@ def _number(text: str | None) -> int | None:
 
 
 def _headers(piece: Piece) -> dict[str, str]:
-    headers = {
+    return {
         "wavepool-attempt": str(piece.attempt),
         "wavepool-offset": str(piece.offset),
         "wavepool-total-bytes": str(piece.total_bytes),
         "wavepool-live": "true" if piece.live else "false",
+        **_told(piece.problem),
     }
-    if piece.problem:
-        headers["wavepool-problem"] = " ".join(piece.problem.encode("ascii", "replace").decode().split())[:500]
-    return headers
+
+
+def _told(problem: str) -> dict[str, str]:
+    """The header that says what is missing: one line of ASCII, bounded; none where nothing is."""
+    line = " ".join(problem.encode("ascii", "replace").decode().split())[:500]
+    return {"wavepool-problem": line} if line else {}
 
 
 def _answer(found: Found) -> SearchAnswer:
@@ -228,6 +232,9 @@ def _text(data: bytes) -> str:
 
 
 _INTEGER = {"schema": {"type": "integer"}}
+_PROBLEM = {
+    "Wavepool-Problem": {"description": "What is missing of it, if anything is.", "schema": {"type": "string"}},
+}
 _BYTES: dict[int | str, dict[str, Any]] = {
     **answers(404, 502, 503),
     200: {
@@ -238,7 +245,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {
             "Wavepool-Offset": {"description": "Where these bytes begin.", **_INTEGER},
             "Wavepool-Total-Bytes": {"description": "Of all of its output that there is now.", **_INTEGER},
             "Wavepool-Live": {"description": "Whether more may come.", "schema": {"type": "boolean"}},
-            "Wavepool-Problem": {"description": "What is missing of it, if anything is.", "schema": {"type": "string"}},
+            **_PROBLEM,
         },
     },
 }
@@ -247,10 +254,12 @@ _DOWNLOADS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "All of it.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": _PROBLEM,
     },
     206: {
         "description": "The part that was asked for by `Range`.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": _PROBLEM,
     },
     416: {"description": "There is no such part.", "content": {"application/octet-stream": {}}},
 }

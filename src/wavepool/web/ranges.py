@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,8 @@ from wavepool.monitoring.logs.archive import opened, read_part
 
 PIECE_BYTES = 1 << 20
 """That is in memory of a file at once."""
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -61,16 +64,22 @@ def attachment(name: str) -> dict[str, str]:
 class FileDownload(Response):
     """A file, or the part of it that was asked for.
 
+    Args:
+        threads: where it is read.
+        headers: beside its own.
+
     Raises (while it is called, before anything was sent):
         InfrastructureError: it cannot be read.
     """
 
     media_type = "application/octet-stream"
 
-    def __init__(self, path: Path, name: str, *, threads: anyio.CapacityLimiter) -> None:
+    def __init__(
+        self, path: Path, name: str, *, threads: anyio.CapacityLimiter, headers: Mapping[str, str] = NONE
+    ) -> None:
         self._path = path
         self._threads = threads
-        super().__init__(headers={**attachment(name), "accept-ranges": "bytes"})
+        super().__init__(headers={**attachment(name), "accept-ranges": "bytes", **headers})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

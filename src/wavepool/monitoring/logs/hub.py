@@ -50,11 +50,15 @@ _Answer = TypeVar("_Answer")
 
 
 class Whole(NamedTuple):
-    """All output of an attempt: a file, or, where `path` is None, what `Logs.output` gives."""
+    """All output of an attempt: a file, or, where `path` is None, what `Logs.output` gives.
+
+    `problem` says what is missing of it, in a sentence; empty for nothing, or as far as is known of what still runs.
+    """
 
     path: Path | None
     number: int
     name: str
+    problem: str = ""
 
 
 class Logs:
@@ -170,8 +174,9 @@ class Logs:
         story = await self._stories.run(run_id)
         attempt = story.task(key).attempt(number)
         name = f"{run_id}-{story.task(key).task.key}.{attempt.id.number}.log"
-        path = None if attempt.log is None or attempt.log.path is None else story.history.files.path / attempt.log.path
-        return Whole(path, attempt.id.number, name)
+        log = attempt.log
+        path = None if log is None or log.path is None else story.history.files.path / log.path
+        return Whole(path, attempt.id.number, name, "" if log is None else log.problem or "")
 
     @asynccontextmanager
     async def output(self, run_id: str, key: str, number: int) -> AsyncIterator[AsyncIterator[LogChunk]]:
