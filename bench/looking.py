@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +16,7 @@ from random import Random
 import anyio
 import anyio.to_thread
 
+from bench.apart import measured_apart
 from bench.harness import Figure, Options
 from bench.simulation import Simulation, make_task, rules_for
 from wavepool.core import facts
@@ -47,7 +46,7 @@ NAMES = {
 
 async def measure(options: Options) -> list[Figure]:
     """Rows: opening, memory, delay of the loop, a patch, a document."""
-    readings = [await anyio.to_thread.run_sync(_measure_apart) for _ in range(options.rounds(1))]
+    readings = [await anyio.to_thread.run_sync(measured_apart, "bench.looking") for _ in range(options.rounds(1))]
     note = f"{readings[0]['facts']:,.0f} facts; {readings[0]['patch_tasks']:.0f} tasks in a patch."
     return [
         Figure(
@@ -59,18 +58,6 @@ async def measure(options: Options) -> list[Figure]:
         )
         for key, (name, unit) in NAMES.items()
     ]
-
-
-def _measure_apart() -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.looking"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).resolve().parent.parent,
-    )
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
 
 
 async def _measure_here() -> dict[str, float]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import gc
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +17,7 @@ from random import Random
 import anyio
 import anyio.to_thread
 
+from bench.apart import measured_apart
 from bench.harness import Figure, Goal, Options
 from bench.simulation import Simulation, make_task, rules_for
 from wavepool.core.facts import Stamped
@@ -34,7 +33,7 @@ SEED = 1
 
 async def measure(options: Options) -> list[Figure]:
     """Rows: memory, time."""
-    readings = [await anyio.to_thread.run_sync(_measure_apart) for _ in range(options.rounds(1))]
+    readings = [await anyio.to_thread.run_sync(measured_apart, "bench.million") for _ in range(options.rounds(1))]
     beyond_gib = max(reading["beyond_bytes"] for reading in readings) / GIB
     took_s = max(reading["took_s"] for reading in readings)
     goal = Goal(bound=1.0)
@@ -61,18 +60,6 @@ async def measure(options: Options) -> list[Figure]:
             f"commit to one took {readings[0]['opening_s']:.1f} s.",
         ),
     ]
-
-
-def _measure_apart() -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.million"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).resolve().parent.parent,
-    )
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
 
 
 def _measure_here() -> dict[str, float]:

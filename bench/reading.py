@@ -8,7 +8,6 @@ The clock counts processor time, and only while the reader works. Every diagnost
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from bench.apart import measured_apart
 from bench.harness import Figure, Goal, Options
 from wavepool.model.diagnostics import Diagnostic
 from wavepool.plan.diagnostics.reading import OutputReader
@@ -62,7 +62,9 @@ async def measure(options: Options) -> list[Figure]:
     figures: list[Figure] = []
     grown_mb: dict[str, float] = {}
     for form in FORMS:
-        readings = [await anyio.to_thread.run_sync(_measure_apart, form) for _ in range(options.rounds(1))]
+        readings = [
+            await anyio.to_thread.run_sync(measured_apart, "bench.reading", form) for _ in range(options.rounds(1))
+        ]
         grown_mb[form] = max(reading["grown_mb"] for reading in readings)
         took_s = max(reading["took_s"] for reading in readings)
         figures.append(_row(form, took_s, grown_mb[form], len(readings), readings[0]["diagnostics"]))
@@ -94,14 +96,6 @@ def _memory(form: str, grown_mb: float) -> Figure:
         missed=() if goal.is_met(grown_mb) else (str(goal),),
         note=f"the worst of them, {form}",
     )
-
-
-def _measure_apart(form: str) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.reading", form], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
 
 
 def _measure_here(form: str) -> dict[str, float]:
