@@ -9,30 +9,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from wavepool_cli import DEADLINE_S, Running, World, eventually
 
+from answers import Answer
+
 ANY_PORTS = {"HTTP_PORT": "0", "WEBSOCKET_PORT": "0"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One answer, whatever its status."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def code(self) -> str:
-        """Of an error."""
-        return str(self.json["error"]["code"])
 
 
 class Api:

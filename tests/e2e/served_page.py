@@ -9,27 +9,15 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from wavepool_cli import DEADLINE_S, TEST_IMAGE, Running, World, eventually
 
+from answers import Answer
+
 _LINK = re.compile(rb"http://[^\s\"]+/\?token=[\w~.-]+")
 _WEBSOCKET = re.compile(rb"ws://[^\s\"/]+:(\d+)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back for one request; header names in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 class ServedPage:

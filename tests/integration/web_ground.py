@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,28 +12,11 @@ from urllib.parse import urlsplit
 
 from websockets.sync.client import ClientConnection, connect
 
+from answers import Answer
 from wavepool.config import Settings, load_settings
 from wavepool.web.server import Address, Serving, serve_web
 
 DEADLINE_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Of one request."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def code(self) -> str:
-        """Of a refusal."""
-        return str(self.json["error"]["code"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
