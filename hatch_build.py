@@ -16,7 +16,7 @@ from typing import Any
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 except ImportError:  # run by itself, outside the build backend
-    BuildHookInterface = object  # type: ignore[assignment,misc]
+    BuildHookInterface = object  # type: ignore[assignment,misc]  # a class either way
 
 BUILT = ("src/wavepool/web/static", "src/wavepool/reporting/static")
 """What comes out, and is part of the wheel."""
@@ -25,7 +25,7 @@ STAMP = "src/wavepool/web/static/.sources"
 """Digest of the sources that it was built from."""
 
 
-class BuildHook(BuildHookInterface):  # type: ignore[type-arg]
+class BuildHook(BuildHookInterface):  # type: ignore[type-arg]  # that of its configuration, which has none
     """The page is there before files are gathered for a wheel, an editable install or a source distribution."""
 
     PLUGIN_NAME = "custom"

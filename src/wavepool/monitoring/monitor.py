@@ -92,9 +92,8 @@ class Monitor:
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
         group = await self._group.__aenter__()
-        again, catalogue = self._again_and_again, self._catalogue
-        look_pause_s = lambda: max(LOOK_S, catalogue.look_took_s * LOOK_SHARE)  # noqa: E731
-        group.start_soon(partial(again, "runs", self._look, look_pause_s, patience_s=None))
+        again = self._again_and_again
+        group.start_soon(partial(again, "runs", self._look, self._look_pause_s, patience_s=None))
         group.start_soon(partial(again, "journals", self._follow, lambda: FOLLOW_S, patience_s=None))
         group.start_soon(partial(again, "old runs", self._fold_next, lambda: 0.0, patience_s=None))
         group.start_soon(again, "spawned", self._look_at_spawned, lambda: SPAWNED_S if self._spawned.folds else LOOK_S)
@@ -197,6 +196,9 @@ class Monitor:
         await self._opened.look()
         self._usage.keep({*self._catalogue.live, *self._opened.ids, *self._spawned.folds})
         self._put_runs()
+
+    def _look_pause_s(self) -> float:
+        return max(LOOK_S, self._catalogue.look_took_s * LOOK_SHARE)
 
     async def _follow(self) -> None:
         await self._opened.follow()
