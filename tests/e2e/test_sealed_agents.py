@@ -39,7 +39,8 @@ await "$other.names"
         echo "directly $(reach "$name")"
         echo "by-proxy $(proxied "$name")"
     done <"$other.names"
-} >"$me.found"
+} >"$me.trying"
+mv "$me.trying" "$me.found" # whole at once: the other ends as soon as it is there
 await "$other.found" # it serves until the other has tried
 """
 
