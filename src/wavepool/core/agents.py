@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavepool.core import attempts, events, facts
+from wavepool.core import attempts, events, facts, stopping
 from wavepool.core.accounts import pause
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
@@ -28,7 +28,7 @@ def on_spoke(state: RunState, event: events.Spoke, now: Now) -> Iterator[Fact]:
     spent = state.spending.read(event.attempt, said.cost_usd, said.tokens)
     finding = _above(spent, order.max_cost_usd, order.max_tokens)
     if finding is not None:
-        yield from attempts.stop_for_watchdog(state, event.attempt, finding)
+        yield from stopping.stop_for_watchdog(state, event.attempt, finding)
     yield from _check_run(state)
 
 
@@ -76,7 +76,7 @@ def _check_run(state: RunState) -> Iterator[Fact]:
     if state.stopped is None and _goes_on(state):
         yield facts.RunStopped(cause=f"{measured(finding)}: {advice(finding)}", infrastructure=False)
     for attempt in list(state.live):
-        yield from attempts.stop_for_watchdog(state, attempt, finding)
+        yield from stopping.stop_for_watchdog(state, attempt, finding)
 
 
 def _goes_on(state: RunState) -> bool:

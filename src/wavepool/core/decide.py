@@ -17,6 +17,7 @@ from wavepool.core import (
     reopening,
     runs,
     scheduling,
+    tasks,
     watchdog,
 )
 from wavepool.core.events import Event, Now
@@ -69,9 +70,9 @@ _APPLY: Mapping[type, Callable[[RunState, Any], None]] = {
     facts.AttemptExited: attempts.attempt_exited,
     facts.AttemptSettled: attempts.attempt_settled,
     facts.AttemptRemoved: attempts.attempt_removed,
-    facts.TaskRequeued: attempts.task_requeued,
-    facts.TaskSettled: attempts.task_settled,
-    facts.TaskSkipped: attempts.task_skipped,
+    facts.TaskRequeued: tasks.task_requeued,
+    facts.TaskSettled: tasks.task_settled,
+    facts.TaskSkipped: tasks.task_skipped,
     facts.StartsPaced: pressure.starts_paced,
 }
 

@@ -9,7 +9,7 @@ from wavepool.core import events, facts
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState, TaskState, TaskStatus
-from wavepool.core.timers import TimerKey, TimerKind
+from wavepool.core.timers import backoff_timer
 from wavepool.model import VerdictKind
 
 # -- decide --
@@ -78,7 +78,7 @@ def _make_pending(state: RunState, tasks: Iterable[str]) -> None:
         entry.cancelled = entry.excused = False
         if entry.attempts == 0:
             entry.verdict = None  # it was skipped
-        state.timers.clear(TimerKey(TimerKind.BACKOFF, task_id))
+        state.timers.clear(backoff_timer(task_id))
         state.requeue(entry)
         state.reopen_wave(entry.task.wave)
     state.wake_all()

@@ -31,6 +31,21 @@ def account_timer(account: str) -> TimerKey:
     return TimerKey(TimerKind.ACCOUNT, account)
 
 
+def attempt_timer(attempt: AttemptId) -> TimerKey:
+    """The bound of an attempt."""
+    return TimerKey(TimerKind.ATTEMPT, attempt)
+
+
+def lifetime_timer(attempt: AttemptId) -> TimerKey:
+    """Its next lifetime, soft or hard."""
+    return TimerKey(TimerKind.LIFETIME, attempt)
+
+
+def backoff_timer(task_id: str) -> TimerKey:
+    """Until then a task waits that is to be tried again."""
+    return TimerKey(TimerKind.BACKOFF, task_id)
+
+
 def wave_timer(wave: int) -> TimerKey:
     """The bound of a wave."""
     return TimerKey(TimerKind.WAVE, wave)

@@ -14,7 +14,7 @@ from typing import Protocol
 from wavepool.core.gates.dependencies import dependency_key
 from wavepool.core.gates.parallelism import parallelism_key
 from wavepool.core.state import RunState, TaskState, TaskStatus
-from wavepool.core.timers import TimerKey, TimerKind
+from wavepool.core.timers import TimerKind, backoff_timer
 from wavepool.model import AttemptId, Isolation, PressureLevel, Schedule, Task
 
 LOOKED_AT = 8
@@ -130,7 +130,7 @@ def _starts_nothing(state: RunState) -> bool:
 def _rank(state: RunState, entry: TaskState) -> tuple[int, bool, int]:
     """Smaller starts sooner. Waves first where they are barriers; then what waits for nothing but room."""
     waits = (
-        state.timers.is_set(TimerKey(TimerKind.BACKOFF, entry.task.id))
+        state.timers.is_set(backoff_timer(entry.task.id))
         or any(state.tasks[needed].status is not TaskStatus.FINAL for needed in entry.task.depends_on)
         or _wave_is_full(state, entry.task.wave)
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wavepool.core import events, facts
-from wavepool.core.attempts import lifetime_timer, stop_for_watchdog
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
 from wavepool.core.softlimits import next_lifetime
 from wavepool.core.state import RunState
+from wavepool.core.stopping import stop_for_watchdog
+from wavepool.core.timers import lifetime_timer
 from wavepool.errors import InvariantBroken
 from wavepool.model import Act, AttemptId, AttemptPhase, Finding, WatchdogRule
 

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from wavepool.core import facts
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState, TaskStatus
-from wavepool.core.timers import TimerKey, TimerKind
+from wavepool.core.timers import account_timer, backoff_timer
 from wavepool.model import AttemptId, Ending, Handle, Rules, Schedule, Task, VerdictKind, Wave
 
 TOLERANCE_S = 1e-6
@@ -206,11 +206,11 @@ class World:
             if entry.status is not TaskStatus.PENDING:
                 continue
             wave = state.waves[entry.task.wave]
-            waits = state.timers.is_set(TimerKey(TimerKind.BACKOFF, entry.task.id)) or any(
+            waits = state.timers.is_set(backoff_timer(entry.task.id)) or any(
                 state.tasks[n].status is not TaskStatus.FINAL for n in entry.task.depends_on
             )
             agent = entry.task.agent
-            waits = waits or (agent is not None and state.timers.is_set(TimerKey(TimerKind.ACCOUNT, agent.pays)))
+            waits = waits or (agent is not None and state.timers.is_set(account_timer(agent.pays)))
             waits = waits or (wave.parallelism is not None and wave.running >= wave.parallelism)
             if not waits:
                 raise Violation(f"{starting} starts although {entry.task.id} stands before it and waits for nothing")

@@ -6,9 +6,9 @@ import pytest
 
 from wavepool.core import actions, events, facts
 from wavepool.core.actions import outstanding
-from wavepool.core.attempts import KILL_GRACE_S
 from wavepool.core.decide import apply
 from wavepool.core.facts import Outcome
+from wavepool.core.stopping import KILL_GRACE_S
 from wavepool.errors import InvariantBroken
 from wavepool.model import AttemptId, AttemptPhase, LogRecord, StopReason, VerdictKind
 

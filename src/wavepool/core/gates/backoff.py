@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wavepool.core.gates.base import Gate, Wait
 from wavepool.core.state import RunState, TaskState
-from wavepool.core.timers import TimerKey, TimerKind
+from wavepool.core.timers import backoff_timer
 
 
 class Backoff(Gate):
@@ -15,5 +15,5 @@ class Backoff(Gate):
     def check(self, state: RunState, entry: TaskState) -> Wait | None:
         if entry.attempts == 0:
             return None
-        key = TimerKey(TimerKind.BACKOFF, entry.task.id)
+        key = backoff_timer(entry.task.id)
         return Wait(key, blocks=False) if state.timers.is_set(key) else None

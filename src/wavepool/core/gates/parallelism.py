@@ -26,3 +26,10 @@ class Parallelism(Gate):
 def parallelism_key(wave: int) -> tuple[str, int]:
     """Woken when an attempt of that wave has ended."""
     return ("wave slot", wave)
+
+
+def wake_for_slots(state: RunState, number: int) -> None:
+    """Bring back as many of that wave's tasks as may start now."""
+    wave = state.waves[number]
+    free = None if wave.parallelism is None else max(0, wave.parallelism - wave.running)
+    state.wake(parallelism_key(number), free)
