@@ -30,7 +30,7 @@ HELD_TO = [
     checks.unsupported_method,
 ]
 
-PROCESSES = re.compile(r"/api/(runs|jobs|doctor|recover|prune)$|/(report|resume|retry|run)$")
+PROCESSES = re.compile(r"/api/(runs|tasks|jobs|doctor|recover|prune)$|/(report|resume|retry|run)$")
 """Operations that start a process for a request that is right."""
 
 HOW: dict[str, Any] = {

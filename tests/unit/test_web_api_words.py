@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,20 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from wavepool import errors
+from wavepool.cli.agent_options import AgentOptions as CliAgentOptions
+from wavepool.cli.forms import forms
 from wavepool.cli.run import run
 from wavepool.engine.control.pools import NoServer
 from wavepool.engine.history.runs import UnknownRun
 from wavepool.errors import InputError, InvariantBroken, RunLocked, SettingError, WavepoolError
 from wavepool.model import VerdictKind
 from wavepool.statedir import ServedRun, StateDir
+from wavepool.web.api.agent_order import AgentOptions, AgentOrder
 from wavepool.web.api.errors import GENERAL, told
 from wavepool.web.api.installing import ROUTERS
 from wavepool.web.api.launch_order import RunOptions
 from wavepool.web.api.tasks import TaskState
+from wavepool.web.api.upkeep import PruneOrder, RecoverOrder
 from wavepool.web.jobs import Output, check_arguments
 from wavepool.web.launching import Launches, LaunchOrder, options_of
 from wavepool.web.metrics import TYPES_MAX, OverviewCollector
@@ -35,6 +40,29 @@ NOT_OFFERED = {"plan_file", "state_dir", "detach", "output", "json_lines", "dry_
 
 def test_the_options_of_a_run_are_those_of_the_command_line() -> None:
     assert set(RunOptions.model_fields) == set(inspect.signature(run).parameters) - NOT_OFFERED
+
+
+def test_the_options_of_agents_are_those_of_the_command_line() -> None:
+    assert set(AgentOptions.model_fields) == {each.name for each in fields(CliAgentOptions)} - NOT_OFFERED
+
+
+def test_a_form_asks_for_all_that_an_order_takes_and_for_nothing_else() -> None:
+    verbs = forms()["verbs"]
+    named = {verb: {each["name"] for each in form["options"]} for verb, form in verbs.items()}
+    of_prompts = {"agents", "pool", "name"}
+    assert named == {
+        "run": set(RunOptions.model_fields),
+        "task": set(AgentOptions.model_fields) | of_prompts,
+        "tasks": set(AgentOptions.model_fields),
+        "recover": set(RecoverOrder.model_fields) - {"dry_run"},
+        "prune": set(PruneOrder.model_fields) - {"dry_run"},
+    }
+    assert of_prompts < set(AgentOrder.model_fields)
+    options = {each["name"]: each for each in verbs["run"]["options"]}
+    assert all(each["help"] and each["group"] for each in options.values())
+    assert options["schedule"]["choices"] == ["barrier", "rolling"]
+    assert (options["secret"]["kind"], options["keep_going"]["kind"]) == ("list", "flag")
+    assert options["budget"]["expected"] == "auto, or a size such as 40g"
 
 
 def test_every_verdict_is_a_state_to_look_for() -> None:
@@ -157,10 +185,10 @@ async def test_what_a_run_is_started_with_is_looked_at_before_anything_starts(tm
     launches = Launches(StateDir(tmp_path))
     for secrets in ({"": "x"}, {"KEY": ""}, {"KEY": "a\0b"}, {"KEY": "\ud800"}, {"KEY": "private" * 30_000}):
         with pytest.raises(SettingError) as refused:
-            await launches.start(LaunchOrder(plan=b"{}", secrets=secrets))
+            await launches.start(LaunchOrder(given=b"{}", secrets=secrets))
         assert "private" not in str(refused.value)
     with pytest.raises(SettingError):
-        await launches.start(LaunchOrder(plan=b"{}", options={"run_id": "../x"}))
+        await launches.start(LaunchOrder(given=b"{}", options={"run_id": "../x"}))
     assert os.listdir(tmp_path) == []
 
 

@@ -15,6 +15,7 @@ from wavepool.config import Settings
 from wavepool.errors import InputError
 
 if TYPE_CHECKING:
+    from wavepool.monitoring.documents.forms import Forms
     from wavepool.web.server import Address
 
 EXTRA = "fastapi", "prometheus_client", "starlette", "uvicorn", "websockets"
@@ -65,6 +66,7 @@ def page_of_server(settings: Settings, options: PageOptions, notice: Callable[[s
         no_token=options.no_token,
         allowed_hosts=options.allowed_hosts,
         open_socket=options.open_websocket,
+        forms=_forms,
         notice=notice,
     )
     with serve_web(serving) as address:
@@ -90,6 +92,7 @@ def page_of_run(settings: Settings, notice: Callable[[str], None], *, wanted: bo
         socket=False,
         any_port="http_port" not in settings.model_fields_set,
         pools=False,
+        forms=_forms,
         notice=notice,
     )
     with serve_web(serving) as address:
@@ -118,6 +121,13 @@ def words_of(address: Address) -> str:
     if address.link == address.page:
         return f"page: {address.page} (open to everybody on this machine)"
     return f"page, by a link that is its key (keep it to yourself):\n{address.link}"
+
+
+def _forms() -> Forms:
+    """Of the verbs that the page starts; they are brought in when somebody opens one."""
+    from wavepool.cli.forms import forms
+
+    return forms()
 
 
 def _check_missing(error: ModuleNotFoundError) -> None:

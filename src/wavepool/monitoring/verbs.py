@@ -57,7 +57,12 @@ class Ended:
 
 
 async def run_verb(
-    arguments: Sequence[str], *, given: bytes = b"", env: Mapping[str, str] | None = None, directory: Path | None = None
+    arguments: Sequence[str],
+    *,
+    given: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    kept: Sequence[int] = (),
+    directory: Path | None = None,
 ) -> Ended:
     """Run `wavepool ARGUMENTS...` to its end, in a session of its own, so that no Ctrl-C of ours reaches it.
 
@@ -66,6 +71,7 @@ async def run_verb(
     Args:
         given: what it reads on stdin.
         env: its variables, in place of ours.
+        kept: descriptors of ours that it has too, by the same numbers.
         directory: where it works; ours unless told.
 
     Raises:
@@ -77,7 +83,14 @@ async def run_verb(
     def work() -> subprocess.CompletedProcess[bytes]:
         command = [*COMMAND, *arguments]
         return subprocess.run(
-            command, input=given, capture_output=True, env=variables, start_new_session=True, check=False, cwd=directory
+            command,
+            input=given,
+            capture_output=True,
+            env=variables,
+            pass_fds=kept,
+            start_new_session=True,
+            check=False,
+            cwd=directory,
         )
 
     try:
@@ -95,6 +108,7 @@ async def start_detached(
     *,
     given: bytes = b"",
     env: Mapping[str, str] | None = None,
+    kept: Sequence[int] = (),
     directory: Path | None = None,
 ) -> dict[str, Any]:
     """Start `wavepool VERB --detach ARGUMENTS...`; returns its `run_id`, `pid` and `log` when it holds the run.
@@ -104,7 +118,7 @@ async def start_detached(
     Raises:
         InputError, InfrastructureError: what it refused with; no run goes on then.
     """
-    ended = await run_verb([verb, "--detach", *arguments], given=given, env=env, directory=directory)
+    ended = await run_verb([verb, "--detach", *arguments], given=given, env=env, kept=kept, directory=directory)
     if ended.exit_code:
         raise ended.error()
     return ended.result()

@@ -7,7 +7,8 @@ are in no argv and no file, so that who goes on with the run later must give the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from anyio.abc import TaskStatus
 
 from wavepool.engine.history.runs import RunHistory
 from wavepool.engine.recover.runs import RunState, look_at
-from wavepool.errors import NotNow, RunLocked, SettingError, WavepoolError, in_one_line
+from wavepool.errors import InputError, NotNow, RunLocked, SettingError, WavepoolError, in_one_line
 from wavepool.inputs import parse_run_id
 from wavepool.inputs.environment import string_problem
 from wavepool.inputs.secrets import secret_name_problem
@@ -32,23 +33,35 @@ STARTING_MAX = 4
 RESUMES = 3
 """How often servers go on with a run that dies again and again: then something kills it, and a person should look."""
 
+PLACE = "\0"
+"""Among words: where one of the files is. No argument can be so."""
+
 _VARIABLE = "GIVEN_SECRET_"
+_WHOLE_TEXT = "text without half of a surrogate pair"
 
 OptionValue = str | int | float | bool | Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchOrder:
-    """What `wavepool run` is to do.
+    """What `wavepool run`, `task` or `tasks` is to do.
 
     Attributes:
-        plan: the wave plan, as JSON.
+        verb: which of them.
+        words: its arguments; ``-`` is what it is `given`.
+        given: what it reads on stdin, as a plan in JSON.
+        files: texts that it reads as files, from memory: their places stand in words as `PLACE`, in their order.
+        further: what stands behind ``--``.
         options: by their names, as in ``{"keep_going": True, "mount": ["a:/b"]}``; False is as good as not there.
         secrets: name -> value.
         directory: where the process works, and relative paths begin; where the server does unless told.
     """
 
-    plan: bytes
+    verb: str = "run"
+    words: Sequence[str] = ("-",)
+    given: bytes = b""
+    files: Sequence[bytes] = ()
+    further: Sequence[str] = ()
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     directory: Path | None = None
@@ -74,8 +87,20 @@ class Launches:
         run_id = self._id_of(order)
         await anyio.to_thread.run_sync(_check_goes_on, self._state.run(run_id))
         options = options_of({**order.options, "run_id": run_id})
-        arguments = ["-", *self._here(), *options, *_secret_options(order.secrets)]
-        return await self._begin("run", run_id, arguments, order.secrets, given=order.plan, directory=order.directory)
+        with _in_memory(order.files) as places:
+            arguments = [*_placed(order.words, places), *self._here(), *options, *_secret_options(order.secrets)]
+            if order.further:
+                arguments += ["--", *order.further]
+            _check_words(arguments)
+            return await self._begin(
+                order.verb,
+                run_id,
+                arguments,
+                order.secrets,
+                given=order.given,
+                kept=places,
+                directory=order.directory,
+            )
 
     async def resume(self, run_id: str, secrets: Mapping[str, str]) -> dict[str, Any]:
         """Go on with a run that nobody works on, with these secrets; as `start`."""
@@ -149,6 +174,7 @@ class Launches:
         secrets: Mapping[str, str],
         *,
         given: bytes = b"",
+        kept: Sequence[int] = (),
         directory: Path | None = None,
     ) -> dict[str, Any]:
         _check_secrets(secrets)
@@ -161,7 +187,7 @@ class Launches:
         env = {**os.environ, **{f"{_VARIABLE}{name}": value for name, value in secrets.items()}}
         try:
             async with self._starting:
-                return await start_detached(verb, arguments, given=given, env=env, directory=directory)
+                return await start_detached(verb, arguments, given=given, env=env, kept=kept, directory=directory)
         except WavepoolError:
             if before is None:
                 self._served.forget(run_id)
@@ -181,6 +207,31 @@ class Launches:
 
     def _here(self) -> list[str]:
         return ["--state-dir", str(self._state.path)]
+
+
+@contextmanager
+def _in_memory(texts: Sequence[bytes]) -> Iterator[list[int]]:
+    """A file in memory for each, which other programs of ours can open by its descriptor; closed at the end."""
+    with ExitStack() as stack:
+        descriptors = []
+        for text in texts:
+            file = stack.enter_context(os.fdopen(os.memfd_create("given", os.MFD_CLOEXEC), "wb"))
+            file.write(text)
+            file.flush()
+            descriptors.append(file.fileno())
+        yield descriptors
+
+
+def _placed(words: Sequence[str], descriptors: Sequence[int]) -> list[str]:
+    places = iter(descriptors)
+    return [f"/dev/fd/{next(places)}" if word == PLACE else word for word in words]
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Raises InputError: they cannot be arguments."""
+    for word in words:
+        if not _encodes(word) or (problem := string_problem(word)) is not None:
+            raise InputError(f"what is to be an argument must be {problem if _encodes(word) else _WHOLE_TEXT}")
 
 
 def _check_goes_on(files: RunDir) -> None:
@@ -219,7 +270,7 @@ def options_of(options: Mapping[str, OptionValue]) -> list[str]:
 
 def _word(option: str, value: str) -> str:
     word = f"{option}={value}"
-    problem = None if _encodes(word) else "text without half of a surrogate pair"
+    problem = None if _encodes(word) else _WHOLE_TEXT
     problem = problem or string_problem(word)
     if problem is not None:
         raise SettingError(option, value, problem)

@@ -18,6 +18,7 @@ import uvicorn
 from wavepool.config import Settings
 from wavepool.errors import InfrastructureError, InputError
 from wavepool.monitoring.actions import Actions
+from wavepool.monitoring.documents.forms import Forms
 from wavepool.monitoring.logs import Logs
 from wavepool.monitoring.monitor import Monitor
 from wavepool.monitoring.runs.stories import Stories
@@ -47,6 +48,10 @@ MESSAGE_LIMIT_BYTES = 64 * 1024
 """Of a WebSocket's client."""
 
 
+def _no_forms() -> Forms:
+    return {"verbs": {}}
+
+
 def _note(line: str) -> None:
     structlog.get_logger("wavepool.web").warning(line)
 
@@ -66,6 +71,7 @@ class Serving:
         socket: whether the WebSocket's port is served at all.
         any_port: take another port where the page's is taken.
         pools: whether this is `wavepool serve`.
+        forms: what verbs of the command line can be told, for who starts them on the page; blocks.
         notice: told sentences for a person, in the thread of the web server.
     """
 
@@ -79,6 +85,7 @@ class Serving:
     socket: bool = True
     any_port: bool = False
     pools: bool = True
+    forms: Callable[[], Forms] = _no_forms
     notice: Callable[[str], None] = _note
 
 
@@ -190,7 +197,12 @@ class _Servers:
             Monitor(state_dir.path, sources=sources_of(state_dir, stories, containers)) as monitor,
             Logs(stories, monitor.driver) as logs,
             open_services(
-                state_dir, monitor, actions, resumes=self._serving.pools, notice=self._serving.notice
+                state_dir,
+                monitor,
+                actions,
+                forms=self._serving.forms,
+                resumes=self._serving.pools,
+                notice=self._serving.notice,
             ) as services,
         ):
             context = Context(

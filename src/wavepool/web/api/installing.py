@@ -12,16 +12,17 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from wavepool.monitoring.actions import Actions
+from wavepool.monitoring.documents.forms import Forms
 from wavepool.monitoring.monitor import Monitor
 from wavepool.statedir import StateDir
 from wavepool.web import metrics
-from wavepool.web.api import jobs, overview, places, pools, reports, runs, tasks, upkeep
+from wavepool.web.api import agents, forms, jobs, overview, places, pools, reports, runs, tasks, upkeep
 from wavepool.web.api.errors import tell_errors
 from wavepool.web.api.routes import PREFIX, Services
 from wavepool.web.jobs import open_jobs
 from wavepool.web.launching import Launches
 
-ROUTERS = (overview, runs, tasks, reports, pools, places, jobs, upkeep)
+ROUTERS = (overview, runs, agents, tasks, reports, pools, places, jobs, upkeep, forms)
 """One module for each resource, in the order of the description."""
 
 _ABOUT = """All that `wavepool` can do, for programs. The token goes into `Authorization: Bearer`; what changes
@@ -46,6 +47,7 @@ async def open_services(
     monitor: Monitor,
     actions: Actions,
     *,
+    forms: Callable[[], Forms],
     resumes: bool = True,
     notice: Callable[[str], None] = lambda line: None,
 ) -> AsyncIterator[Services]:
@@ -55,6 +57,7 @@ async def open_services(
         state_dir: whose runs these are.
         monitor: of that directory, open for longer.
         actions: on its runs and pools.
+        forms: what verbs can be told; blocks.
         resumes: go on with the runs that an earlier server started and that died.
         notice: told a sentence of each of those.
     """
@@ -68,6 +71,7 @@ async def open_services(
             actions=actions,
             launches=launches,
             jobs=opened,
+            forms=forms,
         )
         group.cancel_scope.cancel()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from wavepool.errors import SettingError
 
 Text = StrictStr | StrictInt | StrictFloat
 """As it would stand on the command line; numbers may be numbers."""
@@ -67,7 +70,10 @@ class RunOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    plan: dict[str, Any] = Field(description="The wave plan, as `wavepool run` reads it.")
+    plan: dict[str, Any] | None = Field(default=None, description="The wave plan, as `wavepool run` reads it.")
+    plan_file: StrictStr | None = Field(
+        default=None, min_length=1, max_length=4096, description="Instead of it: a file of this host that has one."
+    )
     options: RunOptions = Field(default_factory=RunOptions)
     secrets: dict[str, str] = Field(
         default_factory=dict,
@@ -113,3 +119,22 @@ class CancelOrder(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     force: StrictBool = Field(default=False, description="Stop what runs; else that is waited for.")
+
+
+def as_path(text: str) -> str:
+    """A path as an argument that is neither an option nor standard input."""
+    return f"./{text}" if text.startswith("-") else text
+
+
+def directory_of(text: str | None) -> Path | None:
+    """Where a process is to work. Raises SettingError: none can work there."""
+    if text is None:
+        return None
+    path = Path(text)
+    try:
+        there = path.is_absolute() and path.is_dir()
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise SettingError("directory", text, "the absolute path of a directory of this host")
+    return path

@@ -14,6 +14,7 @@ from wavepool.engine.history.runs import UnknownRun
 from wavepool.errors import SettingError
 from wavepool.inputs import parse_run_id
 from wavepool.monitoring.actions import Actions
+from wavepool.monitoring.documents.forms import Forms
 from wavepool.monitoring.monitor import Monitor
 from wavepool.statedir import StateDir
 from wavepool.web.api.errors import refused
@@ -42,6 +43,7 @@ class Services:
         actions: what is done to runs and pools.
         launches: runs that are started.
         jobs: any other verb.
+        forms: what verbs can be told; blocks.
         reports: bounds those that are made at once.
         pool_tasks: bounds those that wait for a task in a pool.
     """
@@ -51,6 +53,7 @@ class Services:
     actions: Actions
     launches: Launches
     jobs: Jobs
+    forms: Callable[[], Forms]
     reports: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(REPORTS_MAX))
     pool_tasks: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(POOL_TASKS_MAX))
 

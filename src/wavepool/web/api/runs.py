@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -11,11 +10,11 @@ from fastapi import Query, Response
 from typing_extensions import TypedDict
 
 from wavepool.engine.history.runs import Standing
-from wavepool.errors import InputError, SettingError
+from wavepool.errors import InputError
 from wavepool.monitoring.documents.runs import RunDocument, RunLine
 from wavepool.web.api.documents import Nothing, RunAnswer, run_answer
 from wavepool.web.api.errors import answers
-from wavepool.web.api.launch_order import CancelOrder, ResumeOrder, RetryOrder, RunOrder
+from wavepool.web.api.launch_order import CancelOrder, ResumeOrder, RetryOrder, RunOrder, as_path, directory_of
 from wavepool.web.api.routes import RunId, Serving, routes
 from wavepool.web.api.tasks import Limit, Offset
 from wavepool.web.launching import LaunchOrder
@@ -55,17 +54,23 @@ async def run(serving: Serving, run: RunId) -> RunDocument:
 
 @router.post("/runs", status_code=201, responses=answers(400, 409, 502, 503))
 async def start(serving: Serving, order: RunOrder, response: Response) -> RunAnswer:
-    """Run a plan, in a process of its own that goes on whatever becomes of this server.
+    """Run a plan, sent or in a file, in a process of its own that goes on whatever becomes of this server.
 
     Answers as soon as that process holds the run; images are pulled after that. Should it die, the next
     `wavepool serve` goes on with the run, unless it had secrets, which only who asked for it has.
     """
+    if (order.plan is None) == (order.plan_file is None):
+        raise InputError(
+            f"a run has either `plan` or `plan_file`, and was given {'neither' if order.plan is None else 'both'}",
+            advice="`plan` is the plan itself, `plan_file` the path of one on this host.",
+        )
     started = await serving.launches.start(
         LaunchOrder(
-            plan=await anyio.to_thread.run_sync(_plan_text, order),
+            words=["-" if order.plan_file is None else as_path(order.plan_file)],
+            given=await anyio.to_thread.run_sync(_plan_text, order),
             options=order.options.given(),
             secrets=order.secrets,
-            directory=_directory(order),
+            directory=directory_of(order.directory),
         )
     )
     response.headers["Location"] = f"/api/runs/{started['run_id']}"
@@ -123,18 +128,4 @@ async def resume(serving: Serving, run: RunId, order: ResumeOrder | None = None)
 
 
 def _plan_text(order: RunOrder) -> bytes:
-    return json.dumps(order.plan).encode()
-
-
-def _directory(order: RunOrder) -> Path | None:
-    """Raises SettingError: no process can work there."""
-    if order.directory is None:
-        return None
-    path = Path(order.directory)
-    try:
-        there = path.is_absolute() and path.is_dir()
-    except (OSError, ValueError):
-        there = False
-    if not there:
-        raise SettingError("directory", order.directory, "the absolute path of a directory of this host")
-    return path
+    return b"" if order.plan is None else json.dumps(order.plan).encode()
