@@ -31,6 +31,7 @@ from wavepool.engine.listener import Listener, tell, tell_agent
 from wavepool.engine.perform import Performer
 from wavepool.engine.pressure import PressureLoop, ReadPressure
 from wavepool.engine.replay import Replayed, first_actions, still_wanted
+from wavepool.engine.usage.recorder import UsageRecorder
 from wavepool.engine.warm import Warmer
 from wavepool.engine.watchdog import WatchdogLoop
 from wavepool.errors import DriverUnavailable, InvariantBroken
@@ -60,6 +61,7 @@ class Engine:
         warmer: parks containers ahead, where the run wants that.
         adapters: of the agents that are followed while they work, by name.
         read_pressure: of this host, where attempts run on it.
+        recorder: writes down what is used; None for nobody.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Engine:
         warmer: Warmer | None = None,
         adapters: Mapping[str, AgentAdapter] | None = None,
         read_pressure: ReadPressure | None = None,
+        recorder: UsageRecorder | None = None,
     ) -> None:
         self.state = state
         self._driver = driver
@@ -83,8 +86,14 @@ class Engine:
         self._clock = clock
         self._listeners = tuple(listeners)
         self._send, self._inbox = anyio.create_memory_object_stream[Event](INBOX_SIZE)
+        self._recorder = recorder
         self._watchdog = WatchdogLoop(
-            state=state, driver=driver, clock=clock, tell=self._send.send, clock_offset_s=clock_offset_s
+            state=state,
+            driver=driver,
+            clock=clock,
+            tell=self._send.send,
+            clock_offset_s=clock_offset_s,
+            heard=None if recorder is None else recorder.hear,
         )
         self._pressure = PressureLoop(state=state, read=read_pressure, tell=self._send.send)
         self._warmer = warmer
@@ -155,9 +164,7 @@ class Engine:
         async def begin(group: TaskGroup) -> None:
             # One commit: a run without its plan would be an empty success to whoever resumes it.
             await self._step([opened], group, advance=False, first=(opened.run,))
-            group.start_soon(self._watch)
-            group.start_soon(self._watchdog.run)
-            group.start_soon(self._pressure.run)
+            await self._begin_to_look(group)
             await self._hear_what_exists(group)
             self._begin_to_warm(group)
 
@@ -182,9 +189,7 @@ class Engine:
             for action in for_waves:
                 event = await self._performer.perform(action)
                 await self._step([event] if event is not None else [], group, advance=False)
-            group.start_soon(self._watch)
-            group.start_soon(self._watchdog.run)
-            group.start_soon(self._pressure.run)
+            await self._begin_to_look(group)
             told = await self._hear_what_exists(group)
             if cancelled:  # only now, so that what ended by itself keeps its own verdict
                 await self._step([events.Interrupted(force=True), told], group, advance=False)
@@ -197,6 +202,13 @@ class Engine:
         if replayed.is_over and retry is None:
             return self.state
         return await self._guarded(begin)
+
+    async def _begin_to_look(self, group: TaskGroup) -> None:
+        group.start_soon(self._watch)
+        if self._recorder is not None:
+            await group.start(self._recorder.run)
+        group.start_soon(self._watchdog.run)
+        group.start_soon(self._pressure.run)
 
     async def _guarded(self, begin: Callable[[TaskGroup], Awaitable[None]]) -> RunState:
         """Shielded from cancellation, which becomes a forced interrupt: who cancels us wants nothing left behind."""

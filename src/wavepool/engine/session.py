@@ -31,6 +31,7 @@ from wavepool.engine.replay import Replayed
 from wavepool.engine.report import RunReport
 from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.usage.recorder import UsageRecorder
 from wavepool.engine.warm import open_warmer
 from wavepool.engine.waves import WaveNetworks
 from wavepool.errors import InfrastructureError, InvariantBroken
@@ -102,6 +103,7 @@ class Session:
         signals: forward SIGINT and SIGTERM to the engine (main thread only).
         learner: learns from what this process does; None to learn nothing.
         read_pressure: of this host, where attempts run on it.
+        recorder: writes down what is used beside the journal; None for nobody.
     """
 
     order: Order | None
@@ -126,6 +128,7 @@ class Session:
     signals: bool = False
     learner: Learner | None = None
     read_pressure: ReadPressure | None = None
+    recorder: UsageRecorder | None = None
 
     async def run(self) -> RunReport:
         """To the end of the run; the report is read from the journal.
@@ -291,4 +294,5 @@ class Session:
             warmer=warmer,
             adapters=self.adapters,
             read_pressure=self.read_pressure,
+            recorder=self.recorder,
         )

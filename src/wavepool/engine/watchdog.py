@@ -1,12 +1,13 @@
 """The watchdog: reads what running attempts use, once a second, and tells the loop what crossed a soft limit.
 
-One task reads all attempts in one call of the driver. Output is asked about only of an attempt that has used no CPU for
-as long as its rule allows. Readings stay in memory; what they cross becomes facts.
+One task reads all attempts in one call of the driver, also for whoever writes down what is used. Output is asked about
+only of an attempt that has used no CPU for as long as its rule allows. Readings stay in memory; what they cross becomes
+facts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,11 +21,13 @@ from wavepool.core.softlimits import Crossing, Reading, calm, crossings, rules_o
 from wavepool.core.state import AttemptState, RunState
 from wavepool.drivers.base import Driver, Usage
 from wavepool.engine.clock import Clock
-from wavepool.model import AttemptId, AttemptPhase, Ending, Finding, Limits, Watchdog, WatchdogRule
+from wavepool.model import AttemptId, AttemptPhase, Ending, Finding, Handle, Limits, Watchdog, WatchdogRule
 
 INTERVAL_S = 1.0
 REST, REST_MAX_S = 4.0, 5.0
 """After a slow sweep the watchdog rests this many times as long as it took, so that it never keeps an engine busy."""
+CALM_REST, CALM_REST_MAX_S = 49.0, 60.0
+"""The same where nothing is watched over, and readings are only written down."""
 READ_DEADLINE_S = 10.0
 LOG_DEADLINE_S = 2.0
 """How long an attempt that used no CPU is listened to before it counts as silent."""
@@ -35,6 +38,8 @@ LATE_S = 30.0
 GAP_S = 10.0
 """A longer time between two sweeps was a sleep of this machine or of this process: nobody was watched in it."""
 ASKED_AT_ONCE = 8
+
+Heard = Callable[[Collection[AttemptId], Mapping[AttemptId, Usage]], None]
 
 _NOTHING = Watchdog()
 _log = structlog.get_logger(__name__)
@@ -99,6 +104,7 @@ class WatchdogLoop:
         tell: takes the events.
         interval_s: between two sweeps.
         clock_offset_s: the driver's clock less ours.
+        heard: told all readings of each sweep, and which attempts run; None where nobody wants them.
     """
 
     def __init__(
@@ -110,6 +116,7 @@ class WatchdogLoop:
         tell: Callable[[Event], Awaitable[None]],
         interval_s: float = INTERVAL_S,
         clock_offset_s: float = 0.0,
+        heard: Heard | None = None,
     ) -> None:
         self._state = state
         self._driver = driver
@@ -117,6 +124,7 @@ class WatchdogLoop:
         self._tell = tell
         self._interval_s = interval_s
         self._offset = timedelta(seconds=clock_offset_s)
+        self._heard = heard
         self._watched: dict[AttemptId, _Watched] = {}
         self._failing: set[str] = set()
         self._asking = anyio.CapacityLimiter(ASKED_AT_ONCE)
@@ -129,15 +137,17 @@ class WatchdogLoop:
         return any(entry.task.watchdog is not None for entry in self._state.order)
 
     async def run(self) -> None:
-        """Sweep, rest, and again. Returns at once where nothing is to be watched."""
-        if not self.has_work:
+        """Sweep, rest, and again. Returns at once where nothing is to be watched, and nobody wants readings."""
+        watches = self.has_work
+        if not watches and self._heard is None:
             return
+        rest, rest_max_s = (REST, REST_MAX_S) if watches else (CALM_REST, CALM_REST_MAX_S)
         async with anyio.create_task_group() as group:
             while True:
                 began_s = anyio.current_time()
                 await self._sweep(group)
                 took_s = anyio.current_time() - began_s
-                await anyio.sleep(max(self._interval_s - took_s, min(took_s * REST, REST_MAX_S)))
+                await anyio.sleep(max(self._interval_s - took_s, min(took_s * rest, rest_max_s)))
 
     def with_peak(self, attempt: AttemptId, ending: Ending) -> Ending:
         """The ending with the highest memory that was read, where its driver does not know a higher one."""
@@ -150,19 +160,27 @@ class WatchdogLoop:
         running = {a.handle: a for a in self._state.live.values() if a.phase is AttemptPhase.RUNNING and a.handle}
         self._forget_ended()
         if not running:
+            self._share(running, {})
             return
         try:
             with anyio.fail_after(READ_DEADLINE_S):
                 readings = await self._driver.usage(running.keys())
         except Exception as error:  # whatever a driver comes up with: a watchdog that is gone protects nobody
             self._note("usage", error)
+            self._share(running, {})
             return
         self._note("usage", None)
+        self._share(running, readings)
         now_s = self._clock.now().boot_s
         for handle, attempt in running.items():
             usage = readings.get(handle)
             if usage is not None and attempt.phase is AttemptPhase.RUNNING:
                 await self._look(attempt, usage, now_s, group)
+
+    def _share(self, running: Mapping[Handle, AttemptState], readings: Mapping[Handle, Usage]) -> None:
+        if self._heard is not None:
+            found = {running[handle].id: usage for handle, usage in readings.items() if handle in running}
+            self._heard({each.id for each in running.values()}, found)
 
     async def _look(self, attempt: AttemptState, usage: Usage, now_s: float, group: TaskGroup) -> None:
         watched = self._watched.get(attempt.id)

@@ -48,6 +48,7 @@ class RunDir:
         results: the results file.
         logs, slots, artifacts, data: directories.
         control: the socket of the process that works on it, if one does.
+        usage: the file of what it used over its time.
         detached_log: stdout and stderr of the process that was started with `--detach`.
     """
 
@@ -61,6 +62,7 @@ class RunDir:
         self.artifacts = path / "artifacts"
         self.data = path / "data"
         self.control = path / "control.sock"
+        self.usage = path / "usage"
         self.detached_log = path / "detached.log"
         self._lock = path / "lock"
 

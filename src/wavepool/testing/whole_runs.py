@@ -29,6 +29,7 @@ from wavepool.engine.pressure import ReadPressure
 from wavepool.engine.replay import take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
+from wavepool.engine.usage.recorder import UsageRecorder
 from wavepool.journal.base import Journal
 from wavepool.journal.memory import MemoryJournal
 from wavepool.journal.sqlite import SqliteJournal
@@ -66,6 +67,7 @@ class SimulatedRun:
         workspaces: makes those of each process; None for the directory itself.
         listeners: of every process.
         read_pressure: what the host says of its pressure; None where it says nothing.
+        records_usage: whether what is used is written down beside the journal.
     """
 
     plan: Plan
@@ -78,6 +80,7 @@ class SimulatedRun:
     workspaces: Callable[[RunDir], Workspaces] | None = None
     read_pressure: ReadPressure | None = None
     listeners: Sequence[Listener] = ()
+    records_usage: bool = False
 
     def process(self, switch: KillSwitch | None = None) -> RunReport | None:
         """What one process does: begin, or go on. None where `switch` killed it."""
@@ -96,6 +99,7 @@ class SimulatedRun:
     async def _session(self, journal: Journal, switch: KillSwitch) -> RunReport | None:
         with until_killed(switch), self.files.lock():
             async with wrap_driver(MemoryDriver(self.world), switch) as driver, wrap_journal(journal, switch) as kept:
+                clock = VirtualClock()
                 around = Surroundings(image=IMAGE, workspace=str(self.directory), network="simulated-net")
                 session = Session(
                     order=Order(plan=self.plan, rules=self.rules, surroundings=around),
@@ -103,7 +107,7 @@ class SimulatedRun:
                     driver=driver,
                     driver_facts=await driver.probe(),
                     journal=kept,
-                    clock=VirtualClock(),
+                    clock=clock,
                     state_dir=StateDir(self.directory),
                     files=self.files,
                     notice=self.notices.append,
@@ -111,6 +115,7 @@ class SimulatedRun:
                     workspaces=None if self.workspaces is None else self.workspaces(self.files),
                     read_pressure=self.read_pressure,
                     listeners=self.listeners,
+                    recorder=UsageRecorder(self.files.usage, clock) if self.records_usage else None,
                 )
                 return await session.run()
         return None

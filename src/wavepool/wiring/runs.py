@@ -20,6 +20,7 @@ from wavepool.engine.report import RunReport
 from wavepool.engine.retrying import tasks_to_retry
 from wavepool.engine.session import Session
 from wavepool.engine.unbegun import forget_unbegun
+from wavepool.engine.usage.recorder import UsageRecorder
 from wavepool.engine.withheld import Withheld
 from wavepool.errors import DriverUnavailable, InputError, SettingError, WavepoolError, first_of_ours
 from wavepool.host import PressureGauge
@@ -147,6 +148,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
             signals=request.signals,
             learner=learner(stack, state_dir, hooks.notice, learn=request.learn),
             read_pressure=_gauge(found),
+            recorder=UsageRecorder(files.usage, clock),
         )
         return await session.run()
 
@@ -154,7 +156,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
 async def _go_on(
     run_id: str, state_dir: StateDir, how: GoingOn, *, retry: Sequence[str] | None = None, cancelled: bool = False
 ) -> RunReport:
-    files, hooks = known_run(state_dir, run_id), how.hooks
+    files, hooks, clock = known_run(state_dir, run_id), how.hooks, SystemClock()
     async with AsyncExitStack() as stack:
         held = await _hold(stack, state_dir, files, hooks.listeners)
         replayed = held.replayed
@@ -187,7 +189,7 @@ async def _go_on(
             driver=driver,
             driver_facts=found,
             journal=held.journal,
-            clock=SystemClock(),
+            clock=clock,
             state_dir=state_dir,
             files=files,
             adapters=adapters_of(entry.task for entry in replayed.state.order),
@@ -201,6 +203,7 @@ async def _go_on(
             signals=how.signals,
             learner=learner(stack, state_dir, hooks.notice, learn=how.learn),
             read_pressure=_gauge(found),
+            recorder=UsageRecorder(files.usage, clock),
         )
         return await session.run()
 
