@@ -20,8 +20,8 @@ from wavepool.monitoring.documents.overview import Overview
 from wavepool.monitoring.monitor import Monitor
 from wavepool.monitoring.runs.stories import Stories
 from wavepool.statedir import StateDir
-from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.scenarios import random_scenario
 
 OVERVIEW = TypeAdapter(Overview)
 SEED = 6

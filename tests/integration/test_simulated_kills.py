@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wavepool.testing import simulation
 from wavepool.testing.simulated_kills import kill, main, summary
+from wavepool.testing.simulation import run as simulation
 
 KILLS = 3000
 

@@ -15,8 +15,8 @@ from wavepool.core import facts
 from wavepool.core.facts import Stamped
 from wavepool.listeners.jsonl import MASK, JsonLinesListener, masked
 from wavepool.model import Limits, SecretSource, Surroundings, Task, Wave
-from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.scenarios import random_scenario
 from wavepool.units import GIB
 
 DEADLINE_S = 30

@@ -15,8 +15,8 @@ from wavepool.engine.clock import SystemClock
 from wavepool.listeners.live import LiveListener, render
 from wavepool.listeners.progress import Progress
 from wavepool.model import Limits, Node, Resources, Rules, Task, Wave
-from wavepool.testing.scenarios import Scenario, Troubles, random_scenario
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.scenarios import Scenario, Troubles, random_scenario
 from wavepool.units import GIB
 
 HOSTILE = "[bold red]x[/] \x1b[2J\n\r\x07\u202e " + "long" * 60

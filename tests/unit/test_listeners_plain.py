@@ -16,8 +16,8 @@ from wavepool.engine.clock import Clock
 from wavepool.listeners.lines import BOUND
 from wavepool.listeners.plain import SKIPS_SHOWN, PlainListener
 from wavepool.model import Limits, Node, Resources, Rules, Task, Wave
-from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, warmed
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.scenarios import NO_TROUBLES, Scenario, Troubles, warmed
 from wavepool.units import GIB
 
 HOSTILE = "../../x\n\x1b[31mred\x07\u202e[bold]\t😀"

@@ -15,8 +15,8 @@ from wavepool.listeners.figures import Figures
 from wavepool.listeners.plain import PlainListener
 from wavepool.listeners.progress import Progress
 from wavepool.model import Limits, Node, PressureLevel, Resources, Rules, Schedule, Task, VerdictKind, Wave
-from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_scenario
 from wavepool.testing.simulation import Simulated, Simulation
+from wavepool.testing.simulation.scenarios import NO_TROUBLES, Scenario, Troubles, random_scenario
 from wavepool.units import GIB
 
 

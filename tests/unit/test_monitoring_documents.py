@@ -23,8 +23,8 @@ from wavepool.monitoring.runs.folds import TaskFold
 from wavepool.monitoring.runs.followed import FollowedRun
 from wavepool.monitoring.usage.readings import RunUsage
 from wavepool.statedir import StateDir
-from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.scenarios import random_scenario
 
 DOCUMENT = TypeAdapter(RunDocument)
 

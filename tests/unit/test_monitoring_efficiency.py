@@ -27,8 +27,8 @@ from wavepool.model import (
     Wave,
 )
 from wavepool.monitoring.runs.efficiency import EfficiencyFold
-from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.scenarios import random_scenario
 
 START = datetime(2026, 11, 20, 23, 15, 30, tzinfo=UTC)
 BUDGET = 8

@@ -13,8 +13,8 @@ from wavepool.listeners.progress import Progress
 from wavepool.monitoring.documents.runs import RunSpan
 from wavepool.monitoring.runs.entries import iso
 from wavepool.monitoring.runs.spans import KEPT_SPANS, LEAST_AWAY_S, SpanFold
-from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.scenarios import random_scenario
 
 START = datetime(2026, 11, 20, 23, 15, 30, tzinfo=UTC)
 AT = START  # what facts say of themselves; spans go by when they were written

@@ -35,8 +35,8 @@ from wavepool.reporting.page import chosen, data_of, shortened
 from wavepool.reporting.tails import TAIL_BYTES, TAIL_LINES, Tail, plain_text, read_tail
 from wavepool.reporting.telling import Told
 from wavepool.statedir import StateDir
-from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.scenarios import random_scenario
 from wavepool.testing.whole_runs import SimulatedRun
 from wavepool.units import GIB
 

@@ -17,8 +17,8 @@ from wavepool.listeners.plain import PlainListener
 from wavepool.listeners.progress import Progress
 from wavepool.listeners.wording import at_once_words
 from wavepool.model import Limits, Node, Resources, Rules, Task, Wave
-from wavepool.testing.scenarios import NO_TROUBLES, Scenario
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.scenarios import NO_TROUBLES, Scenario
 from wavepool.units import GIB, MIB
 
 TWO_CORES = (Node(name="n", capacity=Resources(GIB, 2000)),)

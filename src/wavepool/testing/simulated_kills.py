@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from wavepool.testing.scenarios import Scenario, random_scenario
-from wavepool.testing.simulated_world import CONTAINERS_OF_PARKING
 from wavepool.testing.simulation import Simulated, Simulation, Violation
+from wavepool.testing.simulation.scenarios import Scenario, random_scenario
+from wavepool.testing.simulation.world import CONTAINERS_OF_PARKING
 
 CRASH_RATES = (0.02, 0.1, 0.3)
 """Of each commit, and of each action after it. At the last one hardly a commit follows another in the same process."""

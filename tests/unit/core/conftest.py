@@ -29,7 +29,7 @@ from wavepool.model import (
     VerdictKind,
     Wave,
 )
-from wavepool.testing.fingerprint import fingerprint
+from wavepool.testing.simulation.fingerprint import fingerprint
 from wavepool.units import GIB
 
 START = datetime(2030, 1, 1, tzinfo=UTC)

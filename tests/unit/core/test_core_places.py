@@ -15,9 +15,9 @@ from wavepool.core.facts import Stamped, StartIntended, TasksAdded
 from wavepool.engine.replay import replay
 from wavepool.model import Isolation, Limits, Node, Resources, Rules, Schedule, Task, Wave
 from wavepool.plan.precedence import chain_lengths_s, longest_first
-from wavepool.testing.fingerprint import fingerprint
-from wavepool.testing.scenarios import NO_TROUBLES, Scenario
 from wavepool.testing.simulation import Simulation
+from wavepool.testing.simulation.fingerprint import fingerprint
+from wavepool.testing.simulation.scenarios import NO_TROUBLES, Scenario
 from wavepool.units import GIB
 
 NAMES = "abcdefgh"

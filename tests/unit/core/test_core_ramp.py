@@ -14,9 +14,9 @@ from wavepool.core.gates.ramp import Ramp as RampGate
 from wavepool.core.gates.starts import Starts
 from wavepool.core.ramp import FIRST, Ramp, first_ramp, level_of, next_ramp
 from wavepool.model import AUTO_STARTS, Pressure, PressureLevel, VerdictKind
-from wavepool.testing.fingerprint import fingerprint
-from wavepool.testing.scenarios import random_scenario
 from wavepool.testing.simulation import Simulation, Violation
+from wavepool.testing.simulation.fingerprint import fingerprint
+from wavepool.testing.simulation.scenarios import random_scenario
 
 EASY, BUSY, FULL = PressureLevel
 CALM = Pressure(cpu_stalled=1, memory_stalled=0, io_stalled=2, cpu_used=20, memory_used=40)

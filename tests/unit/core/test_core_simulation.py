@@ -17,10 +17,10 @@ from wavepool.core.timers import TimerKey, TimerKind, Timers
 from wavepool.engine.replay import replay
 from wavepool.errors import InvariantBroken
 from wavepool.model import Isolation, Limits, Node, Resources, Rules, Schedule, Task, VerdictKind, Wave
-from wavepool.testing import simulation
-from wavepool.testing.fingerprint import fingerprint
-from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_scenario, warmed
 from wavepool.testing.simulation import Simulation, Violation, main
+from wavepool.testing.simulation import run as simulation
+from wavepool.testing.simulation.fingerprint import fingerprint
+from wavepool.testing.simulation.scenarios import NO_TROUBLES, Scenario, Troubles, random_scenario, warmed
 from wavepool.units import MIB
 
 SCHEDULES = 300

@@ -21,8 +21,8 @@ from wavepool.model import (
     LogRecord,
     VerdictKind,
 )
-from wavepool.testing.scenarios import Troubles
-from wavepool.testing.simulated_world import CONTAINERS_OF_PARKING, Body, BodyPhase, Violation, World
+from wavepool.testing.simulation.scenarios import Troubles
+from wavepool.testing.simulation.world import CONTAINERS_OF_PARKING, Body, BodyPhase, Violation, World
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 

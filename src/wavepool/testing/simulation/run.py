@@ -1,16 +1,9 @@
-"""Whole runs on the pure core alone: virtual time, random troubles, crashes, and what must hold at every instant.
-
-`python -m wavepool.testing.simulation --schedules 10000 --seed 1` runs that many random ones and says what it saw.
-A violation names the seed that shows it again.
-"""
+"""One simulated run: our process, which decides, commits, acts, dies and takes up again."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -21,19 +14,18 @@ from wavepool.core.decide import apply, decide, open_run
 from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact, Outcome, Stamped
 from wavepool.core.reopening import failed_tasks
-from wavepool.core.state import RunState, TaskStatus
+from wavepool.core.state import RunState
 from wavepool.core.warming import GiveUp, next_step
-from wavepool.engine.asking import Ask, to_cancel, to_pause, to_retry, to_unpause
+from wavepool.engine.asking import Ask
 from wavepool.engine.replay import Replayed, first_actions, replay, still_wanted
 from wavepool.engine.warm import ABREAST
 from wavepool.errors import InputError, InvariantBroken
-from wavepool.model import AttemptId, PressureLevel, Surroundings, VerdictKind
-from wavepool.testing.fingerprint import fingerprint
-from wavepool.testing.scenarios import NO_TROUBLES, Scenario, Troubles, random_pressure, random_scenario
-from wavepool.testing.simulated_driver import START, Agenda, SimulatedDriver
-from wavepool.testing.simulated_world import TOLERANCE_S, BodyPhase, Violation, World
-
-__all__ = ["NO_TROUBLES", "Crashed", "Scenario", "Simulated", "Simulation", "Troubles", "Violation"]
+from wavepool.model import AttemptId, Surroundings
+from wavepool.testing.simulation.checks import Checks, check_replay
+from wavepool.testing.simulation.driver import START, Agenda, SimulatedDriver
+from wavepool.testing.simulation.hands import plan_hands
+from wavepool.testing.simulation.scenarios import Scenario
+from wavepool.testing.simulation.world import TOLERANCE_S, BodyPhase, Violation, World
 
 STEPS_MAX = 100_000
 """A run that takes more is going in circles."""
@@ -97,6 +89,7 @@ class Simulation:
         self._asked: list[Ask] = []
         self._live_retries = 0
         self._cold: set[AttemptId] = set()
+        self._checks = Checks(scenario, self._world, self._agenda)
         self._driver = SimulatedDriver(
             world=self._world,
             agenda=self._agenda,
@@ -114,7 +107,12 @@ class Simulation:
             raise Violation(f"seed {self._scenario.seed}, {self._agenda.now_s:.2f} s: {error}") from error
 
     def _run(self) -> Simulated:
-        self._plan_interruptions()
+        plan_hands(
+            self._scenario,
+            self._rng,
+            happens=lambda in_s, event: self._agenda.at(in_s, lambda: self._inbox.append(event)),
+            asks=lambda in_s, ask: self._agenda.at(in_s, lambda: self._asked.append(ask)),
+        )
         run = self._state.run
         self._journal.append(self._stamp(run))
         scenario = self._scenario
@@ -130,8 +128,7 @@ class Simulation:
     def _result(self, outcome: Outcome) -> Simulated:
         self._check_replay()
         self._driver.release()
-        self._world.check_end(outcome)
-        self._check_tasks(outcome)
+        self._checks.end(self._state, outcome, self._retries + self._live_retries)
         return Simulated(
             outcome=outcome,
             journal=tuple(self._journal),
@@ -182,7 +179,7 @@ class Simulation:
         decided: list[Fact] = []
         for event in chain(batch, (events.Advance(),)) if advance else batch:  # each made when its turn comes
             for fact in decide(self._state, event, now):
-                self._check_start(fact)
+                self._checks.decided(self._state, fact, now.boot_s)
                 apply(self._state, fact)
                 decided.append(fact)
         if not decided:
@@ -192,10 +189,8 @@ class Simulation:
         self._journal.extend(self._stamp(fact) for fact in decided)
         self._commits_end_with[type(decided[-1]).__name__] += 1
         for fact in decided:
-            self._world.ledger.take(fact)
-            self._check_verdict(fact)
-            self._check_finding(fact)
-        self._check_budget()
+            self._checks.committed(fact)
+        self._checks.budget(self._state)
         wanted = [action for fact in decided for action in actions.actions(fact)]
         for action in wanted:
             if crashes:
@@ -291,122 +286,12 @@ class Simulation:
         self._check_replay()
         raise Crashed
 
-    def _plan_interruptions(self) -> None:
-        def arrives(in_s: float, event: Event) -> None:
-            self._agenda.at(in_s, lambda: self._inbox.append(event))
-
-        if self._rng.random() < self._troubles.interrupt:
-            first_s = self._rng.random() * 60
-            arrives(first_s, events.Interrupted(force=False))
-            if self._rng.random() < 0.5:
-                arrives(first_s + self._rng.random() * 5, events.Interrupted(force=True))
-        if self._rng.random() < self._troubles.driver_fails:
-            arrives(self._rng.random() * 60, events.DriverFailed(cause="no daemon"))
-        self._plan_hands(Random(f"hands in {self._scenario.seed}"))
-        weather = Random(f"pressure of {self._scenario.seed}")
-        for _ in range(self._troubles.readings):
-            arrives(weather.random() * 60, events.Pressed(reading=random_pressure(weather)))
-
-    def _plan_hands(self, rng: Random) -> None:
-        """What somebody asks for while the run goes on; whoever pauses goes on, a while later."""
-
-        def asks(in_s: float, ask: Ask) -> None:
-            self._agenda.at(in_s, lambda: self._asked.append(ask))
-
-        for _ in range(self._troubles.pauses):
-            at_s = rng.random() * 60
-            asks(at_s, to_pause())
-            asks(at_s + rng.choice((0.0, rng.random() * 60)), to_unpause())
-        names = [task.id for task in self._scenario.tasks]
-        for _ in range(self._troubles.cancels if names else 0):
-            asks(rng.random() * 60, to_cancel(rng.sample(names, rng.randint(1, min(3, len(names))))))
-        for _ in range(self._troubles.live_retries if names else 0):
-            asks(rng.random() * 90, to_retry(rng.choice(((), [rng.choice(names)]))))
-
     def _clock(self) -> Now:
         return Now(self._agenda.now_s + self._boot_offset_s, self._agenda.utc())
 
     def _stamp(self, fact: Fact) -> Stamped:
         now = self._clock()
         return Stamped(now.boot_s, now.utc, fact)
-
-    # -- what must hold --
-
-    def _check_start(self, fact: Fact) -> None:
-        if isinstance(fact, facts.StartIntended):
-            self._check_ramp(fact)
-            self._check_account(fact.attempt)
-            self._world.check_order(fact.attempt.task_id, self._clock().boot_s, self._state)
-        elif isinstance(fact, facts.TaskRequeued):
-            self._world.ledger.not_before[fact.task_id] = fact.not_before_s
-        elif isinstance(fact, facts.RunReopened):  # by hand: it may start in this very commit
-            for task_id in (*fact.tasks, *fact.waiting):
-                self._world.ledger.not_before.pop(task_id, None)
-
-    def _check_ramp(self, fact: facts.StartIntended) -> None:
-        """Never more than the pressure allows; one at a time where memory is short."""
-        ramp = self._state.ramp
-        if not self._state.rules.ramp:
-            return
-        if ramp.level is PressureLevel.FULL and self._state.live:
-            raise Violation(f"{fact.attempt} starts beside {len(self._state.live)} while memory is short")
-        if self._state.starting >= ramp.allowed:
-            raise Violation(f"{self._state.starting} starts are under way, the pressure allows {ramp.allowed}")
-
-    def _check_account(self, attempt: AttemptId) -> None:
-        """By the time of day, as accounts count it; the core goes by the boot clock."""
-        agent = self._world.tasks[attempt.task_id].agent
-        until = None if agent is None else self._world.ledger.paused.get(agent.pays)
-        if until is not None and (until - self._agenda.utc()).total_seconds() > TOLERANCE_S:
-            raise Violation(f"{attempt} starts although its account has nothing before {until}")
-
-    def _check_budget(self) -> None:
-        """It stops, as far as there is anything left to stop."""
-        most, spent = self._scenario.rules.max_cost_usd, self._world.ledger.spent_usd
-        if most is not None and spent > most and self._state.stopped is None and self._state.pending:
-            raise Violation(f"the run goes on after ${spent:.2f}, ${most:.2f} allowed")
-
-    def _check_finding(self, fact: Fact) -> None:
-        """Nobody is stopped for what was not used."""
-        if not isinstance(fact, facts.StopIntended) or fact.finding is None:
-            return
-        bodies = self._world.bodies
-        told = bodies.values() if fact.finding.whole_run else [bodies[fact.attempt]]
-        used = sum(body.cost_usd for body in told)
-        if not fact.finding.threshold < fact.finding.reading <= used + TOLERANCE_S:
-            raise Violation(f"{fact.attempt} is stopped for {fact.finding}, and ${used:.2f} were used")
-
-    def _check_verdict(self, fact: Fact) -> None:
-        """A stop of ours, else what really happened."""
-        if isinstance(fact, facts.AttemptStarted) and fact.warm != self._world.bodies[fact.attempt].warm:
-            raise Violation(f"{fact.attempt} is told to have started {'warm' if fact.warm else 'cold'}, and did not")
-        if not isinstance(fact, facts.AttemptSettled):
-            return
-        body = self._world.bodies.get(fact.attempt)
-        expected = self._world.ledger.stops.get(fact.attempt)
-        if expected is None and body is not None:
-            expected = body.ending.kind if body.ending is not None else VerdictKind.START_ERROR
-            if body.limited and expected in (VerdictKind.SUCCESS, VerdictKind.FAILED):
-                expected = VerdictKind.RATE_LIMITED
-        if fact.verdict.kind is not expected:
-            raise Violation(f"the verdict of {fact.attempt} is {fact.verdict.kind}, what happened is {expected}")
-
-    def _check_tasks(self, outcome: Outcome) -> None:
-        rules, ended = self._scenario.rules, outcome in (Outcome.SUCCESS, Outcome.FAILED)
-        for entry in self._state.order:
-            most = rules.max_attempts + rules.start_retries + rules.rate_limit_retries
-            if entry.attempts > most * (1 + self._retries + self._live_retries):
-                raise Violation(f"{entry.task.id} had {entry.attempts} attempts")
-            if ended and (entry.status is not TaskStatus.FINAL or entry.verdict is None):
-                raise Violation(f"{entry.task.id} has no verdict at the end")
-            if entry.verdict is not None and entry.task.id in self._world.ledger.final:
-                said = self._world.ledger.final[entry.task.id]
-                if said is not entry.verdict and said is not VerdictKind.SKIPPED:
-                    raise Violation(f"{entry.task.id} ended as {said}, the state says {entry.verdict}")
-        if ended and self._state.verdicts.total() != len(self._state.order):
-            raise Violation(f"{self._state.verdicts.total()} verdicts for {len(self._state.order)} tasks")
-        if self._state.free != [node.capacity for node in rules.for_attempts()]:
-            raise Violation("the budget did not come back whole")
 
     def _replay(self) -> Replayed:
         replayed = replay(self._journal)
@@ -415,10 +300,7 @@ class Simulation:
         return replayed
 
     def _check_replay(self) -> None:
-        live, again = fingerprint(self._state), fingerprint(self._replay().state)
-        if live != again:
-            differing = [name for name in live if live[name] != again[name]]
-            raise Violation(f"the replayed state differs in {differing}")
+        check_replay(self._state, self._replay().state)
 
     def _opened(self) -> facts.RunOpened:
         return facts.RunOpened(
@@ -432,50 +314,3 @@ class Simulation:
             boot_id="boot-0",
             at=START,
         )
-
-
-def census(result: Simulated) -> Counter[str]:
-    """What was in one run, to be summed over many: its outcome, verdicts, crashes, executions, facts."""
-    counted = Counter({f"outcome {result.outcome}": 1, "crashes": result.crashes, "facts": len(result.journal)})
-    counted["executions"] = result.executions
-    counted["executions, warm"] = result.warm_starts
-    counted["starts paced"] = sum(isinstance(stamped.fact, facts.StartsPaced) for stamped in result.journal)
-    counted["retries"] = sum(isinstance(stamped.fact, facts.TaskRequeued) for stamped in result.journal)
-    counted["pauses"] = sum(isinstance(stamped.fact, facts.RunPaused) for stamped in result.journal)
-    counted["tasks cancelled"] = sum(
-        len(stamped.fact.tasks) for stamped in result.journal if isinstance(stamped.fact, facts.TasksCancelled)
-    )
-    counted["reopened"] = sum(isinstance(stamped.fact, facts.RunReopened) for stamped in result.journal)
-    counted["account pauses"] = sum(isinstance(stamped.fact, facts.AccountPaused) for stamped in result.journal)
-    findings = (s.fact.finding for s in result.journal if isinstance(s.fact, facts.StopIntended) and s.fact.finding)
-    counted["stopped for a budget"] = sum(1 for _ in findings)
-    counted["resumes after an end"] = result.resumes
-    counted.update({f"verdict {kind}": count for kind, count in result.state.verdicts.items()})
-    return counted
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run random schedules; 0 if nothing was violated, 1 with the first violations' seeds on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m wavepool.testing.simulation", description=main.__doc__)
-    parser.add_argument("--schedules", type=int, default=1000, help="how many random ones")
-    parser.add_argument("--seed", type=int, default=1, help="the first one's; each further one adds 1")
-    options = parser.parse_args(arguments)
-    counted: Counter[str] = Counter()
-    violations: list[str] = []
-    began_s = time.monotonic()
-    for seed in range(options.seed, options.seed + options.schedules):
-        try:
-            counted.update(census(Simulation(random_scenario(seed)).run()))
-        except Violation as violation:
-            violations.append(str(violation))
-    for name in sorted(counted):
-        sys.stdout.write(f"{name:24} {counted[name]:>9}\n")
-    for sentence in violations[:20]:
-        sys.stderr.write(f"VIOLATION: {sentence}\n")
-    took_s = time.monotonic() - began_s
-    sys.stdout.write(f"{options.schedules} random schedules, {len(violations)} violations, {took_s:.1f} s\n")
-    return 1 if violations else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
