@@ -22,6 +22,7 @@ from wavepool.engine.clock import SystemClock
 from wavepool.engine.history.runs import RunHistory, Standing
 from wavepool.engine.listener import Listener
 from wavepool.engine.report import RunReport
+from wavepool.listeners.heldback import held_back
 from wavepool.listeners.jsonl import JsonLinesListener
 from wavepool.listeners.live import render
 from wavepool.listeners.plain import PlainListener
@@ -255,11 +256,11 @@ def test_a_paused_account_is_a_state_that_progress_lines_and_the_estimate_know(t
             if isinstance(each.fact, facts.TaskRequeued):
                 break
     until = progress.paused["poor"]
-    assert progress.held_back(now) == [f"account poor is paused until {until:%H:%M:%S}Z, 1 task waits"]
+    assert held_back(progress, now) == [f"account poor is paused until {until:%H:%M:%S}Z, 1 task waits"]
     left_s = progress.time_left_s(now)
     assert left_s is not None
     assert left_s > (until - now.utc).total_seconds() > 10
-    assert progress.troubled[-1].again
+    assert progress.endings.troubled[-1].again
     out = io.StringIO()
     Console(file=out, width=160).print(render(progress, now))
     drawn = out.getvalue()
@@ -267,4 +268,4 @@ def test_a_paused_account_is_a_state_that_progress_lines_and_the_estimate_know(t
     assert "; will be tried again" in drawn
     rest = [stamped for stamped in told.tape.told[told.tape.told.index(each) + 1 :] if isinstance(stamped, Stamped)]
     progress.take_all(rest)
-    assert progress.held_back(Now(now.boot_s, until)) == []
+    assert held_back(progress, Now(now.boot_s, until)) == []

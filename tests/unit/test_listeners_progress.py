@@ -12,6 +12,7 @@ from wavepool.core.events import Now
 from wavepool.core.facts import AttemptExited, Outcome, RunOpened, RunResumed, Stamped, StartIntended, StartsPaced
 from wavepool.engine.clock import SystemClock
 from wavepool.listeners.figures import Figures
+from wavepool.listeners.heldback import held_back
 from wavepool.listeners.plain import PlainListener
 from wavepool.listeners.progress import Progress
 from wavepool.model import Limits, Node, PressureLevel, Resources, Rules, Schedule, Task, VerdictKind, Wave
@@ -44,7 +45,9 @@ def test_agrees_with_the_core_after_every_fact(seed: int) -> None:
             apply(state, stamped.fact)
         check(progress, state.pending, state.memory_held_bytes(), len(state.order))
         assert progress.outcome == state.outcome
-        assert (progress.held and progress.held.at) == state.paused
+        assert progress.course.stopped == state.course.stopped
+        assert progress.course.draining == state.course.draining
+        assert progress.course.paused == state.course.paused
     words = dict.fromkeys(("success", "timeout", "failed"), 0)
     for kind, count in state.verdicts.items():
         words[kind if kind in (VerdictKind.SUCCESS, VerdictKind.TIMEOUT) else "failed"] += count
@@ -121,9 +124,9 @@ def test_remembers_the_latest_that_did_not_succeed_and_why() -> None:
     progress = Progress()
     progress.take_all(plain_run(60, parallelism=60, troubles=Troubles(fails=0.9)).journal)
     assert progress.outcome is Outcome.FAILED
-    assert len(progress.troubled) == progress.troubled.maxlen
-    assert {ended.reason for ended in progress.troubled} == {"simulated failed"}
-    assert all(ended.log.path is not None for ended in progress.troubled)
+    assert len(progress.endings.troubled) == progress.endings.troubled.maxlen
+    assert {ended.reason for ended in progress.endings.troubled} == {"simulated failed"}
+    assert all(ended.log.path is not None for ended in progress.endings.troubled)
 
 
 def test_starts_that_the_host_s_pressure_holds_back_are_a_state() -> None:
@@ -137,12 +140,12 @@ def test_starts_that_the_host_s_pressure_holds_back_are_a_state() -> None:
         if starts == 2:
             break
     now = Now(stamped.boot_s, stamped.utc)
-    assert progress.held_back(now) == []
+    assert held_back(progress, now) == []
 
     def paced(level: PressureLevel, allowed: int, because: str) -> list[str]:
         fact = StartsPaced(allowed=allowed, doubles_to=2, level=level, because=because, at=now.utc)
         progress.take(Stamped(now.boot_s, now.utc, fact))
-        return progress.held_back(now)
+        return held_back(progress, now)
 
     assert paced(PressureLevel.BUSY, 2, "tasks waited for a CPU 70% of the time") == [
         "starts are held back, 2 at a time: tasks waited for a CPU 70% of the time"

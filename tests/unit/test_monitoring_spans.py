@@ -33,7 +33,7 @@ def told(moments: Sequence[tuple[float, Fact]]) -> list[tuple[str, float, float 
     for at_s, fact in moments:
         stamped = Stamped(at_s, START + timedelta(seconds=at_s), fact)
         progress.take(stamped)
-        fold.take(stamped, paused=progress.is_paused)
+        fold.take(stamped, paused=progress.course.is_paused)
     return [read(span) for span in fold.all().values()]
 
 
@@ -97,9 +97,9 @@ def test_they_fit_to_the_facts_of_any_run(seed: int) -> None:
     absences: list[tuple[float, float]] = []
     for stamped in Simulation(random_scenario(seed)).run().journal:
         progress.take(stamped)
-        fold.take(stamped, paused=progress.is_paused)
+        fold.take(stamped, paused=progress.course.is_paused)
         spans = [read(span) for span in fold.all().values()]
-        assert [kind for kind, _, to in spans if to is None] == ["paused"] * progress.is_paused
+        assert [kind for kind, _, to in spans if to is None] == ["paused"] * progress.course.is_paused
         if isinstance(stamped.fact, facts.RunResumed) and (stamped.utc - last_at).total_seconds() >= LEAST_AWAY_S:
             absences.append((seconds(iso(last_at)), seconds(iso(stamped.utc))))
         pauses += isinstance(stamped.fact, facts.RunPaused)

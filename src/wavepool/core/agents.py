@@ -58,7 +58,7 @@ def _told_at_end(state: RunState, event: events.Archived, now: Now) -> Iterator[
 def _run_told_at_end(state: RunState, event: events.Archived, now: Now) -> Iterator[Fact]:
     """A warning where the last agent of the run told a cost above the run's bound: there was nothing left to stop."""
     attempt, rules = state.attempt(event.attempt), state.rules
-    if attempt is None or attempt.finding is not None or state.stopped is not None or _goes_on(state):
+    if attempt is None or attempt.finding is not None or state.course.stopped is not None or _goes_on(state):
         return
     finding = _above(state.spending.total(), rules.max_cost_usd, rules.max_tokens, whole_run=True)
     if finding is not None:
@@ -73,7 +73,7 @@ def _check_run(state: RunState) -> Iterator[Fact]:
     finding = _above(state.spending.total(), rules.max_cost_usd, rules.max_tokens, whole_run=True)
     if finding is None:
         return
-    if state.stopped is None and _goes_on(state):
+    if state.course.stopped is None and _goes_on(state):
         yield facts.RunStopped(cause=f"{measured(finding)}: {advice(finding)}", infrastructure=False)
     for attempt in list(state.live):
         yield from stopping.stop_for_watchdog(state, attempt, finding)

@@ -18,7 +18,7 @@ from wavepool.core.timers import wave_timer
 
 def on_paused(state: RunState, event: events.Paused, now: Now) -> Iterator[Fact]:
     """Nothing follows where it is paused already, or starts nothing any more as it is ending."""
-    if state.paused is None and not state.draining and state.stopped is None:
+    if state.course.paused is None and not state.course.is_ending:
         yield facts.RunPaused(at_s=now.boot_s, at=now.utc)
 
 
@@ -29,7 +29,7 @@ def on_unpaused(state: RunState, event: events.Unpaused, now: Now) -> Iterator[F
 
 def lift(state: RunState, now: Now) -> Iterator[Fact]:
     """The end of a pause, where there is one; not of a run that is over, and only looked at."""
-    if state.paused is not None and state.outcome is None:
+    if state.course.is_paused:
         yield facts.RunUnpaused(at_s=now.boot_s, at=now.utc)
 
 
@@ -38,7 +38,7 @@ def lift(state: RunState, now: Now) -> Iterator[Fact]:
 
 def run_paused(state: RunState, fact: facts.RunPaused) -> None:
     """A wave must not run out of the time in which nothing of it may start."""
-    state.paused = fact.at
+    state.course.take(fact)
     for number in state.open:
         deadline_s = state.timers.deadline_s(wave_timer(number))
         if deadline_s is not None:
@@ -48,7 +48,7 @@ def run_paused(state: RunState, fact: facts.RunPaused) -> None:
 
 def run_unpaused(state: RunState, fact: facts.RunUnpaused) -> None:
     """Waves go on with the time that they had left."""
-    state.paused = None
+    state.course.take(fact)
     for number, left_s in state.wave_time_left_s.items():
         if number in state.open:
             state.timers.set(wave_timer(number), fact.at_s + left_s)

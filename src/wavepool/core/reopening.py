@@ -66,8 +66,7 @@ def run_reopened(state: RunState, fact: facts.RunReopened) -> None:
         entry.forgiven, entry.transient_starts, entry.rate_limited = entry.attempts, 0, 0
     state.spending.forgive()
     _make_pending(state, (*fact.tasks, *fact.waiting))
-    state.outcome = state.stopped = None
-    state.draining = state.forced = state.infrastructure_failed = state.stop_may_pass = False
+    state.course.take(fact)
     _count_again(state)
 
 

@@ -16,7 +16,7 @@ def may_retry(state: RunState, entry: TaskState, verdict: Verdict, *, transient:
     the infrastructure that may pass by themselves, and `rate_limit_retries` for accounts that had no more to give. A
     run that drains still puts the task back: a resume goes on from there.
     """
-    if verdict.succeeded or verdict.kind is VerdictKind.CANCELLED or state.stopped is not None:
+    if verdict.succeeded or verdict.kind is VerdictKind.CANCELLED or state.course.stopped is not None:
         return None
     if transient and entry.transient_starts <= state.rules.start_retries:
         return f"start error that may pass ({entry.transient_starts} of {state.rules.start_retries} repeats)"

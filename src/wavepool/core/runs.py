@@ -76,7 +76,8 @@ def _time_wave_out(state: RunState, number: int, now: Now) -> Iterator[Fact]:
 
 def on_interrupted(state: RunState, event: events.Interrupted, now: Now) -> Iterator[Fact]:
     """First drain: nothing new starts. With `force` also stop what runs."""
-    if state.outcome is not None or (state.draining and (state.forced or not event.force)):
+    course = state.course
+    if course.outcome is not None or (course.draining and (course.forced or not event.force)):
         return
     yield facts.RunInterrupted(force=event.force)
     if event.force:
@@ -86,7 +87,7 @@ def on_interrupted(state: RunState, event: events.Interrupted, now: Now) -> Iter
 
 def on_driver_failed(state: RunState, event: events.DriverFailed, now: Now) -> Iterator[Fact]:
     """Nothing new starts; what runs is waited for."""
-    if state.stopped is None:
+    if state.course.stopped is None:
         yield facts.RunStopped(cause=event.cause, infrastructure=True)
 
 
@@ -107,11 +108,7 @@ def run_resumed(state: RunState, fact: facts.RunResumed) -> None:
     state.ramp = first_ramp(state.rules.parallel)  # what the host bears now is for this process to find out
     for wave in state.open_waves():
         wave.prepared = state.rules.isolation is not Isolation.WAVE
-    if state.draining or state.infrastructure_failed:
-        state.draining = state.forced = state.infrastructure_failed = False
-        state.outcome = None
-        if state.stop_may_pass:
-            state.stopped = None
+    state.course.take(fact)
 
 
 def wave_opened(state: RunState, fact: facts.WaveOpened) -> None:
@@ -144,20 +141,13 @@ def wave_settled(state: RunState, fact: facts.WaveSettled) -> None:
     state.pass_settled_waves()
 
 
-def run_stopped(state: RunState, fact: facts.RunStopped) -> None:
-    if state.stopped is None:
-        state.stopped, state.stop_may_pass = fact.cause, fact.infrastructure
-    state.infrastructure_failed = state.infrastructure_failed or fact.infrastructure
-
-
-def run_interrupted(state: RunState, fact: facts.RunInterrupted) -> None:
-    state.draining = True
-    state.forced = state.forced or fact.force
+def course_changed(state: RunState, fact: facts.RunStopped | facts.RunInterrupted) -> None:
+    state.course.take(fact)
 
 
 def run_finished(state: RunState, fact: facts.RunFinished) -> None:
     """What was never reached is skipped, unless a resume may still reach it."""
-    state.outcome = fact.outcome
+    state.course.take(fact)
     if fact.outcome in (facts.Outcome.INTERRUPTED, facts.Outcome.INFRASTRUCTURE):
         return
     for entry in state.order:

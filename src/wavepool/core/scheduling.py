@@ -39,14 +39,14 @@ def _settle_waves(state: RunState, now: Now) -> Iterator[Fact]:
     """Each open wave that has come to its end. A barrier run that does not keep going stops after one with failures."""
     for wave in [state.waves[number] for number in sorted(state.ripe) if state.waves[number].prepared]:
         yield WaveSettled(wave=wave.number, at=now.utc)
-        stops = state.rules.schedule is Schedule.BARRIER and not state.rules.keep_going and state.stopped is None
+        stops = state.rules.schedule is Schedule.BARRIER and not state.rules.keep_going and state.course.stopped is None
         if wave.stops_the_run and stops and state.pending:
             cause = f"wave {wave.number} ended with {wave.failures} of its tasks not successful"
             yield RunStopped(cause=cause, infrastructure=False)
 
 
 def _wave_to_open(state: RunState) -> WaveState | None:
-    if state.stopped is not None or state.draining or state.paused is not None:
+    if state.course.is_ending or state.course.is_paused:
         return None
     if state.rules.schedule is Schedule.BARRIER:
         wave = state.current_wave()
@@ -63,7 +63,7 @@ def _wave_deadline_s(state: RunState, now: Now) -> float | None:
 
 
 def _next_start(state: RunState, gates: tuple[Gate, ...], now: Now) -> Fact | None:
-    if state.stopped is not None or state.draining:
+    if state.course.is_ending:
         return None
     while (entry := state.head()) is not None:
         for gate in gates:
@@ -91,12 +91,13 @@ def _start(state: RunState, entry: TaskState, now: Now) -> StartIntended:
 def _is_over(state: RunState) -> bool:
     if state.live or any(not wave.prepared for wave in state.open_waves()):
         return False
-    return state.pending == 0 or state.stopped is not None or state.draining
+    return state.pending == 0 or state.course.is_ending
 
 
 def _outcome(state: RunState) -> Outcome:
-    if state.infrastructure_failed:
+    course = state.course
+    if course.infrastructure_failed:
         return Outcome.INFRASTRUCTURE
-    if state.draining and (state.pending or (state.forced and state.failures)):  # else nothing was cut off
+    if course.draining and (state.pending or (course.forced and state.failures)):  # else nothing was cut off
         return Outcome.INTERRUPTED
-    return Outcome.FAILED if state.failures or state.stopped is not None else Outcome.SUCCESS
+    return Outcome.FAILED if state.failures or course.stopped is not None else Outcome.SUCCESS

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from wavepool.core.course import RunCourse
 from wavepool.core.facts import Outcome, RunOpened
 from wavepool.core.ramp import first_ramp
 from wavepool.core.spending import Spending
@@ -201,18 +202,9 @@ class RunState:
         self.ramp = first_ramp(run.rules.parallel)
         """How many starts the pressure on the host allows; heeded where the rules say so."""
         self.pending = 0
-        self.stopped: str | None = None
-        """Why nothing new starts, None while the run goes on."""
-        self.stop_may_pass = False
-        """The machine was the cause of `stopped`, so that a resume tries again; a failed task stays failed."""
-        self.infrastructure_failed = False
-        self.paused: datetime | None = None
-        """Since when nothing starts, as somebody paused the run; None where that is not so."""
+        self.course = RunCourse()
         self.wave_time_left_s: dict[int, float] = {}
         """While it is paused: what open waves have left of their bound."""
-        self.draining = False
-        self.forced = False
-        self.outcome: Outcome | None = None
         self.failures = 0
         """Tasks whose last verdict is final and not success, the skipped ones included."""
         self.verdicts: Counter[VerdictKind] = Counter()
@@ -229,6 +221,11 @@ class RunState:
         """None where tasks start in the order of the plan: then `order` is that."""
         self._ready: list[int] = []
         self._waiting: dict[Hashable, list[int]] = {}
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended, None before that."""
+        return self.course.outcome
 
     # -- tasks and waves --
 

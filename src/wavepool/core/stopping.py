@@ -48,7 +48,7 @@ def intended_stop(
     state: RunState, attempt: AttemptState, reason: StopReason, finding: Finding | None = None
 ) -> facts.StopIntended:
     """The fact of a stop: with the run's grace, or what is left of it where the user will not wait."""
-    grace_s = min(KILL_GRACE_S, state.rules.grace_s) if state.forced else state.rules.grace_s
+    grace_s = min(KILL_GRACE_S, state.rules.grace_s) if state.course.forced else state.rules.grace_s
     return facts.StopIntended(
         attempt=attempt.id, reason=reason, grace_s=grace_s, handle=attempt.handle, finding=finding
     )

@@ -19,7 +19,7 @@ from wavepool.model import Schedule, Verdict, VerdictKind
 def after_failure(state: RunState, entry: TaskState, verdict: Verdict) -> Iterator[Fact]:
     """Dependents are skipped, theirs too. Without keep_going the run stops: rolling here, barrier at the wave's end."""
     yield from skip_dependents(state, entry.task.id, verdict.kind)
-    stops = state.rules.schedule is Schedule.ROLLING and not state.rules.keep_going and state.stopped is None
+    stops = state.rules.schedule is Schedule.ROLLING and not state.rules.keep_going and state.course.stopped is None
     if stops and not entry.cancelled:
         yield facts.RunStopped(cause=f"task {entry.task.id!r} ended as {verdict.kind}", infrastructure=False)
 

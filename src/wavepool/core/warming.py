@@ -75,7 +75,7 @@ def upcoming(state: RunState, suits: Suits) -> list[AttemptId]:
     None while the run is paused or the host is short of memory: what is parked stays, and nothing is added to it.
     """
     is_short = state.rules.ramp and state.ramp.level is PressureLevel.FULL
-    if _starts_nothing(state) or state.paused is not None or is_short:
+    if _starts_nothing(state) or state.course.paused is not None or is_short:
         return []
     most = state.rules.warm
     found: dict[int, TaskState] = {}
@@ -124,7 +124,7 @@ def _may_come(state: RunState, attempt: AttemptId) -> bool:
 
 
 def _starts_nothing(state: RunState) -> bool:
-    return state.stopped is not None or state.draining or state.outcome is not None
+    return state.course.is_ending
 
 
 def _rank(state: RunState, entry: TaskState) -> tuple[int, bool, int]:

@@ -65,8 +65,8 @@ def to_pause() -> Ask:
 
     def ask(state: RunState) -> Event:
         _check_goes_on(state)
-        if state.stopped is not None:
-            raise _ending(state, f"it starts nothing any more: {state.stopped}")
+        if state.course.stopped is not None:
+            raise _ending(state, f"it starts nothing any more: {state.course.stopped}")
         return events.Paused()
 
     return ask
@@ -134,10 +134,10 @@ def over(state: RunState) -> RunOver:
 def _check_goes_on(state: RunState) -> None:
     if state.outcome is not None:
         raise over(state)
-    if state.draining:
+    if state.course.draining:
         raise _ending(state, "it was interrupted or cancelled")
-    if state.infrastructure_failed:
-        raise _ending(state, state.stopped or "the machine failed")
+    if state.course.infrastructure_failed:
+        raise _ending(state, state.course.stopped or "the machine failed")
 
 
 def _ending(state: RunState, why: str) -> NotNow:

@@ -180,7 +180,7 @@ class Attendance:
 
     def _grace_s(self) -> float:
         grace_s = self._state.rules.grace_s
-        return min(FORCED_GRACE_S, grace_s) if self._state.forced else grace_s
+        return min(FORCED_GRACE_S, grace_s) if self._state.course.forced else grace_s
 
 
 def _refused(log: Path) -> SidecarTrouble | None:

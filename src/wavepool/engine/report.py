@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from wavepool.core import facts
+from wavepool.core.course import RunCourse
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.core.softlimits import measured
 from wavepool.engine.agentresult import AgentTotals, agent_json, changes_json
@@ -33,19 +34,18 @@ class RunReport:
     """Folds facts; `result()` gives the JSON object of `--output`.
 
     Attributes:
-        outcome: None for a run that did not come to its end.
+        interrupted: it was, before its first fact; nothing tells that else.
         left_behind: one sentence for each thing that could not be removed.
     """
 
     def __init__(self) -> None:
-        self.outcome: Outcome | None = None
+        self.interrupted = False
         self.left_behind: list[str] = []
         self._run: facts.RunOpened | None = None
         self._waves: dict[int, _WaveReport] = {}
         self._tasks: dict[str, _TaskReport] = {}
-        self._ended_at: datetime | None = None
+        self._course = RunCourse()
         self._last_at: datetime | None = None
-        self._stopped: facts.RunStopped | None = None
         self._work = WorkTime()
         self._agents = AgentTotals()
         self._started = 0
@@ -92,17 +92,8 @@ class RunReport:
                 self._tasks[fact.task_id].requeue(fact.because)
             case facts.TaskSkipped() as fact:
                 self._tasks[fact.task_id].skip(fact.cause)
-            case facts.RunStopped() as fact:
-                self._stopped = self._stopped or fact
-            case facts.RunFinished() as fact:
-                self.outcome, self._ended_at = fact.outcome, fact.at
-                self._skip_unreached(fact.outcome)
-            case facts.RunReopened() as fact:
-                self._reopen(fact)
-            case facts.RunResumed():
-                self.outcome = self._ended_at = None
-                if self._stopped is not None and self._stopped.infrastructure:
-                    self._stopped = None
+            case _:
+                self._take_of_course(stamped.fact)
 
     @property
     def has_begun(self) -> bool:
@@ -110,13 +101,14 @@ class RunReport:
         return self._run is not None
 
     @property
+    def outcome(self) -> Outcome | None:
+        """None for a run that did not come to its end."""
+        return Outcome.INTERRUPTED if self.interrupted else self._course.outcome
+
+    @property
     def exit_code(self) -> int:
         """Of `wavepool run`."""
         return EXIT_CODES[self.outcome]
-
-    @property
-    def _stop_cause(self) -> str | None:
-        return None if self._stopped is None else self._stopped.cause
 
     def wave_results(self) -> list[dict[str, Any]]:
         """For each wave, in order, what the seed's monitor would say, with more beside it."""
@@ -136,15 +128,15 @@ class RunReport:
             "run_id": run.run_id,
             "status": self.outcome.value if self.outcome is not None else "unfinished",
             "exit_code": self.exit_code,
-            "stopped_because": self._stop_cause,
+            "stopped_because": self._course.stopped,
             "driver": run.driver,
             "execution_mode": run.execution_mode,
             "schedule": run.rules.schedule.value,
             "budget": {node.name: human_size(node.capacity.memory_bytes) for node in run.rules.nodes},
             "started_at": stamp(run.at),
-            "completed_at": stamp(self._ended_at),
+            "completed_at": stamp(self._course.finished_at),
             "duration_s": round(self._work.seconds, 3),
-            "since_start_s": _seconds(run.at, self._ended_at or self._last_at),
+            "since_start_s": _seconds(run.at, self._course.finished_at or self._last_at),
             "warm": {
                 "parked_at_most": run.rules.warm,
                 "attempts_started": self._started,
@@ -164,8 +156,14 @@ class RunReport:
             self._tasks[task.id] = _TaskReport(task)
             self._waves[task.wave].room.add(task.held())
 
+    def _take_of_course(self, fact: facts.Fact) -> None:
+        self._course.take(fact)
+        if isinstance(fact, facts.RunFinished):
+            self._skip_unreached(fact.outcome)
+        elif isinstance(fact, facts.RunReopened):
+            self._reopen(fact)
+
     def _reopen(self, fact: facts.RunReopened) -> None:
-        self.outcome = self._ended_at = self._stopped = None
         for task_id in (*fact.tasks, *fact.waiting):
             self._tasks[task_id].reopen()
 
@@ -176,7 +174,7 @@ class RunReport:
             if task.again:  # its last attempt was its end
                 task.again, task.status = False, "exited"
             elif task.verdict is None:
-                task.skip(f"the run stopped before it: {self._stop_cause}")
+                task.skip(f"the run stopped before it: {self._course.stopped}")
 
 
 class _WaveReport:

@@ -13,7 +13,6 @@ import anyio
 
 from wavepool.agents.base import AgentAdapter
 from wavepool.core import decide, events
-from wavepool.core.facts import Outcome
 from wavepool.core.state import RunState, TaskState, TaskStatus
 from wavepool.drivers.base import Driver, DriverFacts, PullProgress
 from wavepool.engine.clock import Clock
@@ -166,8 +165,7 @@ class Session:
         await self.journal.sync()
         report = RunReport.of(self.journal.replay())
         report.left_behind = left  # whatever an attempt left, the release has tried again
-        if not began:
-            report.outcome = Outcome.INTERRUPTED
+        report.interrupted = not began
         return report
 
     @asynccontextmanager

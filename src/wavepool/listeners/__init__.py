@@ -2,6 +2,9 @@
 
 progress.py  facts -> how far a run is
 figures.py   counts of tasks
+pace.py      how long the rest may take
+endings.py   what ended last, and why
+heldback.py  why nothing starts just now
 live.py      a screen that is drawn anew, on a terminal
 plain.py     lines with timestamps, where there is no terminal
 jsonl.py     facts as JSON lines, for machines

@@ -16,8 +16,10 @@ from wavepool.core.facts import Stamped
 from wavepool.core.softlimits import measured
 from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
+from wavepool.listeners.endings import Ended
 from wavepool.listeners.figures import WaveProgress, warm_words
-from wavepool.listeners.progress import Ended, Progress
+from wavepool.listeners.heldback import held_back
+from wavepool.listeners.progress import Progress
 from wavepool.listeners.saying import saying_words, spent_words, used_words
 from wavepool.listeners.wording import at_once_words, count, printable
 from wavepool.model import AgentEvent, AttemptId, Finding, VerdictKind
@@ -234,12 +236,12 @@ def _agents(progress: Progress, now: Now) -> list[RenderableType]:
     spent = progress.spent
     if spent is not None:
         lines.append(Text(f"agents used {spent_words(spent)}", style="dim"))
-    lines += [Text(words, style="yellow") for words in progress.held_back(now)]
+    lines += [Text(words, style="yellow") for words in held_back(progress, now)]
     return lines
 
 
 def _troubled(progress: Progress, rows: int) -> list[RenderableType]:
-    latest = list(progress.troubled)[-rows:] if rows else []
+    latest = list(progress.endings.troubled)[-rows:] if rows else []
     return [Text(), *(_troubled_line(ended) for ended in latest)] if latest else []
 
 
@@ -267,10 +269,10 @@ def _warned_line(attempt: AttemptId, finding: Finding) -> Text:
 
 
 def _state(progress: Progress) -> list[RenderableType]:
-    if progress.forced:
+    if progress.course.forced:
         return [Text("interrupted: stopping what runs", style="red")]
-    if progress.draining:
+    if progress.course.draining:
         return [Text("interrupted: nothing new starts; press Ctrl-C again to stop what runs", style="yellow")]
-    if progress.stopped is not None:
-        return [Text(f"nothing new starts: {printable(progress.stopped, 200)}", style="yellow")]
+    if progress.course.stopped is not None:
+        return [Text(f"nothing new starts: {printable(progress.course.stopped, 200)}", style="yellow")]
     return []

@@ -13,6 +13,7 @@ from wavepool.core.softlimits import measured
 from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
 from wavepool.listeners.figures import Figures, WaveProgress, warm_words
+from wavepool.listeners.heldback import held_back
 from wavepool.listeners.lines import LineWriter
 from wavepool.listeners.progress import Progress
 from wavepool.listeners.saying import TOLD_ALWAYS, saying_words, spent_words
@@ -95,7 +96,7 @@ class PlainListener(Listener):
         left = f" ({format_duration(left_s)} left, estimated)" if left_s is not None else ""
         spent = self.progress.spent
         used = f", {spent_words(spent)}" if spent is not None else ""
-        held = "".join(f"; {words}" for words in self.progress.held_back(now))
+        held = "".join(f"; {words}" for words in held_back(self.progress, now))
         self._say(now.utc, f"{self.progress.totals.line()}{used}{_waiting(self.progress.waiting)}{held}{left}")
 
     def notice(self, text: str) -> None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from wavepool.core import facts
+from wavepool.core.course import RunCourse
 from wavepool.core.events import Now
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.core.spending import Spent
 from wavepool.engine.room import Room
 from wavepool.engine.worktime import WorkTime
+from wavepool.listeners.endings import Endings
 from wavepool.listeners.figures import Figures, WaveProgress
-from wavepool.listeners.wording import count, printable, time_of
-from wavepool.model import AgentEvent, AttemptId, Finding, LogRecord, PressureLevel, VerdictKind
-
-RECENT = 16
-"""Ended attempts that are remembered, the latest first to be shown."""
-
-ESTIMATE_FROM = 3
-"""Finished attempts before a time left is told."""
+from wavepool.listeners.pace import Pace
+from wavepool.model import AgentEvent, AttemptId, Finding, PressureLevel, VerdictKind
 
 LEFT_MIN_S = 1.0
 """A time left below this is not told: it says nothing that the next line does not."""
@@ -34,20 +29,6 @@ class Active(NamedTuple):
     wave: WaveProgress
     held_bytes: int
     since_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """One ended attempt, or a task that was skipped (then `attempt` is 0)."""
-
-    task_id: str
-    attempt: int
-    verdict: VerdictKind
-    reason: str
-    log: LogRecord
-    at: datetime
-    again: bool = False
-    """Another attempt follows."""
 
 
 class Progress:
@@ -64,7 +45,9 @@ class Progress:
         warned: attempts that hold memory and that the watchdog has warned of, with the last finding of each.
         saying: attempts whose agents run, with what each said last.
         paused: accounts that have no more to give, with the end of their pause.
-        recent: the latest ended attempts and skipped tasks, oldest first; `troubled`: those without success.
+        waiting_on: accounts of the agents' tasks, and how many tasks of each are pending.
+        endings: the latest ended attempts and skipped tasks.
+        course: whether it goes on.
     """
 
     def __init__(self) -> None:
@@ -78,26 +61,17 @@ class Progress:
         self.saying: dict[AttemptId, AgentEvent] = {}
         self.paused: dict[str, datetime] = {}
         self._pays: dict[str, str] = {}
-        self._waiting_on: Counter[str] = Counter()
-        """Accounts of the agents' tasks, and how many tasks of each are pending."""
+        self.waiting_on: Counter[str] = Counter()
         self._spent = Spent()
         self._agents = self._costs = 0
         """Ended attempts of agents, and those of them that told a cost."""
-        self.recent: deque[Ended] = deque(maxlen=RECENT)
-        self.troubled: deque[Ended] = deque(maxlen=RECENT)
-        self.stopped: str | None = None
+        self.endings = Endings()
+        self.course = RunCourse()
         self.short_of: str | None = None
         """Why one attempt runs at a time, None where that is not so: this host is short of memory."""
         self.busy: facts.StartsPaced | None = None
         """What bounds the starts that are under way at once, None where this host is not pressed."""
-        self.held: facts.RunPaused | None = None
-        """Somebody has paused the run: nothing new starts. None where that is not so."""
-        self.draining = False
-        self.forced = False
-        self.outcome: Outcome | None = None
-        self.finished_at: datetime | None = None
         self.left_behind = 0
-        self._machine_failed = self._stop_may_pass = False
         self._wave_of: dict[str, WaveProgress] = {}
         self._last: dict[str, VerdictKind] = {}
         """Verdict of the last attempt of tasks that are not final."""
@@ -107,15 +81,12 @@ class Progress:
         self._known: set[AttemptId] = set()
         """Active ones whose start is known."""
         self.work = WorkTime()
-        self._first_start_s: float | None = None
-        self._since_sum_s = 0.0
-        self._finished = 0
-        self._finished_s = 0.0
+        self._pace = Pace()
 
     @property
-    def is_paused(self) -> bool:
-        """Whether somebody holds the starts of this run back, which is not over."""
-        return self.held is not None and self.outcome is None
+    def outcome(self) -> Outcome | None:
+        """How it ended, None before that."""
+        return self.course.outcome
 
     def take_all(self, stamped: Iterable[Stamped]) -> None:
         """Take in facts in their order."""
@@ -162,24 +133,15 @@ class Progress:
         divided by the mean number of attempts that were active at once since the first one. Retries to come are not
         foreseen. Tasks of a paused account are counted from the end of its pause on; of a paused run none is told.
         """
-        if self._finished < ESTIMATE_FROM or self._first_start_s is None or self.outcome is not None:
+        if self.outcome is not None or (self.course.paused is not None and self.totals.pending):
             return None
-        if self.held is not None and self.totals.pending:
+        pace = self._pace.now(self.elapsed_s(now))
+        if pace is None:
             return None
-        clock_s = self.elapsed_s(now)
-        mean_s = self._finished_s / self._finished
-        active_s = len(self._active) * clock_s - self._since_sum_s
-        span_s = clock_s - self._first_start_s
-        if span_s <= 0 or mean_s <= 0:
-            return None
-        concurrency = (self._finished_s + active_s) / span_s
-        paused = {name: until for name, until in self.paused_now(now).items() if self._waiting_on[name]}
-        free = self.totals.pending - sum(self._waiting_on[name] for name in paused)
-        work_s = free * mean_s + max(0.0, len(self._active) * mean_s - active_s)
-        left_s = work_s / concurrency
+        paused = {name: until for name, until in self.paused_now(now).items() if self.waiting_on[name]}
+        left_s = pace.left_s(self.totals.pending - sum(self.waiting_on[name] for name in paused))
         for name, until in paused.items():
-            after_s = mean_s * max(1.0, self._waiting_on[name] / max(1.0, concurrency))
-            left_s = max(left_s, (until - now.utc).total_seconds() + after_s)
+            left_s = max(left_s, (until - now.utc).total_seconds() + pace.alone_s(self.waiting_on[name]))
         return left_s if left_s >= LEFT_MIN_S else None
 
     def hear(self, attempt: AttemptId, event: AgentEvent) -> None:
@@ -206,26 +168,6 @@ class Progress:
         """Accounts that are paused at this moment, with the end of that."""
         return {account: until for account, until in self.paused.items() if until > now.utc}
 
-    def held_back(self, now: Now) -> list[str]:
-        """Why pending tasks do not start though there may be room: one phrase each, empty where nothing does it."""
-        words, pending = [], self.totals.pending
-        if self.held is not None and pending and not self.draining and self.run is not None:
-            go_on = f"`wavepool unpause {printable(self.run.run_id)}` lets starts go on"
-            return [f"paused since {time_of(self.held.at, now.utc)}, nothing new starts: {go_on}"]
-        for account, until in self.paused_now(now).items():
-            many = self._waiting_on[account]
-            pending -= many
-            waiting = f", {count(many, 'task')} {'waits' if many == 1 else 'wait'}" if many else ""
-            words.append(f"account {printable(account, 80)} is paused until {time_of(until, now.utc)}{waiting}")
-        if pending <= 0 or self.draining or self.stopped is not None:
-            return words
-        if self.short_of is not None:
-            if self.totals.starting + self.totals.running:
-                words.append(f"starts are held back until memory eases: {printable(self.short_of)}")
-        elif self.busy is not None and self.totals.starting >= self.busy.allowed:
-            words.append(f"starts are held back, {self.busy.allowed} at a time: {printable(self.busy.because)}")
-        return words
-
     @property
     def waiting(self) -> WaveProgress | None:
         """The first open wave of which tasks wait for room, or for its parallelism."""
@@ -234,6 +176,7 @@ class Progress:
     # -- of the run and its waves --
 
     def _take_of_run(self, stamped: Stamped) -> None:
+        self.course.take(stamped.fact)
         match stamped.fact:
             case facts.RunOpened() as fact:
                 self.run = fact
@@ -255,18 +198,8 @@ class Progress:
             case facts.StartsPaced() as fact:
                 self.short_of = fact.because if fact.level is PressureLevel.FULL else None
                 self.busy = fact if fact.level is PressureLevel.BUSY else None
-            case facts.RunPaused() as fact:
-                self.held = fact
-            case facts.RunUnpaused():
-                self.held = None
-            case facts.RunStopped() as fact:
-                if self.stopped is None:
-                    self.stopped, self._stop_may_pass = fact.cause, fact.infrastructure
-                self._machine_failed = self._machine_failed or fact.infrastructure
-            case facts.RunInterrupted() as fact:
-                self.draining, self.forced = True, self.forced or fact.force
             case facts.RunResumed():
-                self._resume()
+                self.short_of = self.busy = None
             case facts.RunReopened() as fact:
                 self._reopen(fact)
             case facts.RunFinished() as fact:
@@ -274,19 +207,8 @@ class Progress:
             case _:
                 pass
 
-    def _resume(self) -> None:
-        """As the core does: a drain is over, and so is what the machine was at fault for."""
-        self.short_of = self.busy = None
-        if self.draining or self._machine_failed:
-            self.outcome = self.finished_at = None
-            if self._stop_may_pass:
-                self.stopped = None
-            self.draining = self.forced = self._machine_failed = False
-
     def _reopen(self, fact: facts.RunReopened) -> None:
         """These tasks are pending again, and their waves not settled."""
-        self.outcome = self.finished_at = self.stopped = None
-        self.draining = self.forced = self._machine_failed = self._stop_may_pass = False
         for task_id in (*fact.tasks, *fact.waiting):
             verdict = self._troubled.pop(task_id, VerdictKind.SKIPPED)
             wave = self._wave_of[task_id]
@@ -315,7 +237,6 @@ class Progress:
 
     def _finish(self, fact: facts.RunFinished) -> None:
         """What was never reached is skipped, unless a resume may still reach it."""
-        self.outcome, self.finished_at = fact.outcome, fact.at
         if fact.outcome in (Outcome.INTERRUPTED, Outcome.INFRASTRUCTURE):
             return
         for task_id in list(self._last):
@@ -323,7 +244,7 @@ class Progress:
         for figures in (*self.waves.values(), self.totals):
             figures.end(VerdictKind.SKIPPED, figures.pending)
             figures.pending = 0
-        self._waiting_on.clear()
+        self.waiting_on.clear()
 
     # -- of tasks and attempts --
 
@@ -335,9 +256,7 @@ class Progress:
         self._waits(fact.attempt.task_id, -1)
         self.held_bytes += fact.held.memory_bytes
         self._active[fact.attempt] = Active(wave, fact.held.memory_bytes, self.work.seconds)
-        self._since_sum_s += self.work.seconds
-        if self._first_start_s is None:
-            self._first_start_s = self.work.seconds
+        self._pace.begin(self.work.seconds)
 
     def _started(self, attempt: AttemptId) -> None:
         if attempt not in self._known:
@@ -354,27 +273,15 @@ class Progress:
         self.saying.pop(attempt, None)
         active = self._active.pop(attempt)
         self.held_bytes -= active.held_bytes
-        self._since_sum_s -= active.since_s
-        self._finished += 1
-        self._finished_s += self.work.seconds - active.since_s
+        self._pace.end(active.since_s, self.work.seconds)
 
     def _settled(self, fact: facts.AttemptSettled, at: datetime) -> None:
-        task_id, verdict = fact.attempt.task_id, fact.verdict
-        self._last[task_id] = verdict.kind
+        self._last[fact.attempt.task_id] = fact.verdict.kind
         if fact.agent is not None:
             self._agents += 1
             self._costs += fact.agent.cost_usd is not None
             self._spent = self._spent.plus(Spent.by(fact.agent))
-        self._remember(
-            Ended(
-                task_id=task_id,
-                attempt=fact.attempt.number,
-                verdict=verdict.kind,
-                reason=_reason(fact),
-                log=fact.log,
-                at=at,
-            )
-        )
+        self.endings.settled(fact, at)
 
     def _requeued(self, task_id: str) -> None:
         for figures in (self._wave_of[task_id], self.totals):
@@ -382,22 +289,17 @@ class Progress:
             figures.pending += 1
             figures.retries += 1
         self._waits(task_id, 1)
-        for ended in (self.recent, self.troubled):
-            if ended and ended[-1].task_id == task_id:
-                ended[-1] = replace(ended[-1], again=True)
+        self.endings.requeued(task_id)
 
     def _waits(self, task_id: str, more: int) -> None:
         account = self._pays.get(task_id)
         if account is not None:
-            self._waiting_on[account] += more
+            self.waiting_on[account] += more
 
     def _skipped(self, fact: facts.TaskSkipped, at: datetime) -> None:
         verdict = self._last.pop(fact.task_id, VerdictKind.SKIPPED)
         self._end(fact.task_id, verdict, leaves="pending")
-        ended = Ended(
-            task_id=fact.task_id, attempt=0, verdict=VerdictKind.SKIPPED, reason=fact.cause, log=LogRecord(), at=at
-        )
-        self._remember(ended)
+        self.endings.skipped(fact, at)
 
     def _end(self, task_id: str, verdict: VerdictKind, *, leaves: str) -> None:
         for figures in (self._wave_of[task_id], self.totals):
@@ -407,18 +309,3 @@ class Progress:
             self._waits(task_id, -1)
         if verdict is not VerdictKind.SUCCESS:
             self._troubled[task_id] = verdict
-
-    def _remember(self, ended: Ended) -> None:
-        self.recent.append(ended)
-        if ended.verdict is not VerdictKind.SUCCESS:
-            self.troubled.append(ended)
-
-
-def _reason(fact: facts.AttemptSettled) -> str:
-    """The evidence's sentence, else the exit code or what else there is."""
-    evidence = fact.verdict.evidence
-    if evidence.reason:
-        return evidence.reason
-    if evidence.daemon_error:
-        return evidence.daemon_error
-    return f"exit code {fact.verdict.exit_code}" if fact.verdict.exit_code is not None else ""

@@ -116,7 +116,7 @@ def test_a_wave_that_was_out_of_time_has_all_its_rounds_again(new_run, make_task
 def test_rolling_goes_on_after_the_failure_that_stopped_it(new_run, make_task):
     run = new_run([make_task("bad"), make_task("waits", wave=2, depends_on=("bad",))], schedule=Schedule.ROLLING)
     run.ends("bad", FAILED)
-    assert run.state.stopped is not None
+    assert run.state.course.stopped is not None
     assert run.started(retry(run)) == ["bad#2"]
     assert run.started(run.ends("bad", number=2)) == ["waits#1"]
     run.ends("waits")

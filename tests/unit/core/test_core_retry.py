@@ -101,7 +101,7 @@ def test_a_retried_task_stands_in_its_old_place(new_run, make_task):
 def test_a_stopped_run_retries_nothing(new_run, make_task):
     run = new_run([make_task("t"), make_task("u")], schedule=Schedule.ROLLING, max_attempts=1)
     run.ends("t", FAILED)
-    assert run.state.stopped is not None
+    assert run.state.course.stopped is not None
     run.ends("u", START_ERROR, transient=True)
     assert run.state.outcome is facts.Outcome.FAILED
     assert run.verdict("u") is START_ERROR

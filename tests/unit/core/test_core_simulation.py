@@ -264,7 +264,7 @@ def test_the_net_catches_a_cancelled_task_that_is_tried_again(monkeypatch):
 
 def test_the_net_catches_a_wave_whose_time_runs_on_while_nothing_may_start(monkeypatch):
     def forgets_the_waves(state, fact):
-        state.paused = fact.at
+        state.course.paused = fact.at
 
     monkeypatch.setitem(decide._APPLY, facts.RunPaused, forgets_the_waves)
     with pytest.raises(Violation, match="of a paused run: WaveTimedOut"):

@@ -37,7 +37,7 @@ def test_the_next_wave_waits_until_nothing_of_this_one_is_left(new_run, make_tas
 def test_a_failed_wave_stops_a_barrier_run(new_run, make_task):
     run = new_run([make_task("t"), make_task("u"), make_task("v", 2)])
     run.ends("t", FAILED)
-    assert run.state.stopped is None, "the rest of the wave goes on"
+    assert run.state.course.stopped is None, "the rest of the wave goes on"
     run.ends("u")
     assert run.of(facts.RunStopped)[0].cause == "wave 1 ended with 1 of its tasks not successful"
     assert run.state.outcome is Outcome.FAILED

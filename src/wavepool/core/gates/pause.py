@@ -12,4 +12,4 @@ class Pause(Gate):
     __slots__ = ()
 
     def check(self, state: RunState, entry: TaskState) -> Wait | None:
-        return None if state.paused is None else Wait("run unpaused", blocks=True)
+        return None if state.course.paused is None else Wait("run unpaused", blocks=True)

@@ -64,7 +64,7 @@ async def _decided(
 
 
 def _of_pause(request: Request, state: RunState, followed: Sequence[Fact]) -> dict[str, Any]:
-    return {"changed": bool(followed), "paused": state.paused is not None, "running": len(state.live)}
+    return {"changed": bool(followed), "paused": state.course.paused is not None, "running": len(state.live)}
 
 
 def _of_cancel(request: Request, state: RunState, followed: Sequence[Fact]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _of_retry(request: Request, state: RunState, followed: Sequence[Fact]) -> di
     for fact in _all(followed, facts.RunReopened):
         tasks += fact.tasks
         waiting += fact.waiting
-    return {"tasks": tasks, "waiting": waiting, "paused": state.paused is not None}
+    return {"tasks": tasks, "waiting": waiting, "paused": state.course.paused is not None}
 
 
 def _all(followed: Iterable[Fact], kind: type[Any]) -> list[Any]:

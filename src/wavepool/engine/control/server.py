@@ -176,8 +176,9 @@ class ControlServer(Listener):
         await client.send(line({"ok": True, "pid": os.getpid(), **reply, "facts": self._reader.committed()}))
 
     async def _until_taken(self, state: RunState, *, force: bool) -> bool:
+        course = state.course
         with anyio.move_on_after(TAKEN_S):
-            while not (self._result or state.outcome is not None or (state.forced if force else state.draining)):
+            while not (self._result or course.outcome is not None or (course.forced if force else course.draining)):
                 await self._changed.wait()
             return True
         return False
@@ -189,11 +190,11 @@ class ControlServer(Listener):
             "pid": os.getpid(),
             "since": self._since.isoformat(timespec="milliseconds"),
             "outcome": state.outcome,
-            "stopped": state.stopped,
-            "paused": state.paused is not None and state.outcome is None,
-            "paused_since": stamp(state.paused),
-            "draining": state.draining,
-            "forced": state.forced,
+            "stopped": state.course.stopped,
+            "paused": state.course.is_paused,
+            "paused_since": stamp(state.course.paused),
+            "draining": state.course.draining,
+            "forced": state.course.forced,
             "tasks": {
                 "total": len(state.order),
                 "pending": state.pending,

@@ -19,6 +19,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from wavepool.core import facts
+from wavepool.core.course import RunCourse
 from wavepool.core.facts import Outcome, Stamped
 from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.engine.report import RunReport
@@ -267,7 +268,7 @@ def summary_of(history: RunHistory) -> RunSummary:
         return RunSummary(run_id=history.id, standing=Standing.DAMAGED, size_bytes=size_bytes, problem=error.message)
     return RunSummary(
         run_id=history.id,
-        standing=standing_of(history.files, live=live, begun=count.opened is not None, outcome=count.outcome),
+        standing=standing_of(history.files, live=live, begun=count.opened is not None, outcome=count.course.outcome),
         started_at=None if count.opened is None else count.opened.at,
         ended_at=count.last_at,
         total=count.total,
@@ -277,7 +278,7 @@ def summary_of(history: RunHistory) -> RunSummary:
         size_bytes=size_bytes,
         took_s=None if count.opened is None else count.work.seconds,
         kept=tuple(count.kept),
-        paused_at=count.paused_at if live and not count.is_ending else None,
+        paused_at=count.course.paused if live and not count.course.is_ending else None,
     )
 
 
@@ -286,11 +287,8 @@ class _Count:
 
     def __init__(self) -> None:
         self.opened: facts.RunOpened | None = None
-        self.outcome: Outcome | None = None
         self.last_at: datetime | None = None
-        self.paused_at: datetime | None = None
-        self._draining = self._stopped = False
-        """Somebody cancelled it, or the machine failed: a resume goes on. Its own rules stopped it: none does."""
+        self.course = RunCourse()
         self.work = WorkTime()
         self.total = 0
         self.kept: list[str] = []
@@ -318,32 +316,20 @@ class _Count:
             case facts.TaskRequeued() as fact:
                 self._final.pop(fact.task_id, None)
             case facts.RunFinished() as fact:
-                self.outcome, self.last_at = fact.outcome, fact.at
+                self.last_at = fact.at
+                self.course.take(fact)
             case facts.RunReopened() as fact:
-                self.outcome, self._draining, self._stopped = None, False, False
+                self.course.take(fact)
                 for task_id in (*fact.tasks, *fact.waiting):
                     self._final.pop(task_id, None)
-            case facts.RunResumed():
-                self.outcome, self._draining = None, False
-            case facts.RunInterrupted() | facts.RunStopped(infrastructure=True):
-                self._draining = True
-            case facts.RunStopped():
-                self._stopped = True
-            case facts.RunPaused() as fact:
-                self.paused_at = fact.at
-            case facts.RunUnpaused():
-                self.paused_at = None
+            case _:
+                self.course.take(stamped.fact)
 
     def _note(self, task_id: str, *, succeeded: bool) -> None:
         if succeeded:
             self._good.add(task_id)
         else:
             self._good.discard(task_id)
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether it starts nothing any more, paused or not."""
-        return self.outcome is not None or self._draining or self._stopped
 
     @property
     def done(self) -> int:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wavepool.core import facts
+from wavepool.core.course import RunCourse
 from wavepool.core.facts import Stamped
 from wavepool.engine.worktime import WorkTime
 from wavepool.model import AttemptId, Resources, Schedule
@@ -101,7 +102,7 @@ class EfficiencyFold:
         self._whole = _Whole()
         self._longest_s = 0.0
         self._peak = 0
-        self._paused = False
+        self._course = RunCourse()
         self._idle_s = 0.0
         self._idle_since_s: float | None = None
 
@@ -122,10 +123,8 @@ class EfficiencyFold:
                 self._begin(fact)
             case facts.AttemptExited() as fact:
                 self._end(fact.attempt)
-            case facts.RunPaused() | facts.RunUnpaused() as fact:
-                self._paused = isinstance(fact, facts.RunPaused)
             case _:
-                pass
+                self._course.take(stamped.fact)
         self._note_idle()
 
     def idle_s(self, elapsed_s: float) -> float:
@@ -198,7 +197,7 @@ class EfficiencyFold:
         self._whole.work.begin(1, at_s)
 
     def _note_idle(self) -> None:
-        idle, now_s = self._paused and not self._active, self._work.seconds
+        idle, now_s = self._course.paused is not None and not self._active, self._work.seconds
         if idle and self._idle_since_s is None:
             self._idle_since_s = now_s
         elif not idle and self._idle_since_s is not None:

@@ -79,7 +79,7 @@ class TaskFold(RunFold):
         super().take(stamped)
         self.chronicle.take(stamped)
         self._efficiency.take(stamped)
-        self.spans.take(stamped, paused=self.progress.is_paused)
+        self.spans.take(stamped, paused=self.progress.course.is_paused)
         for task_id in self._changed_by(stamped.fact):
             self.touched[task_id] = None
             self.touched_waves[self.chronicle.tasks[task_id].task.wave] = None
@@ -163,7 +163,7 @@ class TaskFold(RunFold):
                 yield from self._unreach(None)
                 yield from (*fact.tasks, *fact.waiting)
             case facts.RunFinished() if fact.outcome in (Outcome.SUCCESS, Outcome.FAILED):
-                stopped = self.progress.stopped
+                stopped = self.progress.course.stopped
                 yield from self._unreach(UNREACHED if stopped is None else f"the run stopped before it: {stopped}")
             case facts.TaskRequeued() | facts.TaskSettled() | facts.TaskSkipped():
                 yield fact.task_id

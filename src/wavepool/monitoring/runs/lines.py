@@ -7,6 +7,7 @@ from typing import Any
 from wavepool.core.events import Now
 from wavepool.engine.history.runs import Standing
 from wavepool.engine.report import stamp
+from wavepool.listeners.heldback import held_back
 from wavepool.listeners.progress import Progress
 from wavepool.monitoring.documents.runs import RunLine, TaskCounts
 from wavepool.monitoring.runs.entries import counts_of
@@ -64,16 +65,16 @@ def _of_run(progress: Progress) -> dict[str, Any]:
 
 def _of_end(progress: Progress, *, busy: bool) -> dict[str, Any]:
     if progress.outcome is not None:
-        return {"ended_at": stamp(progress.finished_at)}
+        return {"ended_at": stamp(progress.course.finished_at)}
     return {} if busy else {"ended_at": stamp(progress.work.last_at)}
 
 
 def _of_life(progress: Progress, now: Now) -> dict[str, Any]:
     left_s = progress.time_left_s(now)
     return {
-        "paused": progress.is_paused or None,
-        "draining": progress.draining or None,
-        "held_back": "; ".join(progress.held_back(now)) or None,
+        "paused": progress.course.is_paused or None,
+        "draining": progress.course.draining or None,
+        "held_back": "; ".join(held_back(progress, now)) or None,
         "left_s": None if left_s is None else round(left_s, 1),
     }
 

@@ -54,7 +54,7 @@ class Checks:
     def budget(self, state: RunState) -> None:
         """Once it is spent the run stops, as far as there is anything left to stop."""
         most, spent = self._scenario.rules.max_cost_usd, self._world.ledger.spent_usd
-        if most is not None and spent > most and state.stopped is None and state.pending:
+        if most is not None and spent > most and state.course.stopped is None and state.pending:
             raise Violation(f"the run goes on after ${spent:.2f}, ${most:.2f} allowed")
 
     def _check_finding(self, fact: Fact) -> None:

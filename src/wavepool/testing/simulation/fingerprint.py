@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wavepool.core.course import RunCourse
 from wavepool.core.state import AttemptState, RunState, TaskState, WaveState
 from wavepool.core.timers import TimerKind
 
@@ -24,11 +25,10 @@ def fingerprint(state: RunState) -> dict[str, object]:
         "counts": (state.starting, state.pending, state.failures, state.first_open),
         "ramp": state.ramp,
         "verdicts": {kind: count for kind, count in state.verdicts.items() if count},
-        "stopped": (state.stopped, state.stop_may_pass, state.infrastructure_failed, state.draining, state.forced),
-        "paused": (state.paused, dict(state.wave_time_left_s)),
+        "course": [getattr(state.course, name) for name in RunCourse.__slots__],
+        "paused": dict(state.wave_time_left_s),
         "accounts": {name: (each.until, each.because, each.pauses) for name, each in state.accounts.items()},
         "spent": state.spending.ended,
-        "outcome": state.outcome,
         "left_behind": list(state.left_behind),
     }
 
