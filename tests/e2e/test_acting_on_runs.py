@@ -143,7 +143,7 @@ def test_a_paused_run_waits_for_who_lets_it_go_on_and_tells_so(at_home: World) -
     assert run.finish().exit_code == 0
     assert watching.finish().exit_code == 0
     late = verb(world, "pause", "night")
-    assert (late.exit_code, late.stderr) == (1, "run night is over: success\n`wavepool show night` tells it.\n")
+    assert (late.exit_code, late.stderr) == (1, "error: run night is over: success\n`wavepool show night` tells it.\n")
 
 
 def test_ctrl_c_ends_a_paused_run_and_a_killed_one_goes_on_unpaused(at_home: World) -> None:
@@ -191,7 +191,7 @@ def test_tasks_of_a_live_run_are_cancelled_and_tried_again_one_by_one(world: Wor
     assert cancelled.exit_code == 0, cancelled.stderr
     assert "task c: stopped" in cancelled.stderr
     again = verb(world, "cancel", "live", "c")
-    assert (again.exit_code, again.stderr) == (1, "task 'c' has ended already: cancelled\n")
+    assert (again.exit_code, again.stderr) == (1, "error: task 'c' has ended already: cancelled\n")
     forced = verb(world, "cancel", "live", "a", "--force")
     assert (forced.exit_code, "--force" in forced.stderr) == (2, True)
     world.touch("mended")

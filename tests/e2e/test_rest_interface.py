@@ -89,7 +89,8 @@ def test_what_cannot_be_is_refused_with_code_message_and_advice(api: Api, place:
     assert (large.status, large.code) == (413, "too_large")
     before = place.run_dirs()
     wrong = start(api, place, {"waves": [{"wave_number": 1, "batches": [{"batch_id": "a"}, {"batch_id": "a"}]}]})
-    assert (wrong.status, wrong.code) == (400, "bad_input")
+    assert (wrong.status, wrong.code) == (400, "bad_plan")
+    assert wrong.json["error"]["about"] == {"path": "waves[0].batches[1].batch_id"}
     unknown = start(api, place, plan_of(wave(1, batch("a"))), watch_nothing="1")
     assert "watch_nothing" in unknown.json["error"]["message"]
     assert start(api, place, plan_of(wave(1, batch("a"))), secrets={"K/": PRIVATE}).status == 400

@@ -94,7 +94,7 @@ async def test_another_user_is_refused_even_where_the_modes_would_let_it(tmp_pat
         said = os.read(reading, 4096)
         await anyio.to_thread.run_sync(os.waitpid, pid, 0)
         os.close(reading)
-        assert json.loads(said) == {"ok": False, "error": "this run belongs to another user"}
+        assert json.loads(said) == {"ok": False, "error": "this run belongs to another user", "kind": "another_user"}
         assert not (await control.status())["forced"]
         await control.cancel(force=True)
 

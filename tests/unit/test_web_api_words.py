@@ -87,7 +87,7 @@ def test_options_are_spelled_as_on_the_command_line() -> None:
         (NoServer(StateDir(Path("/nowhere")).server()), 503, "no_pool_server"),
         (errors.DriverUnavailable("away"), 503, "driver_unavailable"),
         (errors.JournalError("/j", "is damaged"), 502, "journal_unreadable"),
-        (errors.WorkspaceError("no room"), 503, "infrastructure"),
+        (errors.WorkspaceError("no room"), 503, "workspace_failed"),
         (InvariantBroken("impossible"), 500, "bug"),
     ],
 )

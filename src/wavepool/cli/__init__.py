@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import resource
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import import_module
@@ -14,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from wavepool.cli.pipes import INTERRUPTED, Verbs, close_streams, complain, is_refused_output, open_missing_streams
-from wavepool.errors import InfrastructureError, InvariantBroken, WavepoolError, first_of_ours
+from wavepool.cli.failing import say_why, wants_json
+from wavepool.cli.pipes import Verbs, close_streams, open_missing_streams
 
 MODULES = (
     "run",
@@ -104,13 +103,21 @@ def main() -> None:
     """Entry point of the `wavepool` command: errors become one message on stderr and an exit code."""
     open_missing_streams()
     _raise_descriptor_limit()
+    words = sys.argv[1:]
+    as_json = wants_json(words)
     try:
-        app_of(modules_for(sys.argv[1:]))()
+        _call(app_of(modules_for(words)), as_json=as_json)
     except BaseException as error:
         try:
-            sys.exit(_report(error))
+            sys.exit(say_why(error, as_json=as_json))
         finally:
             close_streams()
+
+
+def _call(app: typer.Typer, *, as_json: bool) -> None:
+    """Raises SystemExit, or what the verb raises; for a program also what is wrong with its words, which Typer says."""
+    ended = app(standalone_mode=not as_json)
+    sys.exit(ended if isinstance(ended, int) else 0)
 
 
 def _raise_descriptor_limit() -> None:
@@ -118,21 +125,3 @@ def _raise_descriptor_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _report(error: BaseException) -> int:
-    """Print what a person needs, and say how to exit."""
-    cause = first_of_ours(error)
-    if isinstance(cause, SystemExit):
-        return cause.code if isinstance(cause.code, int) else 1
-    if isinstance(cause, KeyboardInterrupt):
-        complain("interrupted")
-        return INTERRUPTED
-    if isinstance(cause, WavepoolError):
-        complain("\n".join((f"error: {cause}", *getattr(cause, "__notes__", ()))))
-        return cause.exit_code
-    if is_refused_output(cause):
-        complain(f"error: its output cannot be written: {getattr(cause, 'strerror', None) or cause}")
-        return InfrastructureError.exit_code
-    traceback.print_exception(error)  # a bug of ours: no exit code may take it for a task's
-    return InvariantBroken.exit_code

@@ -11,7 +11,6 @@ import typer
 from wavepool.cli import options
 from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.output import print_result, progress_line
-from wavepool.cli.pipes import complain
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
@@ -77,8 +76,8 @@ def _cancel_tasks(files: RunDir, tasks: Sequence[str], *, force: bool, wait: boo
     try:
         found = anyio.run(_end_tasks, files, tasks, wait)
     except (NobodyHolds, NotNow) as error:
-        complain(str(error))
-        raise typer.Exit(NOT_TAKEN) from error
+        error.exit_code = NOT_TAKEN
+        raise
     if json_result:
         print_result(found)
     else:

@@ -10,7 +10,6 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.output import print_result, progress_line
-from wavepool.cli.pipes import complain
 from wavepool.cli.settings import settings_of
 from wavepool.engine.control import NobodyHolds
 from wavepool.errors import NotNow
@@ -51,8 +50,8 @@ def _changed(act: Callable[[str], Awaitable[Mapping[str, Any]]], run_id: str) ->
     try:
         return anyio.run(act, run_id)
     except (NotNow, NobodyHolds) as error:
-        complain(str(error))
-        raise typer.Exit(NOT_TAKEN) from error
+        error.exit_code = NOT_TAKEN
+        raise
 
 
 def _tell(found: Mapping[str, Any], words: str, json_result: bool) -> None:

@@ -13,14 +13,14 @@ import anyio
 import typer
 from typer.core import TyperGroup
 
-from wavepool.errors import InfrastructureError
+from wavepool.errors import InfrastructureError, UserInterrupt
 from wavepool.listeners.lines import swallow_rest
 
 CLOSED_PIPE = 141
 """What a shell says of a command that SIGPIPE ended (128 + 13), so that it is taken for no outcome of ours."""
 
-INTERRUPTED = 130
-"""What a shell says of a command that Ctrl-C ended (128 + 2)."""
+INTERRUPTED = UserInterrupt.exit_code
+"""Also of a command that has a result, or more to say than that it was interrupted."""
 
 STDOUT, STDERR = 1, 2
 
@@ -29,7 +29,7 @@ class Verbs(TyperGroup):
     """All verbs. One whose reader has gone ends without a word, with `CLOSED_PIPE`, unless it has a code of its own."""
 
     def invoke(self, ctx: Any) -> Any:
-        """The verb that was asked for, and all that it said flushed. Raises what the verb raises, or Exit."""
+        """The verb that was asked for, and all that it said flushed. Raises what it raises, Exit, or UserInterrupt."""
         try:
             try:
                 result = super().invoke(ctx)
@@ -37,6 +37,8 @@ class Verbs(TyperGroup):
                 sys.stdout.flush()
                 raise
             sys.stdout.flush()
+        except KeyboardInterrupt as error:
+            raise UserInterrupt("interrupted") from error
         except BrokenPipeError as error:
             swallow_rest(sys.stdout)
             raise typer.Exit(CLOSED_PIPE) from error

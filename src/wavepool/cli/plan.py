@@ -18,12 +18,12 @@ from wavepool.cli.check_options import CheckOptions, plan_order
 from wavepool.cli.check_signals import sigterm_as_ctrl_c
 from wavepool.cli.option_groups import with_options
 from wavepool.cli.output import check_output, json_text, progress_line, write_text
-from wavepool.cli.pipes import INTERRUPTED, complain, is_refused_output
+from wavepool.cli.pipes import is_refused_output
 from wavepool.cli.plan_text import plan_text
 from wavepool.cli.plan_words import check_words, result_words
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
-from wavepool.errors import InfrastructureError, SettingError
+from wavepool.errors import InfrastructureError, SettingError, UserInterrupt
 from wavepool.fixing.given import check_input
 from wavepool.fixing.planning import Planned, PlanOrder, plan_check
 from wavepool.inputs import check_workspace
@@ -102,8 +102,7 @@ def plan(
         with sigterm_as_ctrl_c():
             planned = plan_check(order, progress_line)
     except KeyboardInterrupt:
-        complain("interrupted: the check was ended, and there is no plan")
-        raise typer.Exit(INTERRUPTED) from None
+        raise UserInterrupt("interrupted: the check was ended, and there is no plan") from None
     for line in (*check_words(planned, order, verbose=verbose), *planned.notices):
         progress_line(line)
     for line in result_words(planned, order):

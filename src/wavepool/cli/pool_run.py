@@ -18,7 +18,7 @@ from wavepool.cli.settings import settings_of
 from wavepool.engine.control.pools import PoolClient, ServerGone, TaskOrder, open_client
 from wavepool.engine.control.pools.protocol import unpacked
 from wavepool.engine.signals import forward_interrupts
-from wavepool.errors import InfrastructureError
+from wavepool.errors import InfrastructureError, UserInterrupt
 from wavepool.listeners.wording import printable
 from wavepool.model import VerdictKind
 from wavepool.statedir import StateDir
@@ -89,8 +89,7 @@ def run(
     if calling.unheard:
         raise typer.Exit(CLOSED_PIPE)
     if result is None:
-        complain("wavepool: interrupted; the server stops the task")
-        raise typer.Exit(INTERRUPTED)
+        raise UserInterrupt("wavepool: interrupted; the server stops the task")
     if as_json:
         print_result(_as_text(result))
     for words in _said(result, calling.cut):

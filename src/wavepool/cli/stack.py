@@ -14,11 +14,10 @@ import typer
 from wavepool.cli import options
 from wavepool.cli.columns import print_columns
 from wavepool.cli.output import print_result, progress_line
-from wavepool.cli.pipes import INTERRUPTED
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
 from wavepool.engine.stacks import Stack
-from wavepool.errors import NotStarted, SettingError, UnreadableFile
+from wavepool.errors import NotStarted, SettingError, UnreadableFile, UserInterrupt
 from wavepool.plan.stackfile import STACK_NAME, StackFile, parse_stack
 from wavepool.statedir import StateDir
 from wavepool.wiring import open_engine
@@ -63,15 +62,14 @@ def up(
     except NotStarted as error:
         if not error.sidecars:
             raise
-        typer.echo(f"error: {error}", err=True)
-        typer.echo(f"What was started is still there: `wavepool stack down {file}` removes it.", err=True)
-        raise typer.Exit(NOT_READY) from error
+        error.exit_code = NOT_READY
+        error.add_note(f"What was started is still there: `wavepool stack down {file}` removes it.")
+        raise
     except KeyboardInterrupt:
-        progress_line(
-            f"interrupted: what was started of the stack {opened.name} is still there. "
-            f"`wavepool stack up {file}` goes on, `wavepool stack down {file}` removes it."
-        )
-        raise typer.Exit(INTERRUPTED) from None
+        raise UserInterrupt(
+            f"interrupted: what was started of the stack {opened.name} is still there",
+            advice=f"`wavepool stack up {file}` goes on, `wavepool stack down {file}` removes it.",
+        ) from None
     _show(result, as_json)
 
 

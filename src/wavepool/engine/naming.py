@@ -23,6 +23,8 @@ LOOKED_AT = 10_000
 class UnknownTask(InputError):
     """The run has no such task."""
 
+    code = "unknown_task"
+
 
 def task_named(text: str, tasks: Mapping[str, Entry], task_of: Callable[[Entry], Task]) -> Entry:
     """The one that is named so; see `tasks_named`."""

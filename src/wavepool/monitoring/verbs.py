@@ -13,15 +13,23 @@ from typing import Any
 
 import anyio
 
-from wavepool.errors import InfrastructureError, InputError, UnreadableFile, WavepoolError
+from wavepool.errors import (
+    ERRORS_AS_JSON,
+    InfrastructureError,
+    UnreadableFile,
+    WavepoolError,
+    error_described,
+)
 
 COMMAND = (sys.executable, "-P", "-c", "from wavepool.cli import main; main()")
 """`wavepool` of this very release, whatever lies in the working directory or comes first in PATH."""
 
+_ERROR = '{"error": '
+_WORDS = 2000
+"""Characters of what a command said last that are told at most."""
+
 OURS_ALONE = ("WAVEPOOL_TOKEN",)
 """Variables that are of no use to a verb, and not for its tasks to see."""
-
-_ERROR = "error: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +55,14 @@ class Ended:
         raise self.error()
 
     def error(self) -> WavepoolError:
-        """The error that it ended with: InputError by its exit code, else InfrastructureError."""
-        said = self.stderr.strip()
-        at = 0 if said.startswith(_ERROR) else said.rfind(f"\n{_ERROR}") + 1
-        words = said[at:].removeprefix(_ERROR) or f"the command ended with exit code {self.exit_code} and no word"
-        message, _, advice = words.partition("\n")
-        kind = InputError if self.exit_code == InputError.exit_code else InfrastructureError
-        return kind(message, advice=advice)
+        """The error that it ended with: InputError by its exit code, else InfrastructureError, with its own code."""
+        lines = self.stderr.rstrip().splitlines()
+        said = next((line for line in reversed(lines) if line.startswith(_ERROR)), "")
+        try:
+            return error_described(json.loads(said)["error"], self.exit_code)
+        except (ValueError, TypeError, KeyError, AttributeError):  # it was killed, say: its last words are all there is
+            words = f"the command ended with exit code {self.exit_code} and without saying why"
+            return InfrastructureError(words, advice="\n".join(lines)[-_WORDS:], code="verb_failed")
 
 
 async def run_verb(
@@ -79,6 +88,7 @@ async def run_verb(
         InfrastructureError: no process can be started.
     """
     variables = {name: value for name, value in (os.environ if env is None else env).items() if name not in OURS_ALONE}
+    variables |= dict([ERRORS_AS_JSON])
 
     def work() -> subprocess.CompletedProcess[bytes]:
         command = [*COMMAND, *arguments]

@@ -16,6 +16,7 @@ from wavepool.engine.control.protocol import (
     LineSocket,
     ProtocolError,
     Request,
+    code_of,
     refused,
 )
 from wavepool.engine.control.sockets import connected_to
@@ -37,6 +38,9 @@ class NobodyHolds(InfrastructureError):
         run_id: the run.
     """
 
+    code = "nobody_holds"
+    about_fields = ("run_id",)
+
     def __init__(self, run_id: str) -> None:
         super().__init__(
             f"no process works on run {run_id}",
@@ -52,8 +56,11 @@ class ConnectionCut(InfrastructureError):
         run_id: the run.
     """
 
-    def __init__(self, run_id: str, words: str) -> None:
-        super().__init__(f"run {run_id} does not answer any more: {words}")
+    code = "connection_cut"
+    about_fields = ("run_id",)
+
+    def __init__(self, run_id: str, words: str, *, code: str = "") -> None:
+        super().__init__(f"run {run_id} does not answer any more: {words}", code=code)
         self.run_id = run_id
 
 
@@ -63,6 +70,9 @@ class OlderProcess(InfrastructureError):
     Attributes:
         run_id: the run.
     """
+
+    code = "older_process"
+    about_fields = ("run_id",)
 
     def __init__(self, run_id: str, pid: object, what: str) -> None:
         super().__init__(
@@ -169,7 +179,7 @@ class Control:
             error = refused(reply, self.run_id)
             if error is not None:
                 raise error
-            raise ConnectionCut(self.run_id, str(reply.get("error")))
+            raise ConnectionCut(self.run_id, str(reply.get("error")), code=code_of(reply))
         return reply
 
 

@@ -15,9 +15,10 @@
                                         at the end {"result": {...}}; for who was cut off {"ok": false, "error": ...,
                                         "since": N}, where N is the last fact that it was sent
 
-What is wrong with a request is told by {"ok": false, "error": "..."}; what the run refuses also has "advice", "code"
-(the exit code) and "kind" (`REFUSALS`), and the connection stays. One connection carries any number of requests,
-one after the other. A fact stands there as the journal has it: who may open the socket may read the journal too.
+What is wrong with a request is told by {"ok": false, "error": "...", "kind": "..."}; what the run refuses also has
+"advice" and "code" (the exit code), and the connection stays. The kind is one of `REFUSALS`, or the code of the error
+as in docs/errors.md. One connection carries any number of requests, one after the other. A fact stands there as the
+journal has it: who may open the socket may read the journal too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import struct
 from collections.abc import Mapping
@@ -48,6 +50,8 @@ REPLY_BYTES = 1 << 30
 """The longest reply: a fact may bring a thousand prompts, a result a million tasks."""
 
 _READ_BYTES = 65536
+_CODE = re.compile(r"[a-z_]+")
+_EARLIER = ("over", "input", "drained")
 _PEER = struct.Struct("3i")
 
 
@@ -82,7 +86,8 @@ REFUSALS: Mapping[str, type[InputError]] = {
     "unknown_task": UnknownTask,
     "input": InputError,
 }
-"""`kind` of a refusal -> what it is raised as; of any other the code says whether it is the input."""
+"""`kind` of a refusal -> what it is raised as; of any other the code says whether it is the input. Earlier releases
+said `input` of all that is."""
 
 NUMBER_MAX = 2**62
 """Far above the number of any fact, and within what a database takes for a number."""
@@ -119,7 +124,7 @@ def _tasks(value: Mapping[str, Any]) -> tuple[str, ...]:
 
 def refusal(error: WavepoolError) -> bytes:
     """The line that tells of an error of ours."""
-    kind = next((name for name, kind in REFUSALS.items() if isinstance(error, kind)), "")
+    kind = "over" if isinstance(error, RunOver) else error.code
     said = {"ok": False, "error": error.message, "advice": error.advice, "code": error.exit_code, "kind": kind}
     return line(said)
 
@@ -133,7 +138,13 @@ def refused(reply: Mapping[str, Any], run_id: str) -> WavepoolError | None:
     if kind is not None and issubclass(kind, NotNow):
         return kind(run_id, message, advice=advice)
     usual = InputError if reply["code"] == InputError.exit_code else InfrastructureError
-    return (kind or usual)(message, advice=advice)
+    return (kind or usual)(message, advice=advice, code=code_of(reply))
+
+
+def code_of(reply: Mapping[str, Any]) -> str:
+    """What is refused, as the code of an error; empty where the kind is none, or is of an earlier release."""
+    kind = str(reply.get("kind", ""))
+    return kind if _CODE.fullmatch(kind) and kind not in _EARLIER else ""
 
 
 def line(value: Mapping[str, Any]) -> bytes:

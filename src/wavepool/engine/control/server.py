@@ -122,30 +122,30 @@ class ControlServer(Listener):
         try:
             refusal = self._refusal(client)
             if refusal is not None:
-                await client.send(line({"ok": False, "error": refusal}))
+                await client.send(_cut_off(*refusal))
                 return
             while (data := await client.receive(REQUEST_BYTES)) is not None:
                 await self._answer(client, parse_request(data), state, hands)
         except ProtocolError as error:
             with contextlib.suppress(OSError):
-                await client.send(line({"ok": False, "error": str(error)}))
+                await client.send(_cut_off("bad_request", str(error)))
         except OSError:
             pass  # it has gone
         except Exception as error:  # whoever looks at a run must never end it
             _log.exception("control request failed")
             with contextlib.suppress(OSError):
-                await client.send(line({"ok": False, "error": str(error)}))
+                await client.send(_cut_off("bug", str(error)))
         finally:
             self._clients -= 1
             client.close()
 
-    def _refusal(self, client: LineSocket) -> str | None:
+    def _refusal(self, client: LineSocket) -> tuple[str, str] | None:
         pid, uid = client.peer()
         if uid not in (0, os.geteuid()):
             _log.warning("control refused", pid=pid, uid=uid)
-            return "this run belongs to another user"
+            return "another_user", "this run belongs to another user"
         if self._clients > CLIENTS_MAX:
-            return f"{CLIENTS_MAX} others are connected already"
+            return "too_many_clients", f"{CLIENTS_MAX} others are connected already"
         return None
 
     async def _answer(self, client: LineSocket, request: Request, state: RunState, hands: Hands) -> None:
@@ -158,7 +158,7 @@ class ControlServer(Listener):
         elif request.op in ORDERS:
             await self._order(client, request, state, hands)
         elif self._followers >= FOLLOWERS_MAX:
-            await client.send(line({"ok": False, "error": f"{FOLLOWERS_MAX} others follow it already"}))
+            await client.send(_cut_off("too_many_clients", f"{FOLLOWERS_MAX} others follow it already"))
         else:
             await client.send(line({"ok": True}))
             await self._lead(client, request.since)
@@ -231,10 +231,9 @@ class ControlServer(Listener):
                 if not await _more(changed, client):
                     return
         except JournalError as error:
-            await client.send(line({"ok": False, "error": error.message, "since": since}))
+            await client.send(_cut_off(error.code, error.message, since=since))
         except anyio.get_cancelled_exc_class():
-            cut_off = {"ok": False, "error": "the process that works on the run is ending", "since": since}
-            client.send_if_room(line(cut_off))
+            client.send_if_room(_cut_off("run_ending", "the process that works on the run is ending", since=since))
             raise
         finally:
             self._followers -= 1
@@ -246,6 +245,11 @@ class ControlServer(Listener):
     def _wake(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _cut_off(kind: str, words: str, **more: int) -> bytes:
+    """The last line for a client; no answer of the run to what it asked."""
+    return line({"ok": False, "error": words, "kind": kind, **more})
 
 
 async def _more(changed: anyio.Event, client: LineSocket) -> bool:

@@ -19,6 +19,8 @@ from wavepool.model import AgentReport, AttemptId, AttemptPhase, Changes, Handle
 class UnknownAttempt(InputError):
     """The task has no such attempt."""
 
+    code = "unknown_attempt"
+
 
 class AttemptStory:
     """One attempt so far.

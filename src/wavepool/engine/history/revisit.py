@@ -16,6 +16,8 @@ from wavepool.model import VerdictKind
 class NothingKept(InputError):
     """There is nothing of the attempt to look into."""
 
+    code = "nothing_kept"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revisit:

@@ -73,6 +73,8 @@ NAMED = 5
 class UnknownRun(InputError):
     """No run of this id is in the state directory."""
 
+    code = "unknown_run"
+
 
 class RunHistory:
     """One run, as its directory tells it. Reads anew with every call, and keeps nothing open.

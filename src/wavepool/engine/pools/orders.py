@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wavepool.drivers.parking import Claim, OutputSink
 from wavepool.engine.pools.stock import Stock
-from wavepool.errors import InputError, shorten
+from wavepool.errors import BadTask, shorten
 from wavepool.model import Limits
 
 GRACE_S = 10.0
@@ -57,16 +57,16 @@ def order_of(
     """The order.
 
     Raises:
-        InputError: it cannot be told to a shell; or secrets, or other limits, for a type whose containers are reused.
+        BadTask: it cannot be told to a shell; or secrets, or other limits, for a type whose containers are reused.
     """
     if secrets and stock.book.settings.reuse:
-        raise InputError(
+        raise BadTask(
             f"agent type {stock.name}: got secrets {sorted(secrets)}, expected none, as its containers are reused",
             advice="What one task learns it can leave for the next. Use a pool without reuse.",
         )
     other = limits if limits is not None and limits != stock.book.agent.limits else None
     if other is not None and stock.book.settings.reuse:
-        raise InputError(
+        raise BadTask(
             f"agent type {stock.name}: got other limits than its own, and its containers are reused",
             advice="Use an agent type with these limits, or a pool without reuse.",
         )
@@ -79,21 +79,21 @@ def order_of(
     )
     _check(claim)
     if timeout_s is not None and not timeout_s > 0:
-        raise InputError(f"timeout_s: got {timeout_s!r}, expected a number of seconds above 0")
+        raise BadTask(f"timeout_s: got {timeout_s!r}, expected a number of seconds above 0")
     return Order(claim=claim, limits=other, timeout_s=timeout_s, grace_s=grace_s, on_output=on_output)
 
 
 def _check(claim: Claim) -> None:
     if claim.command is not None and not (claim.command and claim.command[0]):
-        raise InputError(f"command: got {claim.command!r}, expected the name of a program and its arguments")
+        raise BadTask(f"command: got {claim.command!r}, expected the name of a program and its arguments")
     for name in claim.env:
         if not _NAME.fullmatch(name):
-            raise InputError(f"env: got the name {shorten(name)}, expected letters, digits and _, no digit first")
+            raise BadTask(f"env: got the name {shorten(name)}, expected letters, digits and _, no digit first")
     for text in _texts(claim):
         if "\0" in text:
-            raise InputError(f"got {shorten(text)}, expected a text without NUL: no program can be told one")
+            raise BadTask(f"got {shorten(text)}, expected a text without NUL: no program can be told one")
     if claim.directory and not claim.directory.startswith("/"):
-        raise InputError(f"directory: got {claim.directory!r}, expected an absolute path inside the container")
+        raise BadTask(f"directory: got {claim.directory!r}, expected an absolute path inside the container")
 
 
 def _texts(claim: Claim) -> Iterable[str]:

@@ -12,28 +12,28 @@ import anyio.to_thread
 
 from wavepool.engine.pools.stock import Stock
 from wavepool.engine.pools.tasks import TaskRun
-from wavepool.errors import InfrastructureError, InputError
+from wavepool.errors import BadTask, InfrastructureError
 
 
 def check_placing(stock: Stock, source: Path) -> None:
     """See that the containers of an agent type can have files for one task.
 
     Raises:
-        InputError: they share a workspace, or are wiped between tasks; or the files are no directory.
+        BadTask: they share a workspace, or are wiped between tasks; or the files are no directory.
     """
     agent, settings = stock.book.agent, stock.book.settings
     if agent.workspace is not None:
-        raise InputError(
+        raise BadTask(
             f"agent type {stock.name}: its containers share the workspace {agent.workspace}, and can have no other",
             advice="Use an agent type without `workspace`.",
         )
     if settings.reuse:
-        raise InputError(
+        raise BadTask(
             f"agent type {stock.name}: its containers are reused, and wiped before anything could be brought back",
             advice="Use a pool without reuse.",
         )
     if not source.is_absolute() or not source.is_dir() or source.is_symlink():
-        raise InputError(f"workspace: got {str(source)!r}, expected the absolute path of a directory")
+        raise BadTask(f"workspace: got {str(source)!r}, expected the absolute path of a directory")
 
 
 @asynccontextmanager

@@ -383,7 +383,9 @@ class ContainerPool:
         if name in self._config.types:
             return self._open(self._config.types[name])
         there = ", ".join(sorted({*self._stocks, *self._config.types})) or "none"
-        raise InputError(f"got agent type {name!r}, expected one of those that there are: {there}")
+        raise InputError(
+            f"got agent type {name!r}, expected one of those that there are: {there}", code="unknown_agent_type"
+        )
 
     def _stock(self, name: str) -> Stock:
         """The stock of a type that may have tasks; made on demand."""
@@ -401,6 +403,7 @@ class ContainerPool:
                 f"got agent type {name!r}, expected one of the {TYPES_MAX} that there are",
                 advice="Each type has containers and a network of its own: use one type for tasks of one kind, and "
                 "tell them apart by their variables.",
+                code="too_many_agent_types",
             )
         self._notice(f"agent type {name} was not named: its pool is made now, with the default settings")
         return self._open(self._config.of(name))
@@ -417,6 +420,7 @@ class ContainerPool:
             raise InfrastructureError(
                 f"agent type {name}: its pool is closing, and takes no more tasks",
                 advice="Open another one (`wavepool serve`, when this one has ended) for what is still to be done.",
+                code="pool_closing",
             )
 
     def _open(self, spec: PoolSpec) -> Stock:

@@ -172,7 +172,8 @@ class Stock:
         """
         while self._at_hand() < self._wanted(count) and not self.cold:
             if self.closed:
-                raise InfrastructureError(f"agent type {self.name}: its pool has ended, and makes no more containers")
+                words = f"agent type {self.name}: its pool has ended, and makes no more containers"
+                raise InfrastructureError(words, code="pool_closing")
             if self.trouble is not None and (self.book.failures >= PATIENT_TRIES or _is_final(self.trouble)):
                 raise self.trouble
             await self._changed.wait()

@@ -42,6 +42,8 @@ FAILED_STATES = ("dead",)
 class UnknownContainer(InputError):
     """This owner has no container of that name."""
 
+    code = "unknown_container"
+
 
 class OwnContainers:
     """Use it as an async context manager: leaving closes its connections.

@@ -20,25 +20,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from typing_extensions import TypedDict
 
-from wavepool.engine.control import ConnectionCut, NobodyHolds, OlderProcess
-from wavepool.engine.control.pools import NoServer, ServerGone
-from wavepool.engine.history.chronicle import UnknownAttempt
-from wavepool.engine.history.runs import UnknownRun
-from wavepool.engine.naming import UnknownTask
-from wavepool.errors import (
-    DriverUnavailable,
-    InfrastructureError,
-    InputError,
-    InvariantBroken,
-    JournalError,
-    NotNow,
-    PoolDrained,
-    RunLocked,
-    SettingError,
-    WavepoolError,
-    first_of_ours,
-)
-from wavepool.web.jobs import TooManyJobs, UnknownJob
+from wavepool.errors import InputError, WavepoolError, first_of_ours
 
 SHOWN = 5
 """Of the faults that a request has, so many are told."""
@@ -47,11 +29,14 @@ _log = structlog.get_logger(__name__)
 
 
 class ErrorBody(TypedDict):
-    """`message` is a whole sentence, `advice` what to do next; `code` is for programs, and stays as it is."""
+    """`message` is a whole sentence, `advice` what to do next; `code` is for programs, and stays as it is: all are in
+    docs/errors.md. `about` has what it is about, as `run_id` or `path`; `notes` have what else happened."""
 
     code: str
     message: str
     advice: NotRequired[str]
+    about: NotRequired[dict[str, str]]
+    notes: NotRequired[list[str]]
 
 
 class ErrorAnswer(TypedDict):
@@ -60,28 +45,24 @@ class ErrorAnswer(TypedDict):
     error: ErrorBody
 
 
-_KINDS: tuple[tuple[type[WavepoolError], int, str], ...] = (
-    (UnknownRun, 404, "unknown_run"),
-    (UnknownTask, 404, "unknown_task"),
-    (UnknownAttempt, 404, "unknown_attempt"),
-    (UnknownJob, 404, "unknown_job"),
-    (TooManyJobs, 429, "too_many_jobs"),
-    (NotNow, 409, "not_now"),
-    (NobodyHolds, 409, "nobody_holds"),
-    (OlderProcess, 409, "older_process"),
-    (RunLocked, 409, "run_locked"),
-    (SettingError, 400, "bad_setting"),
-    (InputError, 400, "bad_input"),
-    (PoolDrained, 409, "pool_drained"),
-    (NoServer, 503, "no_pool_server"),
-    (DriverUnavailable, 503, "driver_unavailable"),
-    (ConnectionCut, 502, "connection_cut"),
-    (ServerGone, 502, "server_gone"),
-    (JournalError, 502, "journal_unreadable"),
-    (InfrastructureError, 503, "infrastructure"),
-    (InvariantBroken, 500, "bug"),
-)
-"""The first that fits counts."""
+_STATUS: Mapping[str, int] = {
+    "unknown_run": 404,
+    "unknown_task": 404,
+    "unknown_attempt": 404,
+    "unknown_job": 404,
+    "too_many_jobs": 429,
+    "not_now": 409,
+    "nobody_holds": 409,
+    "older_process": 409,
+    "run_locked": 409,
+    "pool_drained": 409,
+    "connection_cut": 502,
+    "server_gone": 502,
+    "journal_unreadable": 502,
+    "verb_failed": 502,
+    "bug": 500,
+}
+"""By code; of all others it is 400 where the request is at fault, else 503."""
 
 _CODES = {
     400: "bad_request",
@@ -141,9 +122,9 @@ def refused(status: int, message: str, advice: str = "", headers: Mapping[str, s
 
 
 def told(error: WavepoolError) -> JSONResponse:
-    """One of our errors."""
-    status, code = next(((status, code) for kind, status, code in _KINDS if isinstance(error, kind)), (500, "bug"))
-    return JSONResponse(error_body(code, error.message, error.advice), status)
+    """One of our errors, or one of another process of ours."""
+    usual = 400 if error.exit_code == InputError.exit_code else 503
+    return JSONResponse({"error": error.described()}, _STATUS.get(error.code, usual))
 
 
 def tell_errors(app: FastAPI) -> None:

@@ -41,19 +41,19 @@ class PruneOrder(BaseModel):
     dry_run: StrictBool = False
 
 
-@router.get("/doctor", responses=answers(429, 503))
+@router.get("/doctor", responses=answers(404, 409, 429, 502, 503))
 async def doctor(serving: Serving) -> VerbResult:
     """Check Docker and this host: `exit_code` 0 where nothing fails, `result` the findings and how to mend them."""
     return await _told(serving, ["doctor"])
 
 
-@router.post("/recover", responses=answers(400, 429, 503))
+@router.post("/recover", responses=answers(400, 404, 409, 429, 502, 503))
 async def recover(serving: Serving, order: RecoverOrder | None = None) -> VerbResult:
     """Take away what dead orchestrators left, or with `dry_run` tell what would be; live runs are left alone."""
     return await _told(serving, ["recover", *options_of((order or RecoverOrder()).model_dump(exclude_none=True))])
 
 
-@router.post("/prune", responses=answers(400, 429, 503))
+@router.post("/prune", responses=answers(400, 404, 409, 429, 502, 503))
 async def prune(serving: Serving, order: PruneOrder | None = None) -> VerbResult:
     """Give up old runs with their logs, or with `dry_run` tell which; live ones stay."""
     return await _told(serving, ["prune", *options_of((order or PruneOrder()).model_dump(exclude_none=True))])

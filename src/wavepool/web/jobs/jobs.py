@@ -31,9 +31,13 @@ STATE_DIR = "WAVEPOOL_STATE_DIR"
 class UnknownJob(InputError):
     """There is no such job, or it has been forgotten."""
 
+    code = "unknown_job"
+
 
 class TooManyJobs(InputError):
     """As many run as may."""
+
+    code = "too_many_jobs"
 
 
 class Jobs:

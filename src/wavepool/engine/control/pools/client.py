@@ -38,6 +38,8 @@ class NoServer(InfrastructureError):
         died: who served it last and was killed at it; empty where none was.
     """
 
+    code = "no_pool_server"
+
     def __init__(self, place: ServerPlace) -> None:
         self.died = place.holder()
         start = "Start one: `wavepool serve`, in another terminal, with the same --state-dir."
@@ -51,6 +53,8 @@ class NoServer(InfrastructureError):
 
 class ServerGone(InfrastructureError):
     """The server, or the connection to it, ended in the middle."""
+
+    code = "server_gone"
 
 
 class PoolClient:

@@ -16,8 +16,8 @@ Meanwhile the client may say ``{"op": "stop"}``; where it hangs up, the task is 
 output comes, and the result brings the newest of it.
 
 What is wrong is told by ``{"ok": false, "error": "...", "advice": "...", "code": 2, "kind": "input"}``, where the code
-is what the command exits with, and the kind one of `REFUSALS`, or empty. One connection carries any number of requests,
-one after the other.
+is what the command exits with, and the kind one of `REFUSALS`, or the code of the error as docs/errors.md has it. One
+connection carries any number of requests, one after the other.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
-from wavepool.engine.control.protocol import ProtocolError, line
+from wavepool.engine.control.protocol import ProtocolError, code_of, line
 from wavepool.errors import InputError, PoolDrained, WavepoolError
 from wavepool.model import Limits
 
 REFUSALS: Mapping[str, type[WavepoolError]] = {"drained": PoolDrained, "input": InputError}
-"""`kind` of a refusal -> what it is raised as."""
+"""`kind` of a refusal -> what it is raised as. Earlier servers said `input` of all that is, and nothing of all else."""
 
 REQUEST_BYTES = 64 * 1024 * 1024
 """The longest request: a prompt of any length, and secrets of 1 MiB each."""
@@ -164,7 +164,7 @@ def unpacked(text: object) -> bytes:
 
 def refusal(error: WavepoolError) -> bytes:
     """The line that tells of an error of ours."""
-    kind = next((name for name, kind in REFUSALS.items() if isinstance(error, kind)), "")
+    kind = "drained" if isinstance(error, PoolDrained) else error.code
     said = {"ok": False, "error": error.message, "advice": error.advice, "code": error.exit_code, "kind": kind}
     return line(said)
 
@@ -173,7 +173,7 @@ def raise_refusal(reply: Mapping[str, Any], kind: Callable[..., WavepoolError]) 
     """Raise what a line tells of: by its kind, where it has none that we know InputError by its code, else `kind`."""
     message, advice = str(reply.get("error", "it refused")), str(reply.get("advice", ""))
     usual = InputError if reply.get("code") == InputError.exit_code else kind
-    raise REFUSALS.get(str(reply.get("kind")), usual)(message, advice=advice)
+    raise REFUSALS.get(str(reply.get("kind")), usual)(message, advice=advice, code=code_of(reply))
 
 
 # -- reading --

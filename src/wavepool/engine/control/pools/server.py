@@ -31,7 +31,7 @@ from wavepool.engine.control.protocol import LineSocket, ProtocolError, line
 from wavepool.engine.control.sockets import accepted, listening_on
 from wavepool.engine.pools import Stop, TaskExecution
 from wavepool.engine.report import stamp
-from wavepool.errors import InfrastructureError, InputError, WavepoolError, first_of_ours, shorten
+from wavepool.errors import BadTask, InfrastructureError, InputError, WavepoolError, first_of_ours, shorten
 from wavepool.inputs.environment import value_problem, variable_problem
 from wavepool.inputs.secrets import secret_name_problem
 from wavepool.model import Limits
@@ -169,7 +169,7 @@ class PoolServer:
         self._clients += 1
         try:
             if (problem := self._refused(client)) is not None:
-                await client.send(refusal(InfrastructureError(problem)))
+                await client.send(refusal(problem))
                 return
             while (data := await client.receive(REQUEST_BYTES)) is not None:
                 self._busy += 1
@@ -181,7 +181,7 @@ class PoolServer:
         except (OSError, _HungUp):
             pass  # it has gone
         except ProtocolError as error:
-            client.send_if_room(refusal(InputError(str(error))))
+            client.send_if_room(refusal(_unheard_of(error)))
         except anyio.get_cancelled_exc_class():
             client.send_if_room(refusal(_ends()))
             raise
@@ -189,13 +189,13 @@ class PoolServer:
             self._clients -= 1
             client.close()
 
-    def _refused(self, client: LineSocket) -> str | None:
+    def _refused(self, client: LineSocket) -> InfrastructureError | None:
         pid, uid = client.peer()
         if uid not in (0, os.geteuid()):
             _log.warning("client refused", pid=pid, uid=uid)
-            return "these pools belong to another user"
+            return InfrastructureError("these pools belong to another user", code="another_user")
         if self._clients > CLIENTS_MAX:
-            return f"{CLIENTS_MAX} others are connected already"
+            return InfrastructureError(f"{CLIENTS_MAX} others are connected already", code="too_many_clients")
         return None
 
     async def _answer(self, client: LineSocket, data: bytes) -> None:
@@ -341,7 +341,12 @@ async def _send(client: LineSocket, outgoing: Outgoing) -> None:
 
 
 def _ends() -> InfrastructureError:
-    return InfrastructureError("the server is ending, and takes nothing new", advice="Start `wavepool serve` again.")
+    words, advice = "the server is ending, and takes nothing new", "Start `wavepool serve` again."
+    return InfrastructureError(words, advice=advice, code="server_ending")
+
+
+def _unheard_of(error: ProtocolError) -> InputError:
+    return InputError(str(error), code="bad_request")
 
 
 def _ours(error: Exception) -> WavepoolError:
@@ -350,23 +355,23 @@ def _ours(error: Exception) -> WavepoolError:
     if isinstance(found, _HungUp | OSError):
         raise _HungUp from error
     if isinstance(found, ProtocolError):
-        return InputError(str(found))
+        return _unheard_of(found)
     if isinstance(found, WavepoolError):
         return found
     # As text: a log that shows the variables of each frame would show secrets.
     _log.error("a request failed", problem="".join(traceback.format_exception(error)))
-    return InfrastructureError(f"the server failed at it: {found!r}")
+    return InfrastructureError(f"the server failed at it: {found!r}", code="bug")
 
 
 def _check(order: TaskOrder) -> None:
-    """Raises InputError: a name or a value that no task may have."""
+    """Raises BadTask: a name or a value that no task may have."""
     for name, value in order.env.items():
         problem = variable_problem(name) or value_problem(name, value)
         if problem is not None:
-            raise InputError(f"env: got {shorten(name)}, expected {problem}")
+            raise BadTask(f"env: got {shorten(name)}, expected {problem}")
     for name in order.secrets:
         if (problem := secret_name_problem(name)) is not None:
-            raise InputError(f"secrets: got {shorten(name)}, expected {problem}")
+            raise BadTask(f"secrets: got {shorten(name)}, expected {problem}")
 
 
 def result_of(done: TaskExecution, cut: Mapping[str, int], *, with_output: bool) -> dict[str, Any]:
