@@ -54,7 +54,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     plan = parse_plan(json.dumps({"waves": waves}).encode(), source="plan", tiers=TierMap())
     rules = Rules(nodes=(Node(name="local", capacity=Resources(GIB)),), max_attempts=2, keep_going=True)
-    run = SimulatedRun(plan=plan, rules=rules, world=MemoryWorld(), directory=tmp_path_factory.mktemp("state"))
+    run = SimulatedRun(
+        plan=plan, rules=rules, world=MemoryWorld(), directory=tmp_path_factory.mktemp("state"), records_usage=True
+    )
     with ThreadPoolExecutor(1) as thread:  # in this one Playwright's loop runs
         thread.submit(run.process).result()
     text = render(find_run(StateDir(run.directory), "latest"), Format.HTML, NOW)
@@ -94,6 +96,13 @@ def test_it_shows_the_run_and_is_open_to_all(opened: Page) -> None:
     failures = page.locator("section", has=page.locator("#failed"))
     assert failures.locator("summary").count() == 3
     assert failures.locator("pre").first.inner_text() == HOSTILE
+    graphs = page.locator("section", has=page.locator("#used")).locator("figure")
+    assert [graph.locator(".title").inner_text() for graph in graphs.all()] == [
+        "Attempts at once",
+        "Memory used, and promised",
+        "CPU, of one core",
+    ]
+    assert "used at most" in " ".join(graphs.nth(1).locator("li").first.inner_text().split())
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
     assert barriers(page) == []
 

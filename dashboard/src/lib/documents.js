@@ -1,5 +1,5 @@
 // What one channel has told so far: its document, kept true by patches (`monitoring/documents` has its shape).
-import { HOST, USAGE, hostReading, withReading } from "./history.js";
+import { HOST, RUN_KEPT, USAGE, hostReading, withReading } from "./history.js";
 import { merge, mergeEntries } from "./patch.js";
 
 // Takes a patch into `document`, in place at its top and in `tasks`, of which there may be thousands.
@@ -20,6 +20,10 @@ function remember(document, patch, members) {
   if (patch.host?.at && document.host) {
     document.history = withReading(document.history, hostReading(document.host), HOST);
     return [...members, "history"];
+  }
+  if (patch.usage_now?.at && document.usage_now) {
+    document.usage = withReading(document.usage, document.usage_now, USAGE, RUN_KEPT);
+    members = [...members, "usage"];
   }
   for (const [key, change] of Object.entries(patch.tasks ?? {})) {
     const task = document.tasks?.[key];

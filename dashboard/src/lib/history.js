@@ -2,14 +2,16 @@
 // A server sends them once; who follows adds each new reading.
 
 export const KEPT = 300;
+export const RUN_KEPT = 1200; // of a run as a whole: with what it wrote down before
 
 // `history` with one reading more, which is `{at: ISO time, ...figures}`; figures that it lacks are null.
-export function withReading(history, reading, figures) {
+// `kept` of them stay.
+export function withReading(history, reading, figures, kept = KEPT) {
   const at = Date.parse(reading.at) / 1000;
   const known = history ?? { at: [] };
   const last = known.at[known.at.length - 1];
   if (Number.isNaN(at) || (last !== undefined && at <= last)) return known;
-  const from = Math.max(0, known.at.length + 1 - KEPT);
+  const from = Math.max(0, known.at.length + 1 - kept);
   const longer = { at: [...known.at.slice(from), at] };
   for (const figure of figures) {
     const before = known[figure] ?? new Array(known.at.length).fill(null);

@@ -18,6 +18,8 @@ from wavepool.engine.history.chronicle import AttemptStory, Chronicle, TaskStory
 from wavepool.engine.history.runs import RunHistory, RunSummary, find_run, summary_of
 from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.engine.report import RunReport
+from wavepool.engine.usage.figures import Used, used_of, used_words
+from wavepool.engine.usage.record import MISSING, UsageRecord, read_record
 from wavepool.errors import InfrastructureError, InputError
 from wavepool.listeners.evidence import evidence_words
 from wavepool.listeners.wording import count, stamp, took
@@ -47,30 +49,41 @@ def show(
     if summary.problem is not None:
         raise InfrastructureError(summary.problem, advice=f"Its files are in {history.files.path}.")
     facts = list(history.facts())
-    chronicle = Chronicle.of(facts)
+    chronicle, usage = Chronicle.of(facts), read_record(history.files.usage)
     if task is not None:
         story = chronicle.task(task)
         if as_json:
-            print_result(task_json(history, story))
+            print_result(task_json(history, story, usage))
         else:
-            _print_task(history, story)
+            _print_task(history, story, usage)
     elif as_json:
-        print_result(run_json(history, summary, RunReport.of(facts), chronicle))
+        print_result(run_json(history, summary, RunReport.of(facts), chronicle, usage))
     else:
-        _print_run(history, summary, RunReport.of(facts).result(), chronicle)
+        _print_run(history, summary, RunReport.of(facts).result(), chronicle, usage)
 
 
-def run_json(history: RunHistory, summary: RunSummary, report: RunReport, chronicle: Chronicle) -> dict[str, Any]:
-    """The results as they are now, where the run stands, and the attempts of every task."""
+def run_json(
+    history: RunHistory, summary: RunSummary, report: RunReport, chronicle: Chronicle, usage: UsageRecord
+) -> dict[str, Any]:
+    """The results as they are now, where the run stands, what it used, and the attempts of every task."""
     result = report.result()
     for wave in result["waves"]:
         for entry in wave["containers"]:
-            entry["history"] = [each.result() for each in chronicle.tasks[entry["batch_id"]].attempts]
+            attempts = chronicle.tasks[entry["batch_id"]].attempts
+            entry["history"] = [attempt_json(each, usage) for each in attempts]
+    result["used"] = used_of(usage.together)
+    if usage.problem:
+        result["usage_problem"] = usage.problem
     beside = {name: value for name, value in summary_json(summary).items() if name not in result}
     return {**result, **beside, "path": str(history.files.path)}
 
 
-def task_json(history: RunHistory, story: TaskStory) -> dict[str, Any]:
+def attempt_json(attempt: AttemptStory, usage: UsageRecord) -> dict[str, Any]:
+    """One attempt, and what it used where that is known."""
+    return {**attempt.result(), "used": _used(attempt, usage)}
+
+
+def task_json(history: RunHistory, story: TaskStory, usage: UsageRecord) -> dict[str, Any]:
     """One task with all its attempts."""
     task = story.task
     return {
@@ -85,13 +98,25 @@ def task_json(history: RunHistory, story: TaskStory) -> dict[str, Any]:
         "memory_limit": format_size(task.limits.memory_bytes),
         "depends_on": task.depends_on,
         "path": str(history.files.path),
-        "attempts": [each.result() for each in story.attempts],
+        "attempts": [attempt_json(each, usage) for each in story.attempts],
     }
 
 
-def _print_run(history: RunHistory, summary: RunSummary, result: Mapping[str, Any], chronicle: Chronicle) -> None:
+def _used(attempt: AttemptStory, usage: UsageRecord) -> Used | None:
+    recorded = usage.attempts.get(attempt.id)
+    return None if recorded is None else used_of(recorded.series)
+
+
+def _print_run(
+    history: RunHistory, summary: RunSummary, result: Mapping[str, Any], chronicle: Chronicle, usage: UsageRecord
+) -> None:
     say(_headline(summary, result))
     say(f"files {history.files.path} ({disk_size(summary.size_bytes)})")
+    used = used_of(usage.together)
+    if used is not None:
+        say(f"used {used_words(used)}")
+    if usage.problem and usage.problem != MISSING:
+        say(f"usage: {usage.problem}")
     if result.get("agents"):
         say(f"agents used {run_words(result['agents'])}")
     if result.get("stopped_because"):
@@ -145,7 +170,7 @@ def _row(story: TaskStory) -> tuple[str, ...]:
     )
 
 
-def _print_task(history: RunHistory, story: TaskStory) -> None:
+def _print_task(history: RunHistory, story: TaskStory, usage: UsageRecord) -> None:
     task = story.task
     say(f"task {task.id} of run {history.id}, wave {task.wave}: {story.state}")
     if story.skipped is not None:
@@ -157,10 +182,10 @@ def _print_task(history: RunHistory, story: TaskStory) -> None:
         )
     say(f"command {command}; memory {format_size(task.limits.memory_bytes)}; image {task.image or 'of the run'}")
     for attempt in story.attempts:
-        _print_attempt(history, story, attempt)
+        _print_attempt(history, story, attempt, _used(attempt, usage))
 
 
-def _print_attempt(history: RunHistory, story: TaskStory, attempt: AttemptStory) -> None:
+def _print_attempt(history: RunHistory, story: TaskStory, attempt: AttemptStory, used: Used | None) -> None:
     verdict, log = attempt.verdict, attempt.log
     took = "" if attempt.took_s is None else f", took {format_duration(attempt.took_s)}"
     started = attempt.started_at or attempt.intended_at
@@ -173,6 +198,8 @@ def _print_attempt(history: RunHistory, story: TaskStory, attempt: AttemptStory)
             say(f"  because   {verdict.evidence.reason}")
         if told := "; ".join(evidence_words(verdict)):
             say(f"  evidence  {told}")
+    if used is not None:
+        say(f"  used      {used_words(used)}")
     for label, words in agent_lines(attempt, history.files.path):
         say(f"  {label:<8}  {words}")
     for warning in attempt.warnings:

@@ -25,6 +25,10 @@ def json_of(history: RunHistory, now: Now) -> str:
         "as_of": when(told.as_of),
         "load": told.load,
     }
+    if told.used is not None:
+        head["used"] = told.used
+    if told.usage_problem:
+        head["usage_problem"] = told.usage_problem
     if told.spans:
         head["spans"] = told.spans
     if told.left_behind:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from wavepool.engine.usage.figures import used_words
 from wavepool.listeners.wording import count, printable
 from wavepool.monitoring.documents.runs import TaskEntry
 from wavepool.reporting.tails import Tail
 from wavepool.reporting.telling import Told, when
-from wavepool.units import format_duration
+from wavepool.units import format_duration, human_size
 
 ROWS = 100
 """Failed tasks in the table."""
@@ -96,10 +97,19 @@ def _head(told: Told) -> Iterator[str]:
     if line.get("tokens"):
         parts.append(f"{line['tokens']:,} tokens")
     yield ", ".join(parts) + "."
+    if told.used is not None:
+        yield ""
+        yield f"Used {used_words(told.used)}; {_promised(told)}."
     if not told.is_over:
         more = f"; go on with it: {code(line['resume'])}" if "resume" in line else ""
         yield ""
         yield f"As of {when(told.as_of)}{more}."
+
+
+def _promised(told: Told) -> str:
+    budget = told.line.get("budget_bytes")
+    of = f" of {human_size(budget)}" if budget else ""
+    return f"at most {human_size(max(told.load['held_bytes']))}{of} were promised at once"
 
 
 def _waves(told: Told) -> Iterator[str]:

@@ -91,6 +91,8 @@ def _data(told: Told) -> dict[str, Any]:
         "spans": told.spans,
         "as_of": when(told.as_of),
         "load": told.load,
+        "used": told.used,
+        "usage_problem": told.usage_problem,
         "left_behind": told.left_behind[:LIST],
         "logs": {
             key: {"attempt": tail.attempt, "text": tail.text, "cut": tail.cut, "problem": tail.problem}

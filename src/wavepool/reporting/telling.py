@@ -1,4 +1,4 @@
-"""What a report is made of: one reading of a run's journal, and of the logs of what failed."""
+"""What a report is made of: one reading of a run's journal, of what it used, and of the logs of what failed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from wavepool.core.facts import Stamped
 from wavepool.engine.history.runs import RunHistory, Standing, standing_of
 from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.engine.report import RunReport, stamp
+from wavepool.engine.usage.figures import Used, used_of
+from wavepool.engine.usage.record import read_record
 from wavepool.errors import InputError
-from wavepool.model import VerdictKind
+from wavepool.model import AttemptId, VerdictKind
 from wavepool.monitoring.documents.runs import Efficiency, RunLine, RunSpan, TaskEntry, WaveEntry
 from wavepool.monitoring.runs.blanking import blanked
 from wavepool.monitoring.runs.entries import wave_entry
@@ -30,6 +32,8 @@ class Told:
 
     Attributes:
         line, waves, efficiency, spans, load: as documents have them.
+        used: of memory and CPU, by all together; None where nothing was read.
+        usage_problem: why there is nothing of that, or not all; empty for nothing.
         as_of: when it was read.
     """
 
@@ -60,7 +64,11 @@ class Told:
         self.waves: dict[str, WaveEntry] = {str(each): wave_entry(wave) for each, wave in progress.waves.items()}
         self.efficiency: Efficiency = self._fold.efficiency(now if goes_on else None)
         self.spans: dict[str, RunSpan] = self._fold.spans.all()
-        self.load: Load = load.graph(progress.elapsed_s(now) if goes_on else progress.work.seconds)
+        self._usage = read_record(history.files.usage)
+        self.used: Used | None = used_of(self._usage.together)
+        self.usage_problem: str = self._usage.problem
+        worked_s = progress.elapsed_s(now) if goes_on else progress.work.seconds
+        self.load: Load = load.graph(worked_s, used=self._usage.together)
 
     def __len__(self) -> int:
         return len(self._fold)
@@ -91,7 +99,13 @@ class Told:
 
     def entry(self, task_id: str) -> TaskEntry:
         """One task with all its attempts."""
-        return self._fold.entry(task_id)
+        entry = self._fold.entry(task_id)
+        for attempt in entry.get("attempts", {}).values():
+            recorded = self._usage.attempts.get(AttemptId(task_id, attempt["number"]))
+            used = None if recorded is None else used_of(recorded.series)
+            if used is not None:
+                attempt["used"] = used
+        return entry
 
     def took_s(self, task_id: str) -> float:
         """What its attempts took together, as far as that is known."""

@@ -6,6 +6,8 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from wavepool.engine.usage.figures import Used
+
 
 class TaskCounts(TypedDict):
     """Tasks of a run or a wave by where they are. Their sum is `total`.
@@ -85,7 +87,8 @@ class UsageNow(TypedDict):
 class UsageHistory(TypedDict):
     """Readings in the order of time, one list for each figure, all of one length; None where it could not be read.
 
-    `at` are seconds since the epoch. At most `monitoring.usage.readings.KEPT` readings.
+    `at` are seconds since the epoch. At most `monitoring.usage.readings.KEPT` readings are of the last minutes; those
+    before come from what the run wrote down: fewer, with the peak of memory and the mean of CPU since the one before.
     """
 
     at: list[float]
@@ -96,7 +99,8 @@ class UsageHistory(TypedDict):
 class AttemptEntry(TypedDict):
     """One attempt. `state` is its verdict, or intended, running, stopping, exited. `evidence` are sentences.
 
-    `memory_peak_bytes`: the most that was seen of it, once it has ended.
+    `memory_peak_bytes`: the most that was seen of it, once it has ended. `used` is there once nobody works on the run,
+    of as many attempts as the run has kept apart.
     """
 
     number: int
@@ -107,6 +111,7 @@ class AttemptEntry(TypedDict):
     duration_s: NotRequired[float]
     exit_code: NotRequired[int]
     memory_peak_bytes: NotRequired[int]
+    used: NotRequired[Used]
     evidence: NotRequired[list[str]]
     container_id: NotRequired[str]
     container_name: NotRequired[str]
@@ -183,7 +188,9 @@ class RunDocument(TypedDict):
 
     Of a run with more than `monitoring.runs.document.SHOWN` tasks those under way and those that ended last are shown
     here, and `tasks_left_out` are not; the REST interface pages through all. `waves` are by number as text, `tasks` by
-    key, `spans` by number as text, the last `monitoring.runs.spans.KEPT_SPANS` of them.
+    key, `spans` by number as text, the last `monitoring.runs.spans.KEPT_SPANS` of them. `usage` is of all attempts
+    together, and only in a whole document: who follows adds `usage_now` to it. `used` sums it up once nobody works on
+    the run; `usage_problem` says why there is none of it, or not all.
     """
 
     run: RunLine
@@ -193,5 +200,8 @@ class RunDocument(TypedDict):
     efficiency: NotRequired[Efficiency]
     spans: NotRequired[dict[str, RunSpan]]
     usage: NotRequired[UsageHistory]
+    usage_now: NotRequired[UsageNow]
+    used: NotRequired[Used]
+    usage_problem: NotRequired[str]
     left_behind: NotRequired[list[str]]
     as_of: str

@@ -7,12 +7,16 @@ from typing import Any, cast
 
 from wavepool.core.events import Now
 from wavepool.engine.clock import Clock
+from wavepool.engine.usage.figures import used_of
+from wavepool.engine.usage.record import UsageRecord
+from wavepool.model import AttemptId
 from wavepool.monitoring.channels import Channel, merge_patch
 from wavepool.monitoring.documents.runs import RunDocument, TaskEntry
 from wavepool.monitoring.runs.entries import iso, wave_entry
 from wavepool.monitoring.runs.folds import TaskFold
 from wavepool.monitoring.runs.followed import FollowedRun
 from wavepool.monitoring.usage.readings import SHOWN as READINGS_SHOWN
+from wavepool.monitoring.usage.readings import SHOWN_ENDED as READINGS_SHOWN_ENDED
 from wavepool.monitoring.usage.readings import RunUsage
 
 SHOWN = 500
@@ -54,7 +58,7 @@ class RunChannel(Channel):
 
     def take_patch(self) -> Mapping[str, Any] | None:
         now, run = self._clock.now(), self.run
-        seen = (run.fold, run.fold.facts, run.fold.heard, run.standing, run.problem, run.pid)
+        seen = (run.fold, run.fold.facts, run.fold.heard, run.standing, run.problem, run.pid, self.usage.record)
         due = run.is_under_way and now.boot_s - self._volatile_s >= VOLATILE_S
         if seen == self._seen and not self.usage.changed and not due:
             return None
@@ -85,19 +89,30 @@ class RunChannel(Channel):
         usage = self.usage.now(task_id)
         if usage is not None:
             entry["usage"] = usage
+        if self._usage_is_told:
+            for number, attempt in entry.get("attempts", {}).items():
+                used = self.usage.used(AttemptId(task_id, int(number)))
+                if used is not None:
+                    attempt["used"] = used
         return entry
 
     # -- inside --
+
+    @property
+    def _usage_is_told(self) -> bool:
+        """Whether what was written down is all: nobody works on the run any more."""
+        return self.usage.record is not None and not self.run.is_under_way
 
     def _with_histories(
         self, told: Mapping[str, Any], waves: Mapping[str, Any], tasks: Mapping[str, Any]
     ) -> RunDocument:
         found: dict[str, Any] = {**told, "waves": dict(waves), "tasks": dict(tasks)}
-        for task_id in self.run.fold.under_way:
-            key = self.run.fold.key(task_id)
-            history = self.usage.history(task_id, READINGS_SHOWN) if key in tasks else None
-            if history is not None:
-                found["tasks"][key] = {**tasks[key], "history": history}
+        fold = self.run.fold
+        for task_id in self.usage.tasks():
+            key = fold.key(task_id) if task_id in fold.chronicle.tasks else ""
+            if key in tasks:
+                most = READINGS_SHOWN if task_id in fold.under_way else READINGS_SHOWN_ENDED
+                found["tasks"][key] = {**tasks[key], "history": self.usage.history(task_id, most)}
         together = self.usage.together()
         if together is not None:
             found["usage"] = together
@@ -111,6 +126,11 @@ class RunChannel(Channel):
         spans = fold.spans.all()
         if spans:
             found["spans"] = spans
+        now_used = self.usage.together_now() if self.run.is_under_way else None
+        if now_used is not None:
+            found["usage_now"] = now_used
+        if self._usage_is_told and self.usage.record is not None:
+            _add_used(found, self.usage.record)
         if fold.left_behind:
             found["left_behind"] = fold.left_behind[:LEFT_SHOWN]
         if len(fold) > self._most:
@@ -152,6 +172,14 @@ class RunChannel(Channel):
             if shown is None or key in shown:
                 _change(self._tasks, key, self.entry(task_id), patch)
         return patch
+
+
+def _add_used(found: dict[str, Any], record: UsageRecord) -> None:
+    used = used_of(record.together)
+    if used is not None:
+        found["used"] = used
+    if record.problem:
+        found["usage_problem"] = record.problem
 
 
 def _dropped(told: dict[str, Any], kept: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from anyio.lowlevel import checkpoint
 
 from wavepool.engine.clock import Clock
 from wavepool.engine.history.runs import Standing, open_history
+from wavepool.engine.usage.record import read_record
 from wavepool.monitoring.documents.runs import TaskEntry
 from wavepool.monitoring.runs.document import RunChannel
 from wavepool.monitoring.runs.folds import TaskFold
@@ -22,6 +23,9 @@ KEPT_RUNS = 16
 KEPT_TASKS = 200_000
 """Of runs that nobody looks at any more so many stay folded, for who looks again, and all their tasks together."""
 
+RECORDED_S = 30.0
+"""What a run has written down of its usage is read again for who comes later than that, as long as it is live."""
+
 SCANNED = 2000
 """Tasks that are looked through before others have their turn on the loop."""
 
@@ -30,6 +34,9 @@ SCANNED = 2000
 class _Opened:
     channel: RunChannel
     viewers: int = 0
+    recorded_s: float = -RECORDED_S
+    """When its usage was read, on the boot clock; and whether it was live then."""
+    recorded_live: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +95,7 @@ class OpenedRuns:
         """One more viewer. Raises UnknownRun."""
         opened = await self._find(run_id)
         opened.viewers += 1
+        await self._read_usage(opened)
         return opened.channel
 
     def close(self, run_id: str) -> None:
@@ -99,10 +107,12 @@ class OpenedRuns:
 
     async def visit(self, run_id: str) -> RunChannel:
         """For one look, with all that is in the journal now. Raises UnknownRun."""
-        channel = (await self._find(run_id)).channel
+        opened = await self._find(run_id)
+        channel = opened.channel
         await channel.run.look()
         await channel.run.catch_up()
         self._put_spawned(channel.run)
+        await self._read_usage(opened)
         return channel
 
     def viewed(self) -> list[FollowedRun[TaskFold]]:
@@ -114,6 +124,8 @@ class OpenedRuns:
         for opened in self._viewed():
             await opened.channel.run.look()
             self._put_spawned(opened.channel.run)
+            if opened.recorded_live and not opened.channel.run.is_live:
+                await self._read_usage(opened)
 
     async def follow(self) -> None:
         """Read on in those with viewers. Bounded."""
@@ -151,6 +163,17 @@ class OpenedRuns:
                 self._turns.pop(run_id, None)
         self._forget(but=run_id)
         return opened
+
+    async def _read_usage(self, opened: _Opened) -> None:
+        """What the run wrote down of it: once, and again as long as somebody goes on writing, and after that."""
+        now_s, run = self._clock.now().boot_s, opened.channel.run
+        if not opened.recorded_live or (run.is_live and now_s - opened.recorded_s < RECORDED_S):
+            opened.recorded_live = opened.recorded_live or run.is_live
+            return
+        opened.recorded_s, opened.recorded_live = now_s, run.is_live
+        opened.channel.usage.put_recorded(
+            await anyio.to_thread.run_sync(read_record, run.files.usage, limiter=self._threads)
+        )
 
     async def _fold(self, run_id: str) -> RunChannel:
         history = await anyio.to_thread.run_sync(open_history, self._state_dir, run_id, limiter=self._threads)
