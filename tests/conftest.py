@@ -29,7 +29,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN and threading.current_threa
 collect_ignore = ["real_checks"]  # they are to fail
 
 TEST_IMAGE = os.environ.get("WAVEPOOL_TEST_IMAGE", "wavepool-test:latest")
-DOCKER_DEADLINE_S = 20
+DOCKER_DEADLINE_S = 90
 
 _PROBLEM = pytest.StashKey[str | None]()
 _SKIP_REASON = "NOT RUN ON DOCKER"

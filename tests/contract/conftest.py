@@ -54,7 +54,7 @@ class DockerHarness(DriverHarness):
     image = os.environ.get("WAVEPOOL_TEST_IMAGE", "wavepool-test:latest")
     missing_image = "wavepool-contract/no-such-image:latest"
     has_networks = True
-    patience_s = 90.0
+    patience_s = 180.0
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from test_agents_at_work import commit, git, image
-from wavepool_cli import Finished, Running, World
+from wavepool_cli import Finished, Running, World, eventually
 
 from wavepool.testing.fake_cli import install, prompt
 
@@ -63,7 +63,7 @@ def test_prompts_are_claims_of_parked_containers_and_come_back_as_branches(docke
         assert done.exit_code == 1, done.stderr
         told = server.wait_for("task_ended", count=2)
         assert {each["where"] for each in told} == {"warm"}
-        assert parked.isdisjoint(docker_world.containers())  # each was for one task
+        eventually(lambda: parked.isdisjoint(docker_world.containers()), "each was for one task")
         entries = done.entries()
         assert done.verdicts() == {"task-1": "success", "task-2": "failed"}
         assert entries["task-1"]["agent"]["turns"] == 4

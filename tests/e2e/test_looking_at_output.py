@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from wavepool_cli import World, batch, plan_of, wave
+from wavepool_cli import DEADLINE_S, World, batch, plan_of, wave
 
 from wavepool.engine.history.chronicle import UnknownAttempt
 from wavepool.engine.history.runs import UnknownRun
@@ -77,7 +77,7 @@ async def test_one_who_follows_sees_every_byte_of_every_attempt_once(world: Worl
         early, late, one = Watcher(), Watcher(), Watcher()
         group.start_soon(logs.follow, RUN, "talks", None, None, early)
         group.start_soon(logs.follow, RUN, "talks", 1, 0, one)
-        with anyio.fail_after(60):
+        with anyio.fail_after(DEADLINE_S):
             await early.heard.wait()
             while b"err \xff 20\n" not in (live := await logs.read(RUN, "talks", None, limit=4096)).data:
                 assert live.live

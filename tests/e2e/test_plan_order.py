@@ -128,9 +128,10 @@ def test_attempts_are_bounded_and_the_policy_says_what_is_retried(process_world:
     assert process_world.run(plan, "--retries", "2", "--retry-on", "timeout").entries()["hopeless"]["attempts"] == 1
 
 
-def test_a_timeout_of_the_run_bounds_each_wave(world: World) -> None:
+def test_a_timeout_of_the_run_bounds_each_wave(process_world: World) -> None:
+    """Processes alone, as those begin at once on a busy machine too; how a driver stops is another matter."""
     waves = (wave(1, batch("quick"), batch("slow", "sleep 300")), wave(2, batch("next")))
-    done = world.run(plan_of(*waves), "--timeout", "2", "--keep-going")
+    done = process_world.run(plan_of(*waves), "--timeout", "5", "--keep-going")
     assert done.exit_code == 1
     assert done.verdicts() == {"quick": "success", "slow": "timeout", "next": "success"}
     slow = done.entries()["slow"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ def test_secrets_are_in_no_argv_and_in_no_answer(api: Api, place: World) -> None
     answer = start(api, place, plan_of(wave(1, waiting)), secrets={"KEY": PRIVATE}, run_id="private")
     assert answer.headers["location"] == "/api/runs/private"
     place.wait_for_file("began")
-    words = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    words = list(argvs())
     assert any(b"private" in each for each in words)
     assert not any(PRIVATE.encode() in each for each in words)
     for path in ("/api/runs/private", "/api/runs/private/tasks", "/api/overview", "/api/processes"):
@@ -218,33 +219,43 @@ def test_the_next_server_goes_on_with_a_run_that_died(process_world: World) -> N
 
 def test_who_hangs_up_has_stopped_its_task(api: Api, place: World) -> None:
     head = f"POST /api/pools/coder/run HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {api.token}\r\n"
-    body = b'{"command": ["sh", "-c", "exec sleep 987654"]}'
+    seconds = unlike_any_other()
+    body = b'{"command": ["sh", "-c", "exec sleep %b"]}' % seconds
     told = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     with socket.create_connection((api.host, api.port), timeout=DEADLINE_S) as client:
         client.sendall(told)
-        eventually(lambda: sleepers(b"987654") == 1, "the task runs")
-    eventually(lambda: sleepers(b"987654") == 0, "the task is stopped")
+        eventually(lambda: sleepers(seconds) == 1, "the task runs")
+    eventually(lambda: sleepers(seconds) == 0, "the task is stopped")
+
+
+def unlike_any_other() -> bytes:
+    """Seconds to sleep that no other test on this machine sleeps."""
+    return b"%d" % (1_000_000 + secrets.randbelow(1_000_000_000))
+
+
+def argvs() -> Iterator[bytes]:
+    """The arguments of every process of this machine."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            yield path.read_bytes()
 
 
 def sleepers(word: bytes) -> int:
     """Processes whose arguments are `sleep` and this."""
-    found = 0
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found += path.read_bytes().split(b"\0")[:2] == [b"sleep", word]
-    return found
+    return sum(words.split(b"\0")[:2] == [b"sleep", word] for words in argvs())
 
 
 def test_jobs_end_with_the_server(process_world: World) -> None:
     server, api = begin_serving(process_world)
-    job = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", "1000987"]}).json
-    second = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", "1001987"]}).json
+    first, other = unlike_any_other(), unlike_any_other()
+    job = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", first.decode()]}).json
+    second = api.post("/api/jobs", {"arguments": ["pool", "run", "coder", "--", "sleep", other.decode()]}).json
     api.post(f"/api/jobs/{second['id']}/cancel")
     assert api.wait_for_job(second["id"])["state"] == "cancelled"
     assert api.get(f"/api/jobs/{job['id']}").json["state"] == "running"
-    eventually(lambda: sleepers(b"1000987") == 1, "it runs")
+    eventually(lambda: sleepers(first) == 1, "it runs")
     server.interrupt()
     server.wait_for("draining")
     server.interrupt()
     assert server.finish().exit_code == 130
-    eventually(lambda: sleepers(b"1000987") == 0, "it has ended")
+    eventually(lambda: sleepers(first) == 0, "it has ended")

@@ -85,13 +85,16 @@ def test_containers_are_shown_as_the_seed_does_and_nothing_of_others(docker_worl
     options = ("--run-id", RUN, "--json", "--environment", f"ANTHROPIC_API_KEY={KEY}", "--keep-going")
     running = world.start(plan_of(wave(1, *batches)), *options)
     with monitored(world) as web, web.line() as line:
-        running.wait_for("AttemptSettled")
+        running.wait_for("AttemptRemoved")
         running.wait_for("AttemptStarted", count=2)
         initial = told(line, "initial_status")
         assert set(initial) == {"type", "timestamp", "containers"}
 
         def shows_busy(message: Any) -> bool:
-            return any(each["task_id"] == "busy" and "stats" in each for each in message["containers"].values())
+            """All there is to see of it by now: what is read of containers and processes comes bit by bit."""
+            seen = list(message["containers"].values())
+            logs = [each["recent_logs"] for each in seen if each.get("stats", {}).get("cpu_percent", 0) > 1]
+            return len(seen) == 1 and [len(lines) for lines in logs] == [2] and message["processes"] != {}
 
         update = told(line, "status_update", shows_busy)
         ((name, entry),) = [(n, each) for n, each in update["containers"].items() if each["task_id"] == "busy"]

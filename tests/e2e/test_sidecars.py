@@ -77,7 +77,7 @@ def test_every_end_of_a_task_is_the_end_of_its_sidecars(redis_world: World) -> N
         with_redis(
             batch("talks", ASK),
             batch("fails", f"{ASK}; exit 3"),
-            batch("too-slow", f"{ASK}; exec sleep 600", timeout="2s"),
+            batch("too-slow", f"{ASK}; exec sleep 600", timeout="8s"),
             batch("outlives", "echo SHUTDOWN NOSAVE | nc redis 6379; while nc -z -w 1 redis 6379; do :; done"),
             batch("starves-it", UNTIL_GONE, sidecars={"redis": False, "app": GREEDY}),
             batch("never-ready", "echo ran >> ran", sidecars={"redis": never}),
@@ -160,7 +160,7 @@ def test_nobody_waits_for_a_sidecar_of_a_run_that_is_cancelled(redis_world: Worl
     run.interrupt()
     run.wait_for("RunInterrupted")
     run.interrupt()
-    done = run.finish(30)
+    done = run.finish()
     assert done.exit_code == 130
     (entry,) = done.lines[-1]["waves"][0]["containers"]
     assert entry["verdict"] == "cancelled"

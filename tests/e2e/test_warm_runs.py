@@ -134,13 +134,15 @@ def test_in_a_repository_it_is_warm_too_and_git_s_own_stays_as_it_is(docker_worl
     world = docker_world
     (world.workspace / ".git").mkdir()
     writes = "touch .git/$BATCH_ID 2>/dev/null && echo wrote; ls -d .git; touch $BATCH_ID"
-    done = world.run(
-        plan_of(wave(1, batch("cold", f"sleep 1; {writes}")), wave(2, batch("warm", writes))), "--warm", "1"
-    )
+    cold = batch("cold", f"until [ -e go ]; do sleep 0.05; done; {writes}")
+    run = world.start(plan_of(wave(1, cold), wave(2, batch("warm", writes))), "--warm", "1", "--run-id", "warm")
+    eventually(lambda: parked(world, "warm") == ["warm"], "a parked container")
+    world.touch("go")
+    done = run.finish()
     entries = done.entries()
     assert {name: entry["warm"] for name, entry in entries.items()} == {"cold": False, "warm": True}
     assert [world.log(entry).read_text() for entry in entries.values()] == [".git\n", ".git\n"]
-    assert sorted(each.name for each in world.workspace.iterdir()) == [".git", "cold", "warm"]
+    assert sorted(each.name for each in world.workspace.iterdir()) == [".git", "cold", "go", "warm"]
     assert list((world.workspace / ".git").iterdir()) == []
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from wavepool_cli import World, batch, docker, plan_of, wave
+from wavepool_cli import World, batch, docker, eventually, plan_of, wave
 
 WAITING = "touch here.$BATCH_ID; while [ ! -e go ]; do sleep 0.05; done"
 PROMPT = "Fix “all” of it:\n\t$HOME `id` 'quoted' \"twice\" \\n %s\r\n\n  trailing  "
@@ -173,7 +173,7 @@ def test_each_wave_can_have_a_network_of_its_own(docker_world: World) -> None:
         "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", of(world, "server")
     )
     fetch = ("nc", "-w", "2", address, "7000")
-    assert docker("exec", of(world, "inside"), *fetch) == "hello"
+    eventually(lambda: docker("exec", of(world, "inside"), *fetch, check=False) == "hello", "the server listens")
     assert docker("exec", of(world, "outside"), *fetch, check=False) == ""
     world.touch("go")
     assert run.finish().exit_code == 0

@@ -26,6 +26,7 @@ from wavepool.testing.simulation.scenarios import random_scenario
 OVERVIEW = TypeAdapter(Overview)
 SEED = 6
 OWNER = "o"
+DEADLINE_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def named(facts: list[Stamped], run_id: str) -> list[Stamped]:
 
 
 async def until(holds: Callable[[], Any]) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(DEADLINE_S):
         while not holds():  # noqa: ASYNC110 - files tell nobody
             await anyio.sleep(0.02)
 

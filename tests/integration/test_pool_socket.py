@@ -228,7 +228,7 @@ async def test_at_its_end_the_server_waits_for_tasks_and_takes_no_more(directory
         reader, results = Reader(), []
 
         async def run() -> None:
-            results.append(await client.run(order("sim", "stdout=begun", "duration=0.5"), reader))
+            results.append(await client.run(order("sim", "stdout=begun", "duration=2"), reader))
 
         async with anyio.create_task_group() as group:
             group.start_soon(run)

@@ -16,7 +16,7 @@ from wavepool.testing.observing import raised, run_to_end
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 class World(DriverHarness):

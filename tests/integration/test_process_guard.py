@@ -18,7 +18,7 @@ from wavepool.units import MIB
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 DAEMON = "setsid sh -c 'echo $$ > {mark}; trap \"\" TERM HUP; while :; do sleep 300; done' >/dev/null 2>&1 &"
 WAIT = "while [ ! -s {mark} ]; do sleep 0.01; done; kill -0 $(cat {mark})"
 

@@ -15,7 +15,7 @@ import pytest
 from wavepool.web.jobs import RUNNING_MAX, Job, Jobs, TooManyJobs, UnknownJob, open_jobs
 from wavepool.web.jobs import job as settings
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 pytestmark = pytest.mark.anyio
 
 SCRIPT = """

@@ -208,7 +208,6 @@ async def test_a_process_of_an_older_release_is_not_asked_what_it_would_take_for
 
 async def test_what_is_not_taken_in_time_is_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits behind a turn whose facts a slow disk takes long to write."""
-    monkeypatch.setattr(orders, "TAKEN_S", 0.05)
     slow = SlowJournal(monkeypatch, facts.RunPaused)
     async with live(tmp_path, FOREVER) as run:
         async with open_control(run.files) as first, open_control(run.files) as second:
@@ -216,6 +215,7 @@ async def test_what_is_not_taken_in_time_is_withdrawn(tmp_path: Path, monkeypatc
             async with anyio.create_task_group() as group:
                 group.start_soon(first.pause)
                 await slow.writing.wait()
+                monkeypatch.setattr(orders, "TAKEN_S", 0.05)
                 with pytest.raises(InfrastructureError, match="has not taken it within") as error:
                     await second.unpause()
                 slow.go_on.set()
@@ -229,7 +229,7 @@ async def test_what_is_not_taken_in_time_is_withdrawn(tmp_path: Path, monkeypatc
 async def test_what_is_taken_is_answered_however_long_it_takes_to_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orders, "TAKEN_S", 0.05)
+    monkeypatch.setattr(orders, "TAKEN_S", 1.0)
     slow = SlowJournal(monkeypatch, facts.RunPaused)
     async with live(tmp_path, FOREVER) as run:
         async with open_control(run.files) as control, open_control(run.files) as other:

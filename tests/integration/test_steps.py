@@ -522,13 +522,13 @@ def test_the_seeds_helper_functions(user: User, tmp_path: Path) -> None:
         docker("run", "--detach", "--name", names["slow"], IMAGE, "sleep", "600")
         assert blocking.parse_memory("512m") == 536870912
         blocking.check_docker_access()
-        assert blocking.wait_for_containers([good], 30) == 0
-        assert blocking.wait_for_containers([names["good"], names["bad"]], 30) == 1
+        assert blocking.wait_for_containers([good], DEADLINE_S) == 0
+        assert blocking.wait_for_containers([names["good"], names["bad"]], DEADLINE_S) == 1
         assert blocking.wait_for_containers([good[:12], names["slow"]], 0.5) == 2
         assert blocking.wait_for_containers([], 1) == 0
         assert blocking.wait_for_containers(["no-such-container"], 30) == 1
-        docker("run", "--detach", "--rm", "--name", names["brief"], IMAGE, "sleep", "2")
-        assert blocking.wait_for_containers([names["brief"]], 30) == 0, "its event tells, though it is gone"
+        docker("run", "--detach", "--rm", "--name", names["brief"], IMAGE, "sleep", "5")
+        assert blocking.wait_for_containers([names["brief"]], DEADLINE_S) == 0, "its event tells, though it is gone"
         states = {kind: blocking.container_status(names[kind]) for kind in ("good", "bad", "slow")}
         assert states == {"good": "exited", "bad": "failed", "slow": "running"}
         assert (blocking.exit_code(good, state_dir=user.state), blocking.exit_code(names["bad"])) == (0, 5)

@@ -16,7 +16,7 @@ from answers import Answer
 from wavepool.config import Settings, load_settings
 from wavepool.web.server import Address, Serving, serve_web
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from wavepool.units import MIB
 
 Argv = tuple[str, ...]
 
-CLEANUP_DEADLINE_S = 60.0
+CLEANUP_DEADLINE_S = 120.0
 """How long a harness may take to remove what its test made."""
 
 
@@ -156,7 +156,7 @@ class DriverHarness(ABC):
     missing_image: str | None = None
     has_networks = False
     marks_slots = True
-    patience_s = 30.0
+    patience_s = 120.0
     commands: Commands
 
     def __init__(self, root: Path) -> None:

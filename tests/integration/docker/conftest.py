@@ -21,14 +21,14 @@ from wavepool.drivers.docker import DockerDriver
 from wavepool.testing.driver_harness import DriverHarness, ShellCommands
 
 SOCKET = "/var/run/docker.sock"
-CLI_DEADLINE_S = 60
+CLI_DEADLINE_S = 120
 
 
 class DockerWorld(DriverHarness):
     """Specs and drivers under a fresh owner; `docker` asks the engine past the driver."""
 
     image = os.environ.get("WAVEPOOL_TEST_IMAGE", "wavepool-test:latest")
-    patience_s = 60.0
+    patience_s = 180.0
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -78,7 +78,7 @@ class DockerWorld(DriverHarness):
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[DockerWorld]:
     made = DockerWorld(tmp_path)
-    with anyio.fail_after(made.patience_s + 30) as bound:
+    with anyio.fail_after(made.patience_s + 60) as bound:
         async with made:
             made.bound = bound
             yield made

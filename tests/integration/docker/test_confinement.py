@@ -24,7 +24,7 @@ SECRET = b"hunter2-\x00\xff-value"
 
 async def test_limits_reach_the_kernel(world: DockerWorld) -> None:
     limits = Limits(memory_bytes=24 << 20, cpus=0.5, pids=50)
-    spec = replace(world.sh("echo ready; sleep 60"), limits=limits)
+    spec = replace(world.sh("echo ready; sleep 600"), limits=limits)
     async with world.driver() as driver:
         handle = await driver.start(spec)
         await wait_for_output(driver, handle, b"ready\n")

@@ -54,10 +54,15 @@ async def test_main_process_out_of_memory(world: DockerWorld) -> None:
 
 
 async def test_child_out_of_memory_while_the_main_process_goes_on(world: DockerWorld) -> None:
-    """The engine marks such a container OOMKilled; its 137 of its own will two seconds later is no OOM."""
-    spec = world.sh("tail /dev/zero; sleep 2; exit 137", memory_bytes=16 << 20)
+    """The engine marks such a container OOMKilled; its 137 of its own will two seconds later is no OOM.
+
+    It waits until it is called running: only then the engine listens for what the kernel kills.
+    """
+    script = "until [ -e go ]; do sleep 0.05; done; tail /dev/zero; sleep 2; exit 137"
+    spec = world.sh(script, memory_bytes=16 << 20)
     async with world.driver() as driver, driver.watch(scope_of(spec)) as states:
         await driver.start(spec)
+        (world.workspace / "go").touch()
         found = ended(await ending_from(states, spec))
         assert (await world.inspect(spec.name))["State"]["OOMKilled"] is True
     assert found.kind is VerdictKind.FAILED
@@ -94,7 +99,7 @@ async def test_a_stop_of_ours_is_told_apart(world: DockerWorld) -> None:
 
 
 async def test_a_kill_by_someone_else_is_told_apart(world: DockerWorld) -> None:
-    spec = world.sh("sleep 60")
+    spec = world.sh("sleep 600")
     async with world.driver() as driver, driver.watch(scope_of(spec)) as states:
         await driver.start(spec)
         await world.docker("kill", spec.name)
@@ -104,7 +109,7 @@ async def test_a_kill_by_someone_else_is_told_apart(world: DockerWorld) -> None:
 
 
 async def test_removal_of_a_running_one_by_someone_else_is_lost(world: DockerWorld) -> None:
-    spec = world.sh("sleep 60")
+    spec = world.sh("sleep 600")
     async with world.driver() as driver, driver.watch(scope_of(spec)) as states:
         await driver.start(spec)
         await world.docker("rm", "-f", spec.name)

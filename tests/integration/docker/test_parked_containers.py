@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
 import os
 import re
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import termios
 import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -117,7 +119,7 @@ async def test_a_resized_container_has_the_limits_of_its_claim(world: DockerWorl
         for limits in (wanted, smaller):
             spec = late(world, limits=Limits(memory_bytes=32 * MIB, pids=50))
             handle = await driver.park(spec)
-            await driver.claim(handle, claim("cat /sys/fs/cgroup/pids/pids.max 2>/dev/null; sleep 60", limits=limits))
+            await driver.claim(handle, claim("cat /sys/fs/cgroup/pids/pids.max 2>/dev/null; sleep 600", limits=limits))
             config = (await world.inspect(handle.id))["HostConfig"]
             assert [config[key] for key in ("Memory", "MemorySwap", "MemoryReservation")] == [limits.memory_bytes] * 3
             assert config["PidsLimit"] == (limits.pids or 0), "0 is no limit"
@@ -199,7 +201,7 @@ async def test_one_that_dies_in_the_instant_of_its_claim_ran_or_did_not_and_the_
             async with anyio.create_task_group() as group:
                 group.start_soon(_kill_after, pid, 0.001 * number)
                 try:
-                    await driver.claim(handle, claim("echo ran >>/workspace/trace; sleep 60"))
+                    await driver.claim(handle, claim("echo ran >>/workspace/trace; sleep 600"))
                     claimed = True
                 except NotClaimed:
                     claimed = False
@@ -283,12 +285,13 @@ async def test_a_shell_that_does_not_answer_is_ended_and_then_it_is_certain(worl
 
 async def test_a_claim_that_nobody_can_settle_is_unknown(world: DockerWorld, proxy: Proxy) -> None:
     spec = late(world)
-    async with world.driver(host=proxy.host, claim_deadline_s=0.5) as driver:
+    async with world.driver(host=proxy.host, claim_deadline_s=2) as driver:
         handle = await driver.park(spec)
+        pid = int((await world.inspect(handle.id))["State"]["Pid"])
         await world.docker("pause", handle.id)
         async with anyio.create_task_group() as group:
-            group.start_soon(_down_after, proxy, 0.1)
-            await raised(Unknown, driver.claim(handle, claim("echo ran; sleep 60")))
+            group.start_soon(_down_when_told, proxy, pid)
+            await raised(Unknown, driver.claim(handle, claim("echo ran; sleep 600")))
         await world.docker("unpause", handle.id)
         proxy.up()
     async with world.driver() as driver:
@@ -296,9 +299,16 @@ async def test_a_claim_that_nobody_can_settle_is_unknown(world: DockerWorld, pro
         assert await phase_of(driver, spec) is Phase.RUNNING, "its mark tells what nobody could"
 
 
-async def _down_after(proxy: Proxy, delay_s: float) -> None:
-    await anyio.sleep(delay_s)
+async def _down_when_told(proxy: Proxy, pid: int) -> None:
+    """Once the command lies in the stdin of a process that does not read."""
+    while _unread_bytes(pid) == 0:  # noqa: ASYNC110 - a pipe tells nobody
+        await anyio.sleep(0.01)
     proxy.down()
+
+
+def _unread_bytes(pid: int) -> int:
+    with open(f"/proc/{pid}/fd/0", "rb") as stdin:
+        return int.from_bytes(fcntl.ioctl(stdin, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 # ---- the steps of a bound claim ----
@@ -520,12 +530,16 @@ async def test_one_watch_tells_parked_ones_created_and_then_what_they_run(world:
     spec = late(world)
     phases: list[Phase] = []
     async with world.driver() as driver, driver.watch(scope_of(spec)) as states:
+
+        async def told(last: Phase) -> None:
+            while phases[-1:] != [last]:
+                word = await anext(states)
+                phases.extend([word.phase] if isinstance(word, Observation) else [])
+
         handle = await driver.park(spec)
-        while not phases:
-            told = await anext(states)
-            phases += [told.phase] if isinstance(told, Observation) else []
-        await driver.claim(handle, claim("sleep 0.3"))
-        while phases[-1] is not Phase.EXITED:
-            told = await anext(states)
-            phases += [told.phase] if isinstance(told, Observation) else []
+        await told(Phase.CREATED)
+        await driver.claim(handle, claim("until [ -e go ]; do sleep 0.05; done"))
+        await told(Phase.RUNNING)
+        (spec.workspace / "go").touch()
+        await told(Phase.EXITED)
     assert phases == [Phase.CREATED, Phase.RUNNING, Phase.EXITED]

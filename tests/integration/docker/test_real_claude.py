@@ -76,7 +76,7 @@ async def work(
     world: DockerWorld, server: ModelServer, prompt: str, **order: object
 ) -> tuple[AgentReport, bytes, bytes, str]:
     """Let it work on a prompt: what the adapter reads, what it wrote, what the proxy said."""
-    world.allow(180)
+    world.allow(300)
     asked = AgentOrder(name="claude", **order)
     adapter = Claude()
     base = f"http://host.docker.internal:{server.port}"

@@ -29,7 +29,7 @@ def wave_need(world: DockerWorld, name: str, run_id: str, wave: int) -> NetworkN
 
 
 async def test_foreign_things_of_similar_names_are_untouched(world: DockerWorld) -> None:
-    spec = world.sh("sleep 60")
+    spec = world.sh("sleep 600")
     suffix = world.owner
     container = await world.docker("create", "--name", f"cfn-wave1-batch1-{suffix}", world.image, "true")
     network = await world.docker("network", "create", f"cfn-wave1-net-{suffix}", "--label", "cfn.wave.number=1")
@@ -52,7 +52,7 @@ async def test_foreign_things_of_similar_names_are_untouched(world: DockerWorld)
 async def test_networks_go_only_when_ours_and_empty(world: DockerWorld) -> None:
     first, tenth = wave_need(world, "w1", "run-a", 1), wave_need(world, "w10", "run-a", 10)
     shared = NetworkNeed(name=f"s-{world.owner}", labels={labels.OWNER: world.owner, labels.SCOPE: "shared"})
-    user = replace(world.sh("sleep 60"), network=shared.name)
+    user = replace(world.sh("sleep 600"), network=shared.name)
     async with world.driver() as driver:
         needs = Needs(networks=(first, tenth, shared))
         assert set((await driver.prepare(needs)).networks_created) == {first.name, tenth.name, shared.name}
@@ -117,7 +117,7 @@ async def test_owners_that_make_one_network_at_once_agree_on_one(world: DockerWo
 
 
 async def test_a_handle_without_an_id_is_found_by_its_name(world: DockerWorld) -> None:
-    spec = world.sh("sleep 60")
+    spec = world.sh("sleep 600")
     async with world.driver() as driver:
         await driver.start(spec)
         wrong = Handle(driver="docker", id="", name=spec.name, attempt=spec.attempt._replace(number=2))
@@ -142,7 +142,7 @@ async def test_anonymous_volumes_go_too_and_are_counted(world: DockerWorld) -> N
 
 
 async def test_ten_at_once_are_all_gone(world: DockerWorld) -> None:
-    specs = [world.sh("sleep 60") for _ in range(10)]
+    specs = [world.sh("sleep 600") for _ in range(10)]
     async with world.driver() as driver:
         await start_all(driver, specs)
         assert await present(driver, Scope(owner=world.owner)) == keys(*specs)

@@ -84,7 +84,7 @@ direct host {host} {port}
 async def test_a_sealed_task_reaches_its_hosts_by_the_proxy_and_nothing_else(
     world: DockerWorld, host_port: int, tmp_path: Path
 ) -> None:
-    world.allow(240)
+    world.allow(300)
     host = gateway()
     async with world.driver() as driver, server(world, driver) as allowed, server(world, driver) as other:
         direct = ways(allowed, other, host, host_port)
@@ -131,7 +131,7 @@ async def test_a_name_that_leads_into_a_private_network_is_refused_unless_that_i
     world: DockerWorld, host_port: int, tmp_path: Path
 ) -> None:
     """The Docker host's own name stands for one that a name server leads there; and only the task may use its proxy."""
-    world.allow(120)
+    world.allow(300)
     name = f"host.docker.internal:{host_port}"
     script = f"proxied it host.docker.internal {host_port}"
     meant = sealed_sidecar([name])
@@ -162,7 +162,7 @@ async def test_a_name_that_leads_into_a_private_network_is_refused_unless_that_i
 
 @pytest.mark.usefixtures("egress_image")
 async def test_the_proxy_is_confined_as_tasks_are_and_fails_where_it_is_given_no_host(world: DockerWorld) -> None:
-    world.allow(120)
+    world.allow(300)
     spec = sealed(world, world.sh("exec sleep 600"), sealed_sidecar([]))
     async with world.driver() as driver:
         handle = await driver.start(spec)

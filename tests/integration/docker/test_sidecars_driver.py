@@ -61,8 +61,16 @@ def sidecar(world: DockerWorld, name: str = "db", script: str = ONCE, **fields: 
     return Sidecar(name=name, image=world.image, limits=limits, command=("sh", "-c", script), **fields)
 
 
-def starts(world: DockerWorld, spec: AttemptSpec, name: str = "db") -> list[str]:
-    return (world.root / "data" / spec.name / name / "starts").read_text().split()
+async def starts(world: DockerWorld, spec: AttemptSpec, name: str = "db") -> list[str]:
+    """What it has written at each start, once it has written at all: the engine calls it started before."""
+    return (await lines_of(anyio.Path(world.root / "data" / spec.name / name / "starts"), 1)).split()
+
+
+async def lines_of(path: anyio.Path, count: int) -> str:
+    """A file that containers write to, as soon as it has so many lines."""
+    while not await path.exists() or (await path.read_text()).count("\n") < count:  # noqa: ASYNC110 - a file tells nobody
+        await anyio.sleep(0.02)
+    return await path.read_text()
 
 
 @asynccontextmanager
@@ -91,12 +99,12 @@ async def test_a_start_that_is_cut_off_anywhere_starts_everything_once(world: Do
     create, start = b"/containers/create?name=cfn", b"/start"
     proxy.cut_answers_to = [b"/networks/create", create, create, create, start, start, start]
     async with world.driver(host=proxy.host) as driver, started(driver, spec) as handle:
-        assert (starts(world, spec), starts(world, spec, "app")) == (["started"], ["started"])
+        assert [await starts(world, spec, name) for name in ("db", "app")] == [["started"], ["started"]]
         before = await ids(world, "containers", spec)
         async with world.driver() as another:  # what a restarted process would make
             assert (await another.start(spec)).id == handle.id
         assert (await ids(world, "containers", spec), len(before)) == (before, 2)
-    assert starts(world, spec) == ["started"]
+    assert await starts(world, spec) == ["started"]
     assert world.executions(spec, "ran") == 1
     assert (await ids(world, "containers", spec), await ids(world, "networks", spec)) == ([], [])
 
@@ -111,7 +119,7 @@ async def test_what_an_orchestrator_left_half_way_is_adopted_or_refused(world: D
         (left,) = await ids(world, "containers", spec)
         async with started(driver, spec):
             assert await ids(world, "containers", spec) == [left]
-            assert starts(world, spec) == ["started"]
+            assert await starts(world, spec) == ["started"]
         other = beside(world, world.sh("exec sleep 600"), sidecar(world))
         with pytest.raises(NotStarted):
             await driver.start(replace(other, image=half.image))
@@ -130,7 +138,7 @@ async def test_what_an_orchestrator_left_half_way_is_adopted_or_refused(world: D
 
 async def test_sidecars_wait_for_each_other_and_are_dismissed_the_other_way_round(world: DockerWorld) -> None:
     """Each says when it begins and when it ends, in one file that both write."""
-    tells = "echo {0} up >> /workspace/order; trap 'echo {0} down >> /workspace/order; exit 0' TERM; sleep 600 & wait"
+    tells = "trap 'echo {0} down >> /workspace/order; exit 0' TERM; echo {0} up >> /workspace/order; sleep 600 & wait"
     (world.workspace / "order").touch(mode=0o666)
     (world.workspace / "order").chmod(0o666)
     shared = {"volumes": (_workspace(world),)}
@@ -138,6 +146,7 @@ async def test_sidecars_wait_for_each_other_and_are_dismissed_the_other_way_roun
     second = sidecar(world, "second", tells.format("second"), depends_on=("first",), **shared)
     spec = beside(world, world.sh("exec true"), first, second)
     async with world.driver() as driver, started(driver, spec) as handle:
+        await lines_of(anyio.Path(world.workspace / "order"), 2)  # by then each listens for its end, too
         dismissed = await driver.dismiss(handle, 20)
         assert [(each.name, each.ran) for each in dismissed] == [("first", True), ("second", True)]
         again = await driver.dismiss(handle, 20)

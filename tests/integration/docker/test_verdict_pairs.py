@@ -55,7 +55,7 @@ async def test_a_child_s_memory_kill_that_makes_the_main_process_fail_is_a_failu
 
 
 async def test_a_kill_from_outside_long_after_a_child_s_memory_kill_is_the_killer_s(world: DockerWorld) -> None:
-    spec = world.sh(f"{EATS}; echo went on; sleep 60", memory_bytes=16 * MIB)
+    spec = world.sh(f"{EATS}; echo went on; sleep 600", memory_bytes=16 * MIB)
     async with world.driver() as driver, driver.watch(scope_of(spec)) as states:
         handle = await driver.start(spec)
         await wait_for_output(driver, handle, b"went on\n")
@@ -67,7 +67,7 @@ async def test_a_kill_from_outside_long_after_a_child_s_memory_kill_is_the_kille
 
 async def test_a_kill_past_the_engine_is_no_oom(world: DockerWorld) -> None:
     """By its pid on the host: nobody records who that was."""
-    spec = world.sh("echo ready; sleep 60")
+    spec = world.sh("echo ready; sleep 600")
     async with world.driver() as driver, driver.watch(scope_of(spec)) as states:
         handle = await driver.start(spec)
         await wait_for_output(driver, handle, b"ready\n")

@@ -40,7 +40,7 @@ async def until_synced(states: AsyncIterator[Observation | Synced]) -> tuple[lis
 
 
 async def test_after_a_gap_all_states_are_told_again(world: DockerWorld, proxy: Proxy) -> None:
-    stays, ends, goes = world.sh("sleep 60"), world.sh("sleep 60"), world.sh("sleep 60")
+    stays, ends, goes = world.sh("sleep 600"), world.sh("sleep 600"), world.sh("sleep 600")
     async with world.driver() as direct, world.driver(host=proxy.host) as driver:
         handles = await start_all(direct, (stays, ends, goes))
         async with driver.watch(Scope(owner=world.owner)) as states:
@@ -65,7 +65,7 @@ async def test_after_a_gap_all_states_are_told_again(world: DockerWorld, proxy: 
 
 
 async def test_a_cut_stream_is_picked_up_where_it_was(world: DockerWorld, proxy: Proxy) -> None:
-    spec = world.sh("sleep 60")
+    spec = world.sh("sleep 600")
     async with world.driver() as direct, world.driver(host=proxy.host) as driver:
         await direct.start(spec)
         async with driver.watch(scope_of(spec)) as states:
@@ -152,7 +152,7 @@ async def test_logs_of_one_that_never_started_are_empty(world: DockerWorld) -> N
 
 
 async def test_a_log_that_is_cut_says_so(world: DockerWorld, proxy: Proxy) -> None:
-    spec = world.sh("echo ready; sleep 60")
+    spec = world.sh("echo ready; sleep 600")
     async with world.driver(host=proxy.host) as driver:
         handle = await driver.start(spec)
         await wait_for_output(driver, handle, b"ready\n")

@@ -151,7 +151,7 @@ echo tried
 async def test_a_clone_commits_inside_and_cannot_write_to_the_host_s_objects(
     world: DockerWorld, git_image: str, tmp_path: Path, owner: int
 ) -> None:
-    world.allow(180)
+    world.allow(300)
     repo = Repo(tmp_path, "clone", owner)
     place = await repo.spaces.obtain(repo.task, repo.attempt)
     before = repo.fingerprint()
@@ -184,7 +184,7 @@ async def test_a_clone_commits_inside_and_cannot_write_to_the_host_s_objects(
 async def test_a_worktree_has_no_git_inside_and_its_link_to_the_host_stays(
     world: DockerWorld, git_image: str, tmp_path: Path
 ) -> None:
-    world.allow(120)
+    world.allow(300)
     repo = Repo(tmp_path, "worktree", OWNER)
     place = await repo.spaces.obtain(repo.task, repo.attempt)
     before, link = repo.fingerprint(), (place.directory / ".git").read_text()
@@ -207,7 +207,7 @@ async def test_a_worktree_has_no_git_inside_and_its_link_to_the_host_stays(
 async def test_a_shared_directory_keeps_its_git_from_being_written_to(
     world: DockerWorld, git_image: str, tmp_path: Path
 ) -> None:
-    world.allow(120)
+    world.allow(300)
     repo = Repo(tmp_path, "shared", OWNER)
     place = await repo.spaces.obtain(repo.task, repo.attempt)
     before = repo.fingerprint()

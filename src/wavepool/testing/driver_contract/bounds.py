@@ -11,7 +11,7 @@ import anyio
 from wavepool.testing.driver_harness import DriverHarness
 from wavepool.units import MIB
 
-SLEEP_S = 60.0
+SLEEP_S = 600.0
 """Longer than any test lasts: what sleeps this long runs until it is stopped."""
 
 OOM_LIMIT_BYTES = 24 * MIB
