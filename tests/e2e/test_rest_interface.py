@@ -15,6 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from served_api import Api, begin_serving, ended_well, serving
 from wavepool_cli import DEADLINE_S, World, batch, eventually, plan_of, wave, world_in
 
+from wavepool.engine.history.runs import LATEST, find_run
+from wavepool.statedir import StateDir
+
 ODD = "../a b/ü?#%2e"
 PRIVATE = "hunter2-of-the-interface"
 
@@ -59,6 +62,24 @@ def test_a_run_is_started_watched_and_its_tasks_are_found_by_key(api: Api) -> No
     assert api.get("/api/runs/done/tasks?wave=first").status == 422
     assert api.get("/api/runs/done/tasks?offset=9007199254740992").json["tasks"] == []
     assert api.get("/api/runs?state=failed").json["runs"][0]["id"] == "done"
+
+
+def test_a_run_goes_by_the_start_of_its_id_and_the_newest_one_as_latest(api: Api, place: World) -> None:
+    assert api.get("/api/runs/don").json["run"]["id"] == "done"
+    assert api.get("/api/runs/don/tasks/bad/log").status == 200
+    page = api.get("/api/runs/don/report?format=md")
+    assert (page.status, 'filename="wavepool-done.md"' in page.headers["content-disposition"]) == (200, True)
+    assert api.post("/api/runs/don/tasks/bad/cancel").code == "not_now"
+    newest = find_run(StateDir(place.state), LATEST).id
+    assert api.get("/api/runs/latest").json["run"]["id"] == newest
+    twins = [place.state / "runs" / name for name in ("twin-a", "twin-b")]
+    for twin in twins:
+        twin.mkdir()
+    both = api.get("/api/runs/twin")
+    assert (both.status, both.code) == (409, "ambiguous_run")
+    assert both.json["error"]["advice"] == "Which one: twin-a, twin-b?"
+    for twin in twins:
+        twin.rmdir()
 
 
 def test_what_cannot_be_is_refused_with_code_message_and_advice(api: Api, place: World) -> None:

@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 from wavepool.errors import WavepoolError, first_of_ours
 from wavepool.monitoring.logs import Found, Logs, Piece
 from wavepool.web.api.errors import answers
+from wavepool.web.api.routes import RunId
 from wavepool.web.ranges import FileDownload, LiveDownload
 
 VIEWERS = 1000
@@ -72,7 +73,7 @@ def router(logs: Logs) -> APIRouter:
 
     @routes.get(LOG, response_class=Response, responses=_BYTES, summary="Read a part of an attempt's output")
     async def read_log(
-        run: str,
+        run: RunId,
         key: str,
         attempt: Attempt = None,
         offset: Annotated[
@@ -84,9 +85,11 @@ def router(logs: Logs) -> APIRouter:
         piece = await logs.read(run, key, attempt, offset=offset, limit=limit)
         return Response(piece.data, media_type="application/octet-stream", headers=_headers(piece))
 
-    @routes.get(f"{LOG}/search", responses=answers(400, 404, 502, 503), summary="Find a text in an attempt's output")
+    @routes.get(
+        f"{LOG}/search", responses=answers(400, 404, 409, 502, 503), summary="Find a text in an attempt's output"
+    )
     async def search_log(
-        run: str,
+        run: RunId,
         key: str,
         q: Annotated[str, Query(min_length=1, max_length=250, description="The text; no pattern.")],
         attempt: Attempt = None,
@@ -100,7 +103,7 @@ def router(logs: Logs) -> APIRouter:
     @routes.get(
         f"{LOG}/download", response_class=Response, responses=_DOWNLOADS, summary="Download all of an attempt's output"
     )
-    async def download_log(run: str, key: str, attempt: Attempt = None) -> Response:
+    async def download_log(run: RunId, key: str, attempt: Attempt = None) -> Response:
         """As a file. Of archived output a part may be asked for by `Range`; of what runs all is given that is there."""
         whole = await logs.whole(run, key, attempt)
         if whole.path is not None:
@@ -236,7 +239,7 @@ _PROBLEM = {
     "Wavepool-Problem": {"description": "What is missing of it, if anything is.", "schema": {"type": "string"}},
 }
 _BYTES: dict[int | str, dict[str, Any]] = {
-    **answers(404, 502, 503),
+    **answers(404, 409, 502, 503),
     200: {
         "description": "Bytes of it, none where there are no more.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -250,7 +253,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {
     },
 }
 _DOWNLOADS: dict[int | str, dict[str, Any]] = {
-    **answers(404, 502, 503),
+    **answers(404, 409, 502, 503),
     200: {
         "description": "All of it.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},

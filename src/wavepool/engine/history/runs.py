@@ -76,6 +76,12 @@ class UnknownRun(InputError):
     code = "unknown_run"
 
 
+class AmbiguousRun(UnknownRun):
+    """The start of an id that fits several runs."""
+
+    code = "ambiguous_run"
+
+
 class RunHistory:
     """One run, as its directory tells it. Reads anew with every call, and keeps nothing open.
 
@@ -156,7 +162,8 @@ def find_run(state_dir: StateDir, text: str) -> RunHistory:
     """The run of this id, of an id that starts so (if it is the only one), or the ``latest``.
 
     Raises:
-        UnknownRun: there is none, or there are several; the advice names those that may be meant.
+        UnknownRun: there is none; the advice names those that may be meant.
+        AmbiguousRun: there are several; it names them.
         InfrastructureError: the state directory cannot be read.
     """
     known = state_dir.runs()
@@ -169,7 +176,9 @@ def find_run(state_dir: StateDir, text: str) -> RunHistory:
     if len(fitting) == 1:
         return RunHistory(state_dir.run(fitting[0]))
     if fitting:
-        raise UnknownRun(f"{shorten(text)} is the start of {len(fitting)} runs", advice=f"Which one: {_some(fitting)}?")
+        raise AmbiguousRun(
+            f"{shorten(text)} is the start of {len(fitting)} runs", advice=f"Which one: {_some(fitting)}?"
+        )
     raise _unknown(state_dir, text, known)
 
 

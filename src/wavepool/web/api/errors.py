@@ -47,6 +47,7 @@ class ErrorAnswer(TypedDict):
 
 _STATUS: Mapping[str, int] = {
     "unknown_run": 404,
+    "ambiguous_run": 409,
     "unknown_task": 404,
     "unknown_attempt": 404,
     "unknown_job": 404,

@@ -32,7 +32,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/runs/{run}/report", response_class=Response, responses={**answers(400, 404, 502, 503), **_CONTENT})
+@router.get("/runs/{run}/report", response_class=Response, responses={**answers(400, 404, 409, 502, 503), **_CONTENT})
 async def report(serving: Serving, run: RunId, format: Literal["html", "md", "json", "junit"] = "html") -> Response:
     """As `wavepool report RUN --format` writes it: an HTML file with timeline and graphs, Markdown, JSON, JUnit XML."""
     await serving.monitor.run_document(run)  # there must be one; a process, as the page of a large run takes seconds

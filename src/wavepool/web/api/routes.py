@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import anyio
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.routing import APIRoute
 
-from wavepool.engine.history.runs import UnknownRun
+from wavepool.engine.history.runs import UnknownRun, find_run
 from wavepool.errors import SettingError
 from wavepool.inputs import parse_run_id
 from wavepool.monitoring.actions import Actions
@@ -63,17 +63,28 @@ def _services(request: Request) -> Services:
     return found
 
 
-def _run_id(run: str) -> str:
-    """A run's id in an address. Raises UnknownRun: no run can have it."""
-    try:
-        return parse_run_id(run)
-    except SettingError:
-        raise UnknownRun(
-            "there is no run of that id", advice="GET /api/runs lists all; an address has the whole id."
-        ) from None
-
-
 Serving = Annotated[Services, Depends(_services)]
+
+
+async def _run_id(
+    serving: Serving,
+    run: Annotated[
+        str,
+        Path(description="A run's id; or the start of one, where it fits no other; or `latest`, which began last."),
+    ],
+) -> str:
+    """The whole id of the run that is meant in an address.
+
+    Raises:
+        UnknownRun: there is none, or no run can have it. AmbiguousRun: there are several.
+    """
+    try:
+        text = parse_run_id(run)
+    except SettingError:
+        raise UnknownRun("there is no run of that id", advice="GET /api/runs lists all.") from None
+    return (await anyio.to_thread.run_sync(find_run, serving.state_dir, text)).id
+
+
 RunId = Annotated[str, Depends(_run_id)]
 
 

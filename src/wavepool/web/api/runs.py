@@ -46,7 +46,7 @@ async def runs(
     return RunPage(offset=offset, more=len(found) > limit, runs=found[:limit])
 
 
-@router.get("/runs/{run}", responses=answers(404, 502, 503))
+@router.get("/runs/{run}", responses=answers(404, 409, 502, 503))
 async def run(serving: Serving, run: RunId) -> RunDocument:
     """A run with its waves, and its tasks as far as they are shown; `tasks_left_out` are in `/api/runs/{run}/tasks`."""
     return await serving.monitor.run_document(run)

@@ -56,7 +56,7 @@ class TaskPage(TypedDict):
     tasks: list[TaskEntry]
 
 
-@router.get("/runs/{run}/tasks", responses=answers(404, 502, 503))
+@router.get("/runs/{run}/tasks", responses=answers(404, 409, 502, 503))
 async def tasks(
     serving: Serving,
     run: RunId,
@@ -71,7 +71,7 @@ async def tasks(
     return TaskPage(total=total, offset=offset, tasks=found)
 
 
-@router.get("/runs/{run}/tasks/{key}", responses=answers(404, 502, 503))
+@router.get("/runs/{run}/tasks/{key}", responses=answers(404, 409, 502, 503))
 async def task(serving: Serving, run: RunId, key: Key) -> TaskEntry:
     """One task with all its attempts, and the history of what it used."""
     return await serving.monitor.task(run, key)
