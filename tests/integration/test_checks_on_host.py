@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -131,6 +132,39 @@ def test_what_it_leaves_with_its_output_open_is_ended_and_told(
     assert "held its output open" in ended.notices[0]
     assert ground.findings.errors == 1
     assert eventually(lambda: is_gone(ground.pid("left")))
+
+
+APART = "setsid sh -c 'echo $$ >new; mv new far; exec sleep 1000' >/dev/null 2>&1 </dev/null &"
+"""Leaves the group of the check, and its output."""
+
+
+def test_what_has_left_its_group_and_its_output_ends_with_it(ground: Ground) -> None:
+    ended = ground.run(f"{APART} while ! test -e far; do sleep 0.02; done; exit 1")
+    assert (ended.exit_code, ended.notices) == (1, ())
+    assert is_gone(ground.pid("far"))
+
+
+ALONE = """
+import anyio, sys
+from pathlib import Path
+from test_checks_on_host import Ground
+ground = Ground(Path(sys.argv[1]))
+ground.run(sys.argv[2])
+"""
+
+
+def test_it_ends_whole_where_whoever_started_it_is_killed(tmp_path: Path) -> None:
+    asked = "trap 'echo asked >asked.new; mv asked.new asked; exit' TERM"
+    command = f"{asked}; {APART} while ! test -e far; do sleep 0.02; done; echo $$ >n; mv n near; sleep 1000 & wait"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    planner = subprocess.Popen([sys.executable, "-c", ALONE, str(tmp_path), command], env=env)
+    assert eventually((tmp_path / "near").exists)
+    near, far = (int((tmp_path / name).read_text()) for name in ("near", "far"))
+    assert not is_gone(near)
+    planner.kill()
+    planner.wait()
+    assert eventually(lambda: is_gone(near) and is_gone(far))
+    assert (tmp_path / "asked").exists()
 
 
 def test_a_flood_is_ended_at_the_limit(ground: Ground) -> None:

@@ -35,7 +35,29 @@ elif verb == "family":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         open(rest[0] + ".deaf", "w").close()
     time.sleep(1000 if "leaves" not in rest else 0)
+elif verb == "orderly":
+    import signal
+    child = subprocess.Popen(["sleep", "1000"])
+    apart = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    def end(*_):
+        open(rest[0] + ".asked", "a").write("asked")
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, end)
+    open(rest[0] + ".new", "w").write(f"{os.getpid()} {child.pid} {apart.pid}")
+    os.rename(rest[0] + ".new", rest[0])
+    time.sleep(1000)
 sys.exit(5 if verb == "fail" else 0)
+"""
+
+SERVER = """
+import anyio, sys
+from pathlib import Path
+from wavepool.web.jobs import open_jobs
+async def main(directory):
+    async with open_jobs(Path(directory), command=(sys.executable, "-c", sys.argv[1])) as jobs:
+        await jobs.start(["orderly", directory + "/pids"])
+        await anyio.sleep_forever()
+anyio.run(main, sys.argv[2])
 """
 
 
@@ -120,3 +142,17 @@ async def test_all_end_with_the_server_and_no_more_than_may_run_at_once(tmp_path
     pids = [pid for _, both in started for pid in both]
     with anyio.fail_after(DEADLINE_S):
         await until(lambda: not any(map(is_there, pids)))
+
+
+async def test_jobs_of_a_server_that_was_killed_are_asked_to_end_and_what_is_apart_stays(tmp_path: Path) -> None:
+    server = await anyio.open_process([sys.executable, "-c", SERVER, SCRIPT, str(tmp_path)], stdout=None, stderr=None)
+    with anyio.fail_after(DEADLINE_S):
+        await until((tmp_path / "pids").exists)
+        job, child, apart = pids_in(tmp_path / "pids")
+        assert all(map(is_there, (job, child, apart)))
+        server.kill()
+        await server.wait()
+        await until(lambda: not is_there(job) and not is_there(child))
+    assert (tmp_path / "pids.asked").read_text() == "asked"
+    assert is_there(apart)
+    os.kill(apart, signal.SIGKILL)

@@ -1,6 +1,7 @@
 """A check on this host: a process group of its own, ended when it lasts too long, writes too much, or on Ctrl-C.
 
-With it ends whatever is in its group or holds its output; what has left both is not found.
+With it ends all that it has started, wherever that went: there is a guardian between us and it, to which orphans fall.
+So it ends too where we are killed.
 
 What it writes goes into `Spool`s as fast as it comes, and is read behind that: neither waits for the other, and what
 floods its output is ended in the time that the flood takes to reach the limit.
@@ -18,12 +19,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from wavepool.drivers.process import guarded
+from wavepool.drivers.process.guarded import Ending, Guarded
 from wavepool.engine.signals import forward_interrupts
 from wavepool.errors import CheckError, InfrastructureError, InputError, first_of_ours
 from wavepool.fixing.checks import PROGRESS_S, Check, Ended, Interrupted, Tell
@@ -97,17 +99,17 @@ class _HostRun:
                 beside.start_soon(self._progress)
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._pump_both, reads)
-                    group.start_soon(self._wait, process.pid, reads)
+                    group.start_soon(self._wait, process, reads)
                     group.start_soon(self._read)
                 beside.cancel_scope.cancel()
-        return process.returncode
+        return await process.ended()
 
     def _interrupt(self, _force: bool) -> None:
         raise Interrupted
 
     @contextmanager
-    def _process(self, reads: tuple[int, int], writes: tuple[int, int]) -> Iterator[subprocess.Popen[bytes]]:
-        """The process. At the end nothing is left of its group or holds its output; then its number is free."""
+    def _process(self, reads: tuple[int, int], writes: tuple[int, int]) -> Iterator[Guarded]:
+        """The process. At the end nothing is left of it, and nobody holds its output."""
         with contextlib.ExitStack() as closing:
             for end in writes:
                 closing.callback(os.close, end)
@@ -115,38 +117,37 @@ class _HostRun:
         try:
             yield process
         finally:
-            _end_group(process.pid)
+            process.close()
             end_holders(reads)
-            process.wait()
 
-    def _start(self, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+    def _start(self, stdout: int, stderr: int) -> Guarded:
         try:
-            return subprocess.Popen(
+            return guarded.start(
                 self._check.argv,
+                ending=Ending(whole=True, terms=1, patience_s=GRACE_S),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
                 cwd=self._check.workspace,
-                start_new_session=True,
             )
         except OSError as error:
             raise _cannot_start(self._check, error) from None
 
-    async def _wait(self, pid: int, reads: tuple[int, int]) -> None:
+    async def _wait(self, process: Guarded, reads: tuple[int, int]) -> None:
         """Let it end, or end it; and see that its output comes to its end too."""
         with anyio.move_on_after(self._check.timeout_s) as scope:
-            await _has_ended(pid)
+            await process.ended()
         if scope.cancelled_caught:
             with anyio.move_on_after(GRACE_S):
-                _signal_group(pid, signal.SIGTERM)
-                await _has_ended(pid)
-            await self._end_rest(pid, reads)
+                process.signal_group(signal.SIGTERM)
+                await process.ended()
+            await self._end_rest(process, reads)
             raise self._cut_off(
                 f"did not end within {format_duration(self._check.timeout_s)}",
                 "Give it more time with --check-timeout.",
             )
         if not await self._drained():
-            held_by = await self._end_rest(pid, reads)
+            held_by = await self._end_rest(process, reads)
             self._notices.append(f"the check ended, and left what held its output open: ended too: {held_by}")
             if not await self._drained():
                 self._pumping.cancel()
@@ -158,10 +159,10 @@ class _HostRun:
                 await self._written.wait()
         return not self._flowing
 
-    async def _end_rest(self, pid: int, reads: tuple[int, int]) -> str:
+    async def _end_rest(self, process: Guarded, reads: tuple[int, int]) -> str:
         """End its group, and whoever else holds its output; the names of the latter."""
         held_by = await anyio.to_thread.run_sync(end_holders, reads)
-        _end_group(pid)
+        process.signal_group(signal.SIGKILL)
         return ", ".join(held_by) or "nobody that may be ended"
 
     async def _pump_both(self, reads: tuple[int, int]) -> None:
@@ -228,21 +229,6 @@ def _pipes() -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     finally:
         os.close(out_read)
         os.close(err_read)
-
-
-async def _has_ended(pid: int) -> None:
-    """Return when it has; it stays a zombie, so that its number stays its own."""
-    wait = partial(os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    await anyio.to_thread.run_sync(wait, abandon_on_cancel=True)
-
-
-def _signal_group(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _end_group(group: int) -> None:
-    _signal_group(group, signal.SIGKILL)
 
 
 def _cannot_start(check: Check, error: OSError) -> Exception:

@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 import anyio
 
 from wavepool.web.jobs.output import Output
-from wavepool.web.jobs.process import VerbProcess
+from wavepool.web.jobs.process import PATIENCE_S, VerbProcess
 
 STDOUT_BYTES = 4 << 20
 STDERR_BYTES = 1 << 20
 """Kept of each stream, the newest."""
 
-PATIENCE_S = 5.0
 HURRY_S = 1.0
-"""For ending well, and then once more for ending at all."""
+"""As `PATIENCE_S`, where we end ourselves."""
 
 
 class Job:

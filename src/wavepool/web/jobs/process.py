@@ -1,4 +1,4 @@
-"""A verb of the command line as a process of ours: read, waited for, and ended whole."""
+"""A verb of the command line as a process of ours: read, waited for, and ended whole, also where we are killed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from pathlib import Path
 
 import anyio
 
+from wavepool.drivers.process import guarded
+from wavepool.drivers.process.guarded import Ending, Guarded
 from wavepool.errors import InfrastructureError, InputError
 from wavepool.web.jobs.output import Output
+
+PATIENCE_S = 5.0
+"""For ending well, and then once more for ending at all."""
 
 REST_S = 1.0
 """How long what the verb has left in sessions of their own may go on writing into our pipes; then nobody reads."""
@@ -20,18 +25,11 @@ _READ_BYTES = 1 << 16
 
 
 class VerbProcess:
-    """One process, the leader of its own session and process group; made by `start`.
+    """One process, the leader of its own session and process group; made by `start`. Should we be killed, it ends as a
+    cancelled job does."""
 
-    It is reaped by `attend` alone, so that no signal of ours can reach another process with its number.
-
-    Attributes:
-        pid: its number, and its group's.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.pid = process.pid
+    def __init__(self, process: Guarded) -> None:
         self._process = process
-        self._ended = False
 
     async def attend(self, stdout: Output, stderr: Output) -> int:
         """Read it to its end; returns its exit code, below zero for a signal. Never cancelled half way.
@@ -42,30 +40,21 @@ class VerbProcess:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._read, self._process.stdout, stdout)
                 group.start_soon(self._read, self._process.stderr, stderr)
-                await anyio.to_thread.run_sync(_await_end, self.pid, limiter=anyio.CapacityLimiter(1))
-                self._ended = True
-                self._signal_group(signal.SIGKILL)
+                exit_code = await self._process.ended()
+                await anyio.to_thread.run_sync(self._process.close, limiter=anyio.CapacityLimiter(1))
                 group.cancel_scope.deadline = anyio.current_time() + REST_S
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
-        return self._process.wait()
+        return exit_code
 
     def terminate(self) -> None:
         """As the Ctrl-C of a person: the first lets it end well, the second hurries it."""
-        if not self._ended:
-            os.kill(self.pid, signal.SIGTERM)  # not yet reaped: it is there
+        self._process.signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once, with its process group."""
-        if not self._ended:
-            self._signal_group(signal.SIGKILL)
-
-    def _signal_group(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):  # nobody is left in it
-            return
+        self._process.signal_group(signal.SIGKILL)
 
     async def _read(self, stream: object, output: Output) -> None:
         descriptor = stream.fileno()  # type: ignore[attr-defined]  # a pipe, as Popen was asked for
@@ -82,7 +71,7 @@ class VerbProcess:
 
 
 def start(command: Sequence[str], *, given: bytes, env: Mapping[str, str], directory: Path | None) -> VerbProcess:
-    """Start it, with `given` on stdin. Blocks for some milliseconds.
+    """Start it, with `given` on stdin. Blocks until it is executed.
 
     Raises:
         InputError: its arguments, variables or directory cannot be.
@@ -93,14 +82,14 @@ def start(command: Sequence[str], *, given: bytes, env: Mapping[str, str], direc
         with os.fdopen(os.dup(stdin), "wb") as file:
             file.write(given)
         os.lseek(stdin, 0, os.SEEK_SET)
-        process = subprocess.Popen(
+        process = guarded.start(
             command,
+            ending=Ending(whole=False, terms=2, patience_s=PATIENCE_S),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=dict(env),
+            env=env,
             cwd=directory,
-            start_new_session=True,
         )
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise InputError(f"nothing can be started in {directory}: {error.strerror}") from error
@@ -113,7 +102,3 @@ def start(command: Sequence[str], *, given: bytes, env: Mapping[str, str], direc
     finally:
         os.close(stdin)
     return VerbProcess(process)
-
-
-def _await_end(pid: int) -> None:
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
