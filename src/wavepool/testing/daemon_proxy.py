@@ -7,6 +7,7 @@ its own to the daemon; answers pass unchanged unless a rule of `daemon_faults` h
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,12 @@ _GONE = (
     anyio.DelimiterNotFound,
     OSError,
 )
+
+
+def engine_socket() -> str:
+    """Path of the socket of the engine on this host: that of DOCKER_HOST, else the usual one."""
+    scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
+    return path if scheme == "unix" else SOCKET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +173,14 @@ class DaemonProxy:
 
 
 @asynccontextmanager
-async def proxied(path: Path, *faults: Fault, upstream: str = SOCKET, seed: int = 0) -> AsyncIterator[DaemonProxy]:
-    """A proxy at `path` (at most 107 bytes long) in front of the socket `upstream`, up for as long as the context."""
+async def proxied(path: Path, *faults: Fault, upstream: str | None = None, seed: int = 0) -> AsyncIterator[DaemonProxy]:
+    """A proxy at `path` (at most 107 bytes long) in front of the socket `upstream`, up for as long as the context.
+
+    None for `upstream` is the `engine_socket`.
+    """
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
-        proxy = DaemonProxy(path, upstream, Faults(*faults, seed=seed), group)
+        proxy = DaemonProxy(path, upstream or engine_socket(), Faults(*faults, seed=seed), group)
         await proxy.up()
         try:
             yield proxy

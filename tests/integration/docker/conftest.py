@@ -18,9 +18,9 @@ from anyio.abc import SocketStream
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec
 from wavepool.drivers.docker import DockerDriver
+from wavepool.testing.daemon_proxy import engine_socket
 from wavepool.testing.driver_harness import DriverHarness, ShellCommands
 
-SOCKET = "/var/run/docker.sock"
 CLI_DEADLINE_S = 120
 
 
@@ -125,7 +125,11 @@ class Proxy:
         with anyio.CancelScope() as scope:
             self._open.add(scope)
             try:
-                async with client, await anyio.connect_unix(SOCKET) as engine, anyio.create_task_group() as group:
+                async with (
+                    client,
+                    await anyio.connect_unix(engine_socket()) as engine,
+                    anyio.create_task_group() as group,
+                ):
                     cut = anyio.Event()
                     group.start_soon(self._forward, client, engine, cut, group.cancel_scope)
                     await self._answer(engine, client, cut)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -19,6 +18,7 @@ import aiohttp
 import anyio
 
 from wavepool.drivers.docker.attachment import Attachment, Inbox
+from wavepool.drivers.docker.tls import secured
 from wavepool.drivers.docker.trouble import Refused, unreachable
 from wavepool.errors import DriverUnavailable, Unknown
 
@@ -264,11 +264,14 @@ class DockerApi:
 
     def _connect(self, connections: int) -> aiodocker.Docker:
         """A client whose connector holds at most `connections` (0: no limit)."""
+        url, context = secured(self._host or "", os.environ) or (self._host, None)
         try:
-            client = aiodocker.Docker(url=self._host, timeout=aiohttp.ClientTimeout(sock_connect=10.0))
+            client = aiodocker.Docker(url=url, ssl_context=context, timeout=aiohttp.ClientTimeout(sock_connect=10.0))
         except AssertionError:  # aiodocker asserts that one of its places has a socket
             raise unreachable(FileNotFoundError("no Docker socket was found"), "") from None
-        except (aiodocker.DockerError, ValueError, OSError, ssl.SSLError) as error:
+        except aiodocker.DockerError as error:  # what it made of an error of a file: its words say more than that
+            raise unreachable(RuntimeError(error.message), self._host or "") from error
+        except (ValueError, OSError) as error:
             raise unreachable(error, self._host or "") from error
         # aiodocker makes the connector itself from address, context and TLS settings, and has no way in for its limit;
         # aiohttp has none after construction.

@@ -45,7 +45,7 @@ from wavepool.drivers.docker.starting.delivery import SecretStore, default_secre
 from wavepool.drivers.docker.starting.images import Images
 from wavepool.drivers.docker.starting.spec import create_body, user_of
 from wavepool.drivers.docker.starting.starter import Starter
-from wavepool.drivers.docker.trouble import Refused
+from wavepool.drivers.docker.trouble import Refused, advice_for
 from wavepool.drivers.docker.usage.sweep import Sweeper
 from wavepool.drivers.docker.watching.reconciling import EVERY_S
 from wavepool.drivers.docker.watching.sightings import DRIVER_NAME, OwnActs
@@ -123,7 +123,9 @@ class DockerDriver(Driver, SupportsKeeping, SupportsParking, SupportsReuse, Supp
             before = time.time()
             self._info = info = await self._api.read("info")
         except Refused as refused:
-            raise DriverUnavailable(f"the Docker daemon does not say what it is: {refused.words}") from refused
+            raise DriverUnavailable(
+                f"the Docker daemon does not say what it is: {refused.words}", advice=advice_for(refused.words)
+            ) from refused
         return driver_facts(version, info, address=self._api.address, asked_at_s=(before + time.time()) / 2)
 
     async def prepare(self, needs: Needs, progress: PullProgress | None = None) -> Prepared:

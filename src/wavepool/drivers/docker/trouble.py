@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-import ssl
 from dataclasses import dataclass
 
+from wavepool.drivers.docker import tls
 from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted
 
 _CUT_START = re.compile(
@@ -52,6 +52,10 @@ _TROUBLES = (
     _trouble(
         r"no such image|image .*not found|manifest .*unknown|pull access denied",
         "Pull it with `docker pull {image}`, or build it with `docker build -t {image} .`.",
+    ),
+    _trouble(
+        r"HTTP request to an HTTPS server",
+        f"It speaks TLS: set {tls.VERIFY}=1, and {tls.CERTIFICATES} to the directory of ca.pem, cert.pem and key.pem.",
     ),
     _trouble(r"network .*not found|no such network", "Create it with `docker network create {network}`."),
     _trouble(
@@ -163,12 +167,14 @@ _JOIN_GROUP = (
 def unreachable(error: BaseException, address: str) -> DriverUnavailable:
     """The error of a connection to `address` that failed with `error` (or one of its causes)."""
     where = f" at {address}" if address else ""
+    if refused := tls.failure(error):
+        return DriverUnavailable(f"no TLS to the Docker daemon{where}: {refused}", advice=tls.ADVICE)
     number = _errno(error)
     if number in (errno.EACCES, errno.EPERM):
         return DriverUnavailable(f"you may not use the Docker socket{where}: permission denied", advice=_JOIN_GROUP)
     words = os.strerror(number) if number is not None else str(error) or type(error).__name__
-    if isinstance(error, ssl.SSLError) or "certificate" in words.lower():
-        advice = "Check DOCKER_TLS_VERIFY and the certificates in DOCKER_CERT_PATH (or of the Docker context)."
+    if "certificate" in words.lower():
+        advice = tls.ADVICE
     elif "asyncssh" in words:
         advice = "For ssh:// addresses install its client: `pip install 'aiodocker[ssh]'`."
     elif "context" in words.lower():
