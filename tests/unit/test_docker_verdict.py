@@ -149,6 +149,14 @@ def test_what_ended_with_its_daemon_is_lost_whatever_its_exit_code() -> None:
     assert weigh(143, replace(away, stopped_by_us=True)).kind is VerdictKind.FAILED
 
 
+@pytest.mark.parametrize(("code", "kind"), [(255, VerdictKind.LOST), (0, VerdictKind.SUCCESS), (1, VerdictKind.FAILED)])
+def test_an_exit_code_that_the_engine_may_have_made_up_proves_nothing(code: int, kind: VerdictKind) -> None:
+    """With live-restore Docker 28 writes 255 for all that ended while it was away."""
+    assert weigh(code, Witnessed(code_unproven=True)).kind is kind
+    assert weigh(255, Witnessed()).kind is VerdictKind.FAILED
+    assert weigh(255, Witnessed(code_unproven=True, stopped_by_us=True)).kind is VerdictKind.FAILED
+
+
 @pytest.mark.parametrize(
     ("code", "began_after_death_s", "kind"),
     [

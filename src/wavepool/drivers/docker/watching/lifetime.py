@@ -30,6 +30,18 @@ async def was_restarted_since(api: DockerApi, container_id: str) -> bool:
     return known is not None and container_id not in known
 
 
+async def may_have_kept_unseen(api: DockerApi, container_id: str) -> bool:
+    """True where a daemon keeps containers while it is away, and may have been away since it made this one.
+
+    Raises:
+        DriverUnavailable, Refused: the daemon did not answer.
+    """
+    if not (await api.read("info")).get("LiveRestoreEnabled"):
+        return False
+    known = await remembered_creations(api)
+    return known is None or container_id not in known
+
+
 async def remembered_creations(api: DockerApi) -> frozenset[str] | None:
     """Ids of the containers that a daemon remembers to have made since it was started; None where it may forget some.
 

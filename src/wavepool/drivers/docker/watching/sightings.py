@@ -126,6 +126,7 @@ class Sighting:
         daemon_began: when the daemon was started that told of it after a gap, or in a first listing.
         slot: of a parked one, until its task is known to have begun.
         unwatched: set where it had ended in the first listing, and was started under an earlier daemon.
+        code_unproven: it was found ended with an exit code that its daemon may have made up.
     """
 
     handle: Handle
@@ -147,6 +148,7 @@ class Sighting:
     unlisted: bool = False
     daemon_began: datetime | None = None
     unwatched: Unwatched | None = None
+    code_unproven: bool = False
     slot: Path | None = None
 
     def waits(self) -> bool:
@@ -203,6 +205,7 @@ class Sighting:
             daemon_was_away=self.in_gap,
             daemon_began=self.daemon_began,
             unwatched=self.unwatched,
+            code_unproven=self.code_unproven,
         )
 
     def note_kernel(self, tally: Tally | None) -> None:

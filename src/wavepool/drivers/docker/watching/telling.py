@@ -16,9 +16,10 @@ from wavepool.drivers.base import Observation, Phase, Synced
 from wavepool.drivers.docker.api import DockerApi
 from wavepool.drivers.docker.containers import inspect
 from wavepool.drivers.docker.watching.kernel_log import KernelLog
+from wavepool.drivers.docker.watching.lifetime import may_have_kept_unseen
 from wavepool.drivers.docker.watching.peaks import Peaks
 from wavepool.drivers.docker.watching.sightings import ORDER, OwnActs, Sighting
-from wavepool.drivers.docker.watching.verdict import KILLED, Final, ending, lost, read_final
+from wavepool.drivers.docker.watching.verdict import KILLED, UNKNOWN_CODE, Final, ending, lost, read_final
 from wavepool.model import Ending
 
 SECOND_LOOK_S = 0.2
@@ -124,6 +125,8 @@ class Teller:
         sighting.started_at = final.started_at or sighting.started_at  # the event's own time may differ by a little
         if final.status in ("removing", "dead") and self._own.removed(sighting.handle.id):
             return  # its destroy event follows
+        if final.status == "exited" and final.exit_code == UNKNOWN_CODE and sighting.died is None:
+            sighting.code_unproven = await may_have_kept_unseen(self._api, sighting.handle.id)
         ended = ending(final, sighting.witnessed(self._own))
         if final.started_at is None and sighting.handle.name in self._own.starting:
             ended = None  # a start of ours is at work on it and will say how that went

@@ -59,6 +59,7 @@ class Witnessed:
         daemon_was_away: it ended in a gap, by a daemon that may have ended it.
         daemon_began: when a daemon was started that may have ended it; None where it was seen all along.
         unwatched: the gap in which an earlier daemon may have ended it, before anyone watched; None: there is none.
+        code_unproven: nobody saw it end, and its exit code may be the one that an engine writes which did not either.
     """
 
     complete: bool = False
@@ -71,6 +72,7 @@ class Witnessed:
     daemon_was_away: bool = False
     daemon_began: datetime | None = None
     unwatched: Unwatched | None = None
+    code_unproven: bool = False
 
 
 def ending(final: Final, seen: Witnessed) -> Ending | None:
@@ -90,6 +92,12 @@ def ending(final: Final, seen: Witnessed) -> Ending | None:
         return lost(
             "it ended while nobody watched it, and the Docker daemon was restarted since, which ends what runs: "
             "that it had completed is not proven",
+            final,
+        )
+    if seen.code_unproven and final.exit_code == UNKNOWN_CODE and not seen.stopped_by_us:
+        return lost(
+            "it ended while the Docker daemon was away, which kept it running and does not know how it ended: "
+            f"it writes {UNKNOWN_CODE} then",
             final,
         )
     if final.exit_code == 0:
