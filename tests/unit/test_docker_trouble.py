@@ -66,6 +66,7 @@ class Wrapped(Exception):
         (Wrapped(PermissionError(errno.EACCES, "denied")), "unix:///x", "usermod -aG docker $USER"),
         (Wrapped(OSError(errno.ECONNREFUSED, "refused")), "tcp://h:2375", "DOCKER_HOST"),
         (RuntimeError("asyncssh is required"), "ssh://h", "aiodocker[ssh]"),
+        (RuntimeError("Permission denied for user u"), "ssh://u@h", "docker --host ssh://u@h version"),
         (RuntimeError("certificate verify failed"), "tcp://h:2376", "DOCKER_CERT_PATH"),
         (RuntimeError("Context metadata file not found"), "", "docker context use default"),
     ],

@@ -179,7 +179,9 @@ def unreachable(error: BaseException, address: str) -> DriverUnavailable:
         advice = "For ssh:// addresses install its client: `pip install 'aiodocker[ssh]'`."
     elif "context" in words.lower():
         advice = "Choose another with `docker context use default`, or unset DOCKER_CONTEXT."
-    elif address.startswith(("tcp://", "http://", "https://", "ssh://")):
+    elif address.startswith("ssh://"):
+        advice = f"See that `docker --host {address} version` answers, and asks nothing: key, known host, group docker."
+    elif address.startswith(("tcp://", "http://", "https://")):
         advice = "Check DOCKER_HOST (or the Docker context), and that the daemon there runs and listens."
     else:
         advice = _START_DOCKER
