@@ -15,7 +15,7 @@ def marking(name: str, until: float | str) -> dict[str, object]:
     """
     wait = f"until {until}; do sleep 0.05; done" if isinstance(until, str) else f"sleep {until:.2f}"
     script = f'echo "{name} $(hostname)" >> ran; {wait}; echo done'
-    return batch(name, script, memory="8m")
+    return batch(name, script, memory="16m")
 
 
 def check(world: World, done: Finished) -> list[dict[str, Any]]:

@@ -38,7 +38,9 @@ def through(root: Path, *faults: Fault, seed: int = 0) -> Iterator[tuple[World, 
 def run_all(world: World, proxy: DaemonProxy, *options: str, tasks: int = 4) -> Finished:
     """Tasks that succeed and one that fails, to their end."""
     batches = [marking(f"t{n}", 0.3) for n in range(tasks)]
-    plan = plan_of(wave(1, *batches, batch("fails", 'echo "fails $(hostname)" >> ran; echo done; exit 3', memory="8m")))
+    plan = plan_of(
+        wave(1, *batches, batch("fails", 'echo "fails $(hostname)" >> ran; echo done; exit 3', memory="16m"))
+    )
     run = world.start(plan, "--json", *options, env={"DOCKER_HOST": proxy.host})
     return run.finish(DEADLINE_S + 6 * CALL_DEADLINE_S)
 

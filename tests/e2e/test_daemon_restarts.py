@@ -94,7 +94,7 @@ def disturbed(world: World, control: Control, moments: list[int], dice: random.R
 @pytest.mark.parametrize("live_restore", [True, False], ids=["live-restore", "none"])
 def test_a_restart_while_all_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live_restore: bool) -> None:
     """Without a policy what was lost stays lost: it may have done half of its work. One task answers its end with 0."""
-    obedient = batch("obedient", f"trap 'exit 0' TERM; {marking('obedient', '[ -e go ]')['command']}", memory="8m")
+    obedient = batch("obedient", f"trap 'exit 0' TERM; {marking('obedient', '[ -e go ]')['command']}", memory="16m")
     tasks = [marking(f"t{n}", "[ -e go ]") for n in range(3)]
     with (
         own_daemon(tmp_path / "daemon", monkeypatch, live_restore=live_restore) as control,
@@ -131,7 +131,7 @@ def test_a_restart_while_nobody_watches(
     """
     early = [marking(name, "[ -e early ]") for name in ("early", "early-fails")]
     early[1]["command"] = f"{early[1]['command']}; exit 3"
-    obedient = batch("obedient", f"trap 'exit 0' TERM; {marking('obedient', '[ -e never ]')['command']}", memory="8m")
+    obedient = batch("obedient", f"trap 'exit 0' TERM; {marking('obedient', '[ -e never ]')['command']}", memory="16m")
     tasks = [*early, obedient, marking("cut-off", "[ -e never ]")]
     with (
         own_daemon(

@@ -16,6 +16,7 @@ from wavepool.drivers.docker.trouble import Refused, advice_for, not_started, un
         ("network cfn-network not found", "docker network create cfn-network"),
         ("memory is too large", "Lower the memory"),
         ("Minimum memory limit allowed is 6MB", "at least 6m"),
+        ("unable to set memory limit to 8388608 (current usage: 9842688, peak usage: 9879552)", "at least 16m"),
         ("write /var/lib/docker/x: no space left on device", "df -h"),
         ("could not find an available, non-overlapping IPv4 address pool", "docker network prune"),
         ("all predefined address pools have been fully subscribed", "docker network prune"),

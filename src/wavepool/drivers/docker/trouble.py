@@ -87,6 +87,10 @@ _TROUBLES = (
         "Give the task a memory limit of at least 6m, and no more CPUs than the host has.",
     ),
     _trouble(
+        r"unable to set memory limit to|container init was OOM-killed",  # runc 1.1.15 takes 10 MB of it on its way
+        "This engine takes some memory of the task's own to start it: give the task a memory limit of at least 16m.",
+    ),
+    _trouble(
         r"no space left on device",
         "The disk is full: see `df -h` and `docker system df`, then `docker system prune`.",
     ),
