@@ -32,9 +32,14 @@ Ask = Callable[[RunState], Event]
 
 
 class Asked:
-    """One question, from when it was asked to when what it led to is in the journal."""
+    """One question, from when it was asked to when what it led to is in the journal.
 
-    def __init__(self, ask: Ask) -> None:
+    Attributes:
+        urgent: it is decided even while nothing else is, as what exists of a run that is taken up is not known yet.
+    """
+
+    def __init__(self, ask: Ask, *, urgent: bool = False) -> None:
+        self.urgent = urgent
         self._ask = ask
         self._facts: list[Fact] = []
         self._error: WavepoolError | None = None
@@ -58,6 +63,17 @@ class Asked:
         if self._error is not None:
             raise self._error
         return self._facts
+
+
+def to_interrupt(*, force: bool) -> Ask:
+    """Drain the whole run, with `force` stop what runs. Raises RunOver."""
+
+    def ask(state: RunState) -> Event:
+        if state.outcome is not None:
+            raise over(state)
+        return events.Interrupted(force=force)
+
+    return ask
 
 
 def to_pause() -> Ask:

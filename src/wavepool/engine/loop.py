@@ -24,7 +24,7 @@ from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact, Stamped
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
-from wavepool.engine.asking import Ask, Asked, over
+from wavepool.engine.asking import Ask, Asked, over, to_interrupt
 from wavepool.engine.clock import Clock
 from wavepool.engine.following import Followers
 from wavepool.engine.listener import Listener, tell, tell_agent
@@ -104,7 +104,6 @@ class Engine:
             tell=self._send.send,
             heard=partial(tell_agent, self._listeners),
         )
-        self._interrupts: list[events.Interrupted] = []
         self._asked: list[Asked] = []
         self._ended = False
         self._failure: DriverUnavailable | None = None
@@ -120,7 +119,7 @@ class Engine:
 
     def interrupt(self, *, force: bool) -> None:
         """Ask the run to end: drain first, with `force` stop what runs. Returns at once; repeating is harmless."""
-        self._interrupts.append(events.Interrupted(force=force))
+        self._asked.append(Asked(to_interrupt(force=force), urgent=True))
         self._wake()
 
     async def ask(self, ask: Ask, *, patience_s: float) -> Sequence[Fact] | None:
@@ -232,9 +231,10 @@ class Engine:
     async def _drive(self, begin: Callable[[TaskGroup], Awaitable[None]]) -> None:
         async with anyio.create_task_group() as group:
             await begin(group)
-            await self._step([], group)
+            await self._step([], group, asked=self._taken_asked())
             while self.state.outcome is None:
-                await self._step(await self._collect(), group)
+                batch = await self._collect()
+                await self._step(batch, group, asked=self._taken_asked())
             self._end_of_asking()
             group.cancel_scope.cancel()
 
@@ -263,18 +263,19 @@ class Engine:
                 break
         if next_s is not None and next_s <= self._clock.now().boot_s:
             batch.append(events.DeadlinePassed())
-        return [*self._taken_interrupts(), *batch]  # first, so that nothing more starts in this very turn
-
-    def _taken_interrupts(self) -> list[events.Interrupted]:
-        taken, self._interrupts = self._interrupts, []
-        return taken
+        return batch
 
     async def _step(
-        self, batch: Sequence[Event], group: TaskGroup, *, advance: bool = True, first: Sequence[Fact] = ()
+        self,
+        batch: Sequence[Event],
+        group: TaskGroup,
+        *,
+        asked: Sequence[Asked] = (),
+        advance: bool = True,
+        first: Sequence[Fact] = (),
     ) -> None:
         """Decide about a batch and commit what follows, after the facts `first`, which are applied already."""
         now, decided = self._clock.now(), list(first)
-        asked = self._taken_asked() if advance else []
         for each in asked:  # before the batch, so that nothing more starts in this very turn
             decided += each.decide(self.state, partial(self._decided, now=now))
         for event in (*batch, events.Advance()) if advance else batch:
@@ -287,8 +288,10 @@ class Engine:
         if self._failure is not None and any(isinstance(event, events.DriverFailed) for event in batch):
             raise self._failure
 
-    def _taken_asked(self) -> list[Asked]:
-        taken, self._asked = self._asked, []
+    def _taken_asked(self, *, urgent: bool = False) -> list[Asked]:
+        """All, or only those that are `urgent`; they are to be answered."""
+        taken = [each for each in self._asked if each.urgent or not urgent]
+        self._asked = [each for each in self._asked if each not in taken]
         return taken
 
     def _decided(self, event: Event, now: Now) -> list[Fact]:
@@ -329,10 +332,9 @@ class Engine:
         """Take in what the watch tells until it has told all. Nothing starts, and nothing is gone, before that."""
         while True:
             event = await self._inbox.receive()
-            batch = [*self._taken_interrupts(), event]
-            if isinstance(event, events.Advance):
-                batch.pop()  # of an interrupt, which came with it
-            await self._step(batch, group, advance=False)
+            # An Advance comes with what is asked, and must not start anything yet.
+            batch = [] if isinstance(event, events.Advance) else [event]
+            await self._step(batch, group, asked=self._taken_asked(urgent=True), advance=False)
             if isinstance(event, events.AllTold):
                 return event
 

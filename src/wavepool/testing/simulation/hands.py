@@ -7,7 +7,7 @@ from random import Random
 
 from wavepool.core import events
 from wavepool.core.events import Event
-from wavepool.engine.asking import Ask, to_cancel, to_pause, to_retry, to_unpause
+from wavepool.engine.asking import Ask, to_cancel, to_interrupt, to_pause, to_retry, to_unpause
 from wavepool.testing.simulation.scenarios import Scenario, random_pressure
 
 
@@ -18,9 +18,9 @@ def plan_hands(
     troubles = scenario.troubles
     if rng.random() < troubles.interrupt:
         first_s = rng.random() * 60
-        happens(first_s, events.Interrupted(force=False))
+        asks(first_s, to_interrupt(force=False))
         if rng.random() < 0.5:
-            happens(first_s + rng.random() * 5, events.Interrupted(force=True))
+            asks(first_s + rng.random() * 5, to_interrupt(force=True))
     if rng.random() < troubles.driver_fails:
         happens(rng.random() * 60, events.DriverFailed(cause="no daemon"))
     _plan_asking(scenario, Random(f"hands in {scenario.seed}"), asks)
