@@ -9,7 +9,8 @@ from pathlib import Path
 
 from wavepool.drivers.base import LogChunk
 from wavepool.drivers.process.logs import HEADER, FrameReader
-from wavepool.drivers.process.supervisor import STDERR, STDOUT, Log, quoted
+from wavepool.drivers.process.supervisor.kernel import quoted
+from wavepool.drivers.process.supervisor.log import STDERR, STDOUT, Log
 
 
 def read_all(path: Path, since: datetime | None = None) -> list[LogChunk]:

@@ -1,6 +1,6 @@
 """Reading the framed output of an attempt, from its start or a time, to its end.
 
-The frames are the supervisor's (`supervisor.Log`): stream (1 byte, bit 7 for a gap), 3 zero bytes, length (4),
+The frames are the supervisor's (`supervisor.log.Log`): stream (1 byte, bit 7 for a gap), 3 zero bytes, length (4),
 microseconds since the epoch (8), data.
 """
 
