@@ -16,7 +16,7 @@ from wavepool import labels
 from wavepool.drivers.base import AttemptSpec
 from wavepool.drivers.docker.starting.delivery import write_prompt
 from wavepool.drivers.docker.starting.spec import create_body
-from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.model import AttemptId, Isolation, Limits, Surroundings, Task
 from wavepool.statedir import StateDir
 from wavepool.units import MIB

@@ -33,9 +33,9 @@ from wavepool.drivers.base import (
     Synced,
 )
 from wavepool.drivers.memory import Fault, MemoryDriver, MemoryWorld
+from wavepool.engine.attempts.perform import TRIES
 from wavepool.engine.listener import Listener
 from wavepool.engine.order import Order
-from wavepool.engine.perform import TRIES
 from wavepool.engine.replay import take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session

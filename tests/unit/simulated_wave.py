@@ -11,8 +11,8 @@ import anyio
 from wavepool import labels
 from wavepool.core.events import Now
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.engine.clock import Clock
-from wavepool.engine.spec import SpecBuilder
 from wavepool.engine.steps.archive import LogArchive
 from wavepool.engine.steps.cleanup import Cleaner
 from wavepool.engine.steps.manifest import Manifest, parse_manifest

@@ -15,9 +15,9 @@ from wavepool.core import facts
 from wavepool.core.facts import Stamped
 from wavepool.drivers.base import Observation, Phase
 from wavepool.drivers.memory import Fault, Hazards, MemoryWorld
+from wavepool.engine.attempts.sealing import NUMBERS_FROM, SealedRuns, sealed_attempt
 from wavepool.engine.history.runs import RunHistory
 from wavepool.engine.listener import Listener
-from wavepool.engine.sealing import NUMBERS_FROM, SealedRuns, sealed_attempt
 from wavepool.model import (
     AgentEvent,
     AgentOrder,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from wavepool.engine.egress import EGRESS
-from wavepool.engine.sealing import sealed_attempt
-from wavepool.engine.spec import AGENT_USER, SpecBuilder
+from wavepool.engine.attempts.egress import EGRESS
+from wavepool.engine.attempts.sealing import sealed_attempt
+from wavepool.engine.attempts.spec import AGENT_USER, SpecBuilder
 from wavepool.errors import PlanError
 from wavepool.model import AgentOrder, AttemptId, Isolation, Limits, Mount, Rules, Surroundings, Task, Wave
 from wavepool.plan import Plan

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wavepool import labels
-from wavepool.engine.companions import DATA_UID, CompanionBuilder, address_variables, data_owner
+from wavepool.engine.attempts.companions import DATA_UID, CompanionBuilder, address_variables, data_owner
 from wavepool.model import Limits, Port, Sidecar, Volume
 
 LIMITS = Limits(memory_bytes=16 << 20)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wavepool.engine.saving import limited_words
+from wavepool.engine.attempts.saving import limited_words
 from wavepool.errors import CheckError
 from wavepool.fixing.checks import OUTPUT_LIMIT_BYTES, Check
 from wavepool.fixing.contained import Container, exit_code_of

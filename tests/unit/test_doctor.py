@@ -9,7 +9,7 @@ import pytest
 
 from wavepool.drivers.base import DriverFacts
 from wavepool.drivers.memory import Fault, MemoryDriver, MemoryWorld
-from wavepool.engine.doctor import (
+from wavepool.engine.verbs.doctor import (
     Check,
     Doctor,
     Expectations,

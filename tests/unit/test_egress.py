@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from wavepool.drivers.docker.building import packed
-from wavepool.engine.egress import EGRESS, TOLD_MOST, proxy_environment, refusals, sealed_sidecar
+from wavepool.engine.attempts.egress import EGRESS, TOLD_MOST, proxy_environment, refusals, sealed_sidecar
 from wavepool.errors import SettingError
 from wavepool.images import recipe
 from wavepool.inputs.egress import parse_egress_host

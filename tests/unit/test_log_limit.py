@@ -10,7 +10,7 @@ import pytest
 from wavepool.config import load_settings
 from wavepool.drivers.base import LogChunk
 from wavepool.drivers.docker.starting.spec import log_config
-from wavepool.engine.saving import LOG_SLACK_BYTES, most_bytes, save_chunks
+from wavepool.engine.attempts.saving import LOG_SLACK_BYTES, most_bytes, save_chunks
 from wavepool.errors import SettingError
 from wavepool.units import MIB
 

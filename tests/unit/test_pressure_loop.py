@@ -18,7 +18,7 @@ from wavepool.core.facts import Stamped, StartIntended
 from wavepool.core.state import RunState
 from wavepool.drivers.memory import Latencies, MemoryWorld
 from wavepool.engine.listener import Listener
-from wavepool.engine.pressure import PressureLoop
+from wavepool.engine.watching.pressure import PressureLoop
 from wavepool.listeners.plain import PlainListener
 from wavepool.model import Limits, Node, Pressure, Resources, Rules, Surroundings, Task, Wave
 from wavepool.plan import TierMap, parse_plan

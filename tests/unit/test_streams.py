@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavepool.drivers.base import LogChunk
-from wavepool.engine import streams
-from wavepool.engine.saving import save_chunks
-from wavepool.engine.streams import StreamRuns, read_streams, stream_pieces
+from wavepool.engine.attempts import streams
+from wavepool.engine.attempts.saving import save_chunks
+from wavepool.engine.attempts.streams import StreamRuns, read_streams, stream_pieces
 
 PIECES = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=8)), max_size=30)
 

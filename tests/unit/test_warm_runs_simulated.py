@@ -19,11 +19,11 @@ from wavepool.drivers.base import Scope
 from wavepool.drivers.memory import Fault, Latencies, MemoryDriver, MemoryWorld
 from wavepool.drivers.memory.containers import Container
 from wavepool.engine import warm
+from wavepool.engine.attempts.spec import SpecBuilder
+from wavepool.engine.attempts.waves import WaveNetworks
 from wavepool.engine.history.chronicle import Chronicle
 from wavepool.engine.history.runs import RunHistory
-from wavepool.engine.spec import SpecBuilder
 from wavepool.engine.warm import Warmer
-from wavepool.engine.waves import WaveNetworks
 from wavepool.model import AttemptId, Isolation, Node, Resources, Rules, Schedule, Surroundings
 from wavepool.plan import TierMap, parse_plan
 from wavepool.statedir import StateDir

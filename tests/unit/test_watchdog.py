@@ -15,7 +15,7 @@ from wavepool.core.events import Crossed, Event
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Handle, LogChunk, Usage
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
-from wavepool.engine.watchdog import INTERVAL_S, READ_DEADLINE_S, REST_MAX_S, WatchdogLoop
+from wavepool.engine.watching.watchdog import INTERVAL_S, READ_DEADLINE_S, REST_MAX_S, WatchdogLoop
 from wavepool.errors import DriverUnavailable
 from wavepool.model import (
     Act,

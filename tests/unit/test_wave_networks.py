@@ -7,8 +7,8 @@ import anyio.lowlevel
 import pytest
 
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
-from wavepool.engine.spec import SpecBuilder
-from wavepool.engine.waves import WaveNetworks
+from wavepool.engine.attempts.spec import SpecBuilder
+from wavepool.engine.attempts.waves import WaveNetworks
 from wavepool.model import Isolation, Surroundings
 
 pytestmark = pytest.mark.anyio

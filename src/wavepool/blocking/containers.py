@@ -32,8 +32,8 @@ from wavepool import labels
 from wavepool.blocking.loops import ask
 from wavepool.config import load_settings
 from wavepool.drivers.docker.remains.records import ContainerRecord, DockerRecords, checked_reference
+from wavepool.engine.attempts.saving import save_chunks
 from wavepool.engine.report import stamp
-from wavepool.engine.saving import save_chunks
 from wavepool.engine.steps.timeouts import TimeoutMarks
 from wavepool.errors import DriverUnavailable, InputError, NoSuchAttempt
 from wavepool.model import TIMEOUT_EXIT_CODE

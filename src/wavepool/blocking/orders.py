@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wavepool.blocking.config import ContainerConfig, for_complexity
-from wavepool.engine.egress import EGRESS_BYTES
+from wavepool.engine.attempts.egress import EGRESS_BYTES
 from wavepool.errors import InputError, SettingError
 from wavepool.inputs import check_workspace
 from wavepool.labels import task_key

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from wavepool.core.facts import AttemptSettled
-from wavepool.engine.streams import read_streams
+from wavepool.engine.attempts.streams import read_streams
 from wavepool.model import AgentReport, Changes, Evidence, Handle, VerdictKind
 
 Status = Literal["success", "failed", "timeout", "cancelled"]

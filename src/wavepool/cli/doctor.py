@@ -18,7 +18,7 @@ from wavepool.cli.prove import prove
 from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import peek_owner
 from wavepool.config import Settings
-from wavepool.engine.doctor import Check, Doctor, Expectations, Status
+from wavepool.engine.verbs.doctor import Check, Doctor, Expectations, Status
 from wavepool.host import read_cgroups, read_memory
 from wavepool.statedir import StateDir
 from wavepool.wiring import open_engine, process_driver

@@ -19,11 +19,11 @@ from wavepool.cli.whereabouts import whereabouts, whereabouts_lines
 from wavepool.core import actions
 from wavepool.core.actions import Action
 from wavepool.drivers.base import DriverFacts
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.dryrun import Planned, cause_of, rehearse
 from wavepool.engine.forecast import by_means
 from wavepool.engine.session import BARE_HOST
-from wavepool.engine.spec import SpecBuilder
 from wavepool.learning import History
 from wavepool.model import AttemptId, Rules, Task
 from wavepool.plan import check_schedule

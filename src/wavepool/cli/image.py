@@ -13,8 +13,8 @@ from wavepool import agents
 from wavepool.cli import options
 from wavepool.cli.output import print_result, progress_line
 from wavepool.cli.settings import settings_of
-from wavepool.engine.doctor import Check, Status
-from wavepool.engine.imagecheck import ImageCheck, check_image
+from wavepool.engine.verbs.doctor import Check, Status
+from wavepool.engine.verbs.imagecheck import ImageCheck, check_image
 from wavepool.errors import SettingError, UnreadableFile
 from wavepool.inputs import image_problem
 from wavepool.listeners.wording import printable

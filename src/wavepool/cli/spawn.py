@@ -16,9 +16,9 @@ from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import infrastructure_exits, peek_owner
 from wavepool.config import Settings
 from wavepool.drivers.base import Driver
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.signals import forward_interrupts
-from wavepool.engine.spec import SpecBuilder
 from wavepool.engine.steps.spawn import (
     Spawned,
     Spawner,

@@ -16,7 +16,7 @@ from wavepool.cli.columns import print_columns
 from wavepool.cli.output import print_result, progress_line
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
-from wavepool.engine.stacks import Stack
+from wavepool.engine.verbs.stacks import Stack
 from wavepool.errors import NotStarted, SettingError, UnreadableFile, UserInterrupt
 from wavepool.plan.stackfile import STACK_NAME, StackFile, parse_stack
 from wavepool.statedir import StateDir

@@ -8,19 +8,12 @@ No I/O, no clock, no asyncio. Replay runs `apply` alone, so a later release neve
     state.py     what the facts add up to; mutable, owned by the core
     course.py    whether the run goes on: paused, draining, stopped, over; whoever tells of a run folds it too
     decide.py    routing: event -> slice
-    runs.py      slice: the run as a whole, its waves, draining and ending
-    attempts.py  slice: one attempt from its start until nothing of it is left
-    tasks.py     slice: what the end of a task means for others
+    slices/      one subject each: the run, attempts, tasks, agents, accounts, pauses, pressure, what starts next
+    gates/       the reasons to wait, one file each
+    pools/       warm pools: how many containers to keep, and what became of them
     stopping.py  why an attempt is stopped, and with which grace
     verdicts.py  how an attempt ended -> its verdict
-    agents.py    slice: what agents say and use up, and their budgets
-    pausing.py   slice: a run that somebody has paused
-    cancelling.py  slice: tasks that somebody cancels while the others go on
-    reopening.py  slice: tasks that somebody has tried again
-    accounts.py  slice: accounts that have no more to give for a while
-    scheduling.py  slice: which task starts next
-    gates/       the reasons to wait, one file each
-    warming.py   which attempts containers are parked for
     retry.py     which verdict is tried again, and when
+    warming.py   which attempts containers are parked for
     timers.py    deadlines
 """

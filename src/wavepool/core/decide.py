@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wavepool.core import (
+from wavepool.core import events, facts
+from wavepool.core.events import Event, Now
+from wavepool.core.facts import Fact
+from wavepool.core.slices import (
     accounts,
     agents,
     attempts,
     cancelling,
-    events,
-    facts,
     pausing,
     pressure,
     reopening,
@@ -20,8 +21,6 @@ from wavepool.core import (
     tasks,
     watchdog,
 )
-from wavepool.core.events import Event, Now
-from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
 from wavepool.errors import InvariantBroken
 

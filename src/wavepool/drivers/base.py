@@ -128,7 +128,7 @@ class AttemptSpec:
         image: reference; ignored by drivers without images.
         command: argv; None for the image's own entrypoint.
         commands: instead of `command`: several, run in turn until one fails; between two of them every process that the
-            last one left is killed. The last line of stderr then says which failed (`engine.commands`).
+            last one left is killed. The last line of stderr then says which failed (`engine.attempts.commands`).
         env: variables; the driver adds TASK_PROMPT (where the prompt fits), TASK_PROMPT_FILE,
             WAVEPOOL_WORKSPACE and WAVEPOOL_SECRETS_DIR.
         prompt: delivered byte for byte as the file that TASK_PROMPT_FILE names.

@@ -9,7 +9,7 @@ import anyio
 from wavepool.core import events
 from wavepool.core.events import Event
 from wavepool.core.facts import Fact
-from wavepool.core.reopening import waiting_for
+from wavepool.core.slices.reopening import waiting_for
 from wavepool.core.state import RunState, TaskStatus
 from wavepool.engine.retrying import entries_named, tasks_to_retry
 from wavepool.errors import NotNow, RunOver, WavepoolError, shorten

@@ -25,15 +25,15 @@ from wavepool.core.facts import Fact, Stamped
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
 from wavepool.engine.asking import Ask, Asked, over, to_interrupt
+from wavepool.engine.attempts.perform import Performer
 from wavepool.engine.clock import Clock
-from wavepool.engine.following import Followers
 from wavepool.engine.listener import Listener, tell, tell_agent
-from wavepool.engine.perform import Performer
-from wavepool.engine.pressure import PressureLoop, ReadPressure
 from wavepool.engine.replay import Replayed, first_actions, still_wanted
 from wavepool.engine.usage.recorder import UsageRecorder
 from wavepool.engine.warm import Warmer
-from wavepool.engine.watchdog import WatchdogLoop
+from wavepool.engine.watching.following import Followers
+from wavepool.engine.watching.pressure import PressureLoop, ReadPressure
+from wavepool.engine.watching.watchdog import WatchdogLoop
 from wavepool.errors import DriverUnavailable, InvariantBroken
 from wavepool.journal.base import Journal
 from wavepool.model import AttemptId

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import anyio
 
 from wavepool.drivers.base import Driver, Needs, NetworkNeed, PullProgress
-from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.model import Isolation, Task
 from wavepool.statedir import StateDir
 

@@ -11,7 +11,7 @@ import shutil
 import anyio
 
 from wavepool.drivers.base import Driver, Scope
-from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.errors import DriverUnavailable
 from wavepool.model import Isolation
 from wavepool.statedir import LOOK_PATIENCE_S, RunDir, StateDir

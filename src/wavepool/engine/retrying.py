@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from wavepool.core.reopening import failed_tasks, waiting_for
+from wavepool.core.slices.reopening import failed_tasks, waiting_for
 from wavepool.core.state import RunState, TaskState, TaskStatus
 from wavepool.engine.naming import tasks_named
 from wavepool.errors import SettingError

@@ -15,6 +15,9 @@ from wavepool.agents.base import AgentAdapter
 from wavepool.core import decide, events
 from wavepool.core.state import RunState, TaskState, TaskStatus
 from wavepool.drivers.base import Driver, DriverFacts, PullProgress
+from wavepool.engine.attempts.perform import Performer
+from wavepool.engine.attempts.spec import SpecBuilder
+from wavepool.engine.attempts.waves import WaveNetworks
 from wavepool.engine.clock import Clock
 from wavepool.engine.control import ControlServer
 from wavepool.engine.control.server import Hands
@@ -22,17 +25,14 @@ from wavepool.engine.learner import Learner
 from wavepool.engine.listener import Listener
 from wavepool.engine.loop import Engine
 from wavepool.engine.order import Order, check_same_run, opened_run
-from wavepool.engine.perform import Performer
 from wavepool.engine.preparing import Preparation
-from wavepool.engine.pressure import ReadPressure
 from wavepool.engine.release import release_run
 from wavepool.engine.replay import Replayed
 from wavepool.engine.report import RunReport
 from wavepool.engine.signals import forward_interrupts
-from wavepool.engine.spec import SpecBuilder
 from wavepool.engine.usage.recorder import UsageRecorder
 from wavepool.engine.warm import open_warmer
-from wavepool.engine.waves import WaveNetworks
+from wavepool.engine.watching.pressure import ReadPressure
 from wavepool.errors import InfrastructureError, InvariantBroken
 from wavepool.journal.base import Journal
 from wavepool.model import Isolation, Task, VerdictKind

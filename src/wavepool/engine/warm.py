@@ -17,8 +17,8 @@ from wavepool.core.state import RunState
 from wavepool.core.warming import GiveUp, Park, next_step
 from wavepool.drivers.base import Driver
 from wavepool.drivers.parking import SupportsParking
-from wavepool.engine.spec import SpecBuilder
-from wavepool.engine.waves import WaveNetworks
+from wavepool.engine.attempts.spec import SpecBuilder
+from wavepool.engine.attempts.waves import WaveNetworks
 from wavepool.errors import CannotPark, InfrastructureError, InputError
 from wavepool.model import AttemptId, Handle, Task, WorkspaceKind
 from wavepool.statedir import RunDir

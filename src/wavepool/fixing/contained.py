@@ -17,11 +17,11 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from wavepool.core.facts import Outcome
+from wavepool.engine.attempts.saving import limited_words
+from wavepool.engine.attempts.streams import stream_pieces
 from wavepool.engine.control.client import NobodyHolds, open_control
 from wavepool.engine.report import RunReport
-from wavepool.engine.saving import limited_words
 from wavepool.engine.signals import forward_interrupts
-from wavepool.engine.streams import stream_pieces
 from wavepool.errors import CheckError, InfrastructureError, InputError, first_of_ours
 from wavepool.fixing.checks import PROGRESS_S, Check, Ended, Interrupted, Tell
 from wavepool.fixing.meter import OutputMeter

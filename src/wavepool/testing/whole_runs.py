@@ -25,11 +25,11 @@ from wavepool.drivers.memory import MemoryDriver, MemoryWorld
 from wavepool.engine.clock import Clock
 from wavepool.engine.listener import Listener
 from wavepool.engine.order import Order
-from wavepool.engine.pressure import ReadPressure
 from wavepool.engine.replay import take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.session import Session
 from wavepool.engine.usage.recorder import UsageRecorder
+from wavepool.engine.watching.pressure import ReadPressure
 from wavepool.journal.base import Journal
 from wavepool.journal.memory import MemoryJournal
 from wavepool.journal.sqlite import SqliteJournal

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from wavepool.agents import AgentAdapter, adapter
 from wavepool.drivers.base import DriverFacts
+from wavepool.engine.attempts.egress import EGRESS, sealed_sidecar
 from wavepool.engine.control.pools.driver import PREFIX as POOL_PREFIX
-from wavepool.engine.egress import EGRESS, sealed_sidecar
 from wavepool.engine.session import BARE_HOST
 from wavepool.errors import DriverUnavailable, InputError, PlanError, Words
 from wavepool.model import AgentOrder, Rules, Surroundings, Task, WorkspaceKind

@@ -10,7 +10,7 @@ from wavepool.agents import ADAPTERS
 from wavepool.drivers.base import Driver
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.building import ImageBuilder
-from wavepool.engine.egress import EGRESS_IMAGE
+from wavepool.engine.attempts.egress import EGRESS_IMAGE
 from wavepool.errors import PrepareError
 from wavepool.images import AGENT, EGRESS, recipe
 

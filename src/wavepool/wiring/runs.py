@@ -14,13 +14,13 @@ from wavepool.engine.clock import SystemClock
 from wavepool.engine.control import ControlServer
 from wavepool.engine.listener import Listener
 from wavepool.engine.order import Order, secret_advice
-from wavepool.engine.pressure import ReadPressure
 from wavepool.engine.replay import Replayed, take_up
 from wavepool.engine.report import RunReport
 from wavepool.engine.retrying import tasks_to_retry
 from wavepool.engine.session import Session
 from wavepool.engine.unbegun import forget_unbegun
 from wavepool.engine.usage.recorder import UsageRecorder
+from wavepool.engine.watching.pressure import ReadPressure
 from wavepool.engine.withheld import Withheld
 from wavepool.errors import DriverUnavailable, InputError, SettingError, WavepoolError, first_of_ours
 from wavepool.host import PressureGauge

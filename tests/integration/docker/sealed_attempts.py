@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, OwnNetwork
 from wavepool.drivers.docker import DockerDriver
-from wavepool.engine.companions import CompanionBuilder, data_owner
-from wavepool.engine.egress import proxy_environment
+from wavepool.engine.attempts.companions import CompanionBuilder, data_owner
+from wavepool.engine.attempts.egress import proxy_environment
 from wavepool.model import Sidecar, Task
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import pytest
 from sealed_attempts import build_images, gateway, run, sealed
 
 from wavepool.agents.claude import Claude
-from wavepool.engine.egress import refusals, sealed_sidecar
+from wavepool.engine.attempts.egress import refusals, sealed_sidecar
 from wavepool.model import AgentOrder, AgentReport
 from wavepool.testing.model_server import Answer, Failure, ModelServer, Rule, Script, ToolUse
 

@@ -17,7 +17,7 @@ import pytest
 from sealed_attempts import build_images, gateway, run, sealed
 
 from wavepool.drivers.docker import DockerDriver
-from wavepool.engine.egress import EGRESS, refusals, sealed_sidecar
+from wavepool.engine.attempts.egress import EGRESS, refusals, sealed_sidecar
 from wavepool.errors import NotStarted
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 
 from wavepool.drivers.base import Scope, Synced
 from wavepool.drivers.docker import DockerDriver
-from wavepool.engine.sealing import SealedRuns, sealed_attempt
-from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.attempts.sealing import SealedRuns, sealed_attempt
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.model import AttemptId, Isolation, Limits, Surroundings, Task
 from wavepool.statedir import StateDir
 from wavepool.units import MIB

@@ -16,7 +16,7 @@ from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, OwnNetwork, Scope
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.networks.subnets import candidates
-from wavepool.engine.companions import CompanionBuilder, data_owner
+from wavepool.engine.attempts.companions import CompanionBuilder, data_owner
 from wavepool.errors import NotStarted, Unknown
 from wavepool.inputs.subnets import parse_subnet_pool
 from wavepool.model import AttemptId, Handle, Healthcheck, Limits, Sidecar, Task, Volume

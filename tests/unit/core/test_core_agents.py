@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wavepool.core import events, facts
-from wavepool.core.accounts import FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_UNTOLD_PAUSE_S
 from wavepool.core.agentwords import heard
 from wavepool.core.facts import Outcome
+from wavepool.core.slices.accounts import FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_UNTOLD_PAUSE_S
 from wavepool.core.softlimits import measured
 from wavepool.core.spending import Spent
 from wavepool.model import (

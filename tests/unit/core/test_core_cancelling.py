@@ -6,7 +6,7 @@ import pytest
 
 from wavepool.core import events, facts
 from wavepool.core.actions import StopAttempt
-from wavepool.core.reopening import failed_tasks, waiting_for
+from wavepool.core.slices.reopening import failed_tasks, waiting_for
 from wavepool.model import AttemptId, Schedule, StopReason, VerdictKind
 
 CANCELLED, FAILED, SKIPPED, SUCCESS = (

@@ -6,7 +6,7 @@ import pytest
 
 from wavepool.core import events, facts
 from wavepool.core.actions import PrepareWave
-from wavepool.core.reopening import failed_tasks
+from wavepool.core.slices.reopening import failed_tasks
 from wavepool.model import Isolation, Schedule, VerdictKind, Wave
 
 FAILED, SKIPPED, SUCCESS = VerdictKind.FAILED, VerdictKind.SKIPPED, VerdictKind.SUCCESS

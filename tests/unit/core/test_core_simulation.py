@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wavepool.core import accounts, agents, decide, facts, warming
+from wavepool.core import decide, facts, warming
 from wavepool.core.facts import Outcome
 from wavepool.core.gates.accounts import Accounts
 from wavepool.core.gates.parallelism import Parallelism
 from wavepool.core.gates.pause import Pause
+from wavepool.core.slices import accounts, agents
 from wavepool.core.timers import TimerKey, TimerKind, Timers
 from wavepool.engine.replay import replay
 from wavepool.errors import InvariantBroken

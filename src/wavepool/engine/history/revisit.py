@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from wavepool.core.facts import RunOpened
 from wavepool.drivers.base import AttemptSpec, Handle
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.engine.history.chronicle import AttemptStory, Chronicle, TaskStory
 from wavepool.engine.history.runs import RunHistory
-from wavepool.engine.spec import SpecBuilder
 from wavepool.errors import InputError, shorten
 from wavepool.model import VerdictKind
 

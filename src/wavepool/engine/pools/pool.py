@@ -13,8 +13,8 @@ import anyio
 from wavepool.core.pools import AlertBook, PoolBook, PoolMetrics, PoolReading, metrics_of
 from wavepool.drivers.base import Driver, Needs, PullProgress
 from wavepool.drivers.parking import OutputSink, SupportsParking, SupportsReuse
+from wavepool.engine.attempts.companions import DATA_UID
 from wavepool.engine.clock import Clock, SystemClock
-from wavepool.engine.companions import DATA_UID
 from wavepool.engine.pools.calm import Calm
 from wavepool.engine.pools.cancelling import Stop
 from wavepool.engine.pools.disposal import Disposal

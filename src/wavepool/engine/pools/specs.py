@@ -13,7 +13,7 @@ from pathlib import Path
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, NetworkNeed
 from wavepool.drivers.parking import Claim
-from wavepool.engine.companions import DATA_UID
+from wavepool.engine.attempts.companions import DATA_UID
 from wavepool.errors import InfrastructureError, InputError, shorten
 from wavepool.inputs.poolfields import CONTAINERS_MAX
 from wavepool.inputs.pools import agent_type_problem

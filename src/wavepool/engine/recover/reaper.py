@@ -15,12 +15,12 @@ import anyio.to_thread
 from wavepool import labels
 from wavepool.drivers.base import Driver, Observation, Scope, Synced
 from wavepool.drivers.holdings import HeldContainer, HeldNetwork, HeldSecrets, Holdings
+from wavepool.engine.attempts.saving import save_chunks
 from wavepool.engine.clock import Clock
 from wavepool.engine.recover.findings import Action, Fate, Finding, Recovery, RunFindings, ThingKind
 from wavepool.engine.recover.ledger import Ledger, attempts_of
 from wavepool.engine.recover.runs import RunState, look_at
 from wavepool.engine.replay import take_up
-from wavepool.engine.saving import save_chunks
 from wavepool.errors import (
     DriverUnavailable,
     InfrastructureError,

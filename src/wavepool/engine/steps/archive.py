@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 
 from wavepool.drivers.base import Driver
-from wavepool.engine.saving import save_chunks
+from wavepool.engine.attempts.saving import save_chunks
 from wavepool.errors import DriverUnavailable
 from wavepool.model import Handle
 from wavepool.statedir import StateDir

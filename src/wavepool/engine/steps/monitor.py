@@ -10,8 +10,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from wavepool.drivers.base import Driver, Observation, Phase, Scope, Synced
+from wavepool.engine.attempts.perform import FIRST_PAUSE_S, TRIES
 from wavepool.engine.clock import Clock
-from wavepool.engine.perform import FIRST_PAUSE_S, TRIES
 from wavepool.engine.report import evidence_json, exit_status, stamp
 from wavepool.engine.steps.archive import LogArchive
 from wavepool.engine.steps.manifest import Entry, Manifest

@@ -10,10 +10,10 @@ import anyio
 
 from wavepool.core.events import Now
 from wavepool.drivers.base import Driver, Needs, NetworkNeed
+from wavepool.engine.attempts.perform import FIRST_PAUSE_S, TRIES
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.engine.clock import Clock
-from wavepool.engine.perform import FIRST_PAUSE_S, TRIES
 from wavepool.engine.report import stamp
-from wavepool.engine.spec import SpecBuilder
 from wavepool.engine.steps.manifest import container_entry
 from wavepool.engine.steps.survey import Survey
 from wavepool.errors import DriverUnavailable, InfrastructureError, InputError, NotStarted, Unknown

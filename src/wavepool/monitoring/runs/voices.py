@@ -10,7 +10,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from wavepool.drivers.base import Driver
-from wavepool.engine.hearing import GuardedReader, feed
+from wavepool.engine.watching.hearing import GuardedReader, feed
 from wavepool.errors import WavepoolError
 from wavepool.model import AttemptId, Handle, Task
 from wavepool.monitoring.runs.folds import TaskFold

@@ -13,7 +13,7 @@ from wavepool.core import actions, events, facts
 from wavepool.core.decide import apply, decide, open_run
 from wavepool.core.events import Event, Now
 from wavepool.core.facts import Fact, Outcome, Stamped
-from wavepool.core.reopening import failed_tasks
+from wavepool.core.slices.reopening import failed_tasks
 from wavepool.core.state import RunState
 from wavepool.core.warming import GiveUp, next_step
 from wavepool.engine.asking import Ask

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wavepool.core import attempts, events, facts, stopping
-from wavepool.core.accounts import pause
+from wavepool.core import events, facts, stopping
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
+from wavepool.core.slices import attempts
+from wavepool.core.slices.accounts import pause
 from wavepool.core.softlimits import advice, measured
 from wavepool.core.spending import Spent
 from wavepool.core.state import RunState

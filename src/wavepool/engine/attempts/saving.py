@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from wavepool.drivers.base import LogChunk
-from wavepool.engine.streams import StreamRuns
+from wavepool.engine.attempts.streams import StreamRuns
 from wavepool.units import human_size
 
 LOG_SLACK_BYTES = 128 * 1024
@@ -43,7 +43,7 @@ async def save_chunks(
     limit_bytes: int | None = None,
     also: Callable[[LogChunk], Awaitable[None]] | None = None,
 ) -> Saved:
-    """Write the output to `path` (mode 0600) and to the disk, beside it which of it was stderr (`engine.streams`).
+    """Write the output to `path` (mode 0600) and to the disk, beside it which of it was stderr (`streams`).
 
     Args:
         limit_bytes: what comes after so much is left out; None for no limit.

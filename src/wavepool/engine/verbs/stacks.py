@@ -14,7 +14,7 @@ import anyio.to_thread
 from wavepool import labels
 from wavepool.drivers.base import Driver, Needs, OwnNetwork, PullProgress
 from wavepool.drivers.stacks import PublishedPort, ServiceState, StackChange, StackSpec, SupportsStacks
-from wavepool.engine.companions import CompanionBuilder, data_owner
+from wavepool.engine.attempts.companions import CompanionBuilder, data_owner
 from wavepool.errors import DriverUnavailable
 from wavepool.model import Sidecar
 from wavepool.statedir import StateDir

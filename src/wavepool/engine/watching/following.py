@@ -18,7 +18,7 @@ from wavepool.core import events, facts
 from wavepool.core.facts import Fact
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Driver
-from wavepool.engine.hearing import GuardedReader, feed
+from wavepool.engine.watching.hearing import GuardedReader, feed
 from wavepool.errors import InfrastructureError, NoSuchAttempt
 from wavepool.model import AgentEvent, AgentEventKind, AgentOrder, AttemptId, Handle
 

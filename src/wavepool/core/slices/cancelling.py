@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from wavepool.core import events, facts
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
+from wavepool.core.slices.tasks import skip_dependents
 from wavepool.core.state import RunState, TaskStatus
 from wavepool.core.stopping import stop_for_user
-from wavepool.core.tasks import skip_dependents
 from wavepool.model import AttemptId, VerdictKind
 
 # -- decide --

@@ -17,14 +17,14 @@ from wavepool.core.events import Event
 from wavepool.core.state import RunState
 from wavepool.drivers.base import Driver, Observation
 from wavepool.drivers.keeping import SupportsKeeping
-from wavepool.engine.attendance import Attendance
-from wavepool.engine.commands import failed_command
-from wavepool.engine.hearing import Hearing
-from wavepool.engine.saving import limited_words, most_bytes, save_chunks
-from wavepool.engine.sealing import SealedRuns
-from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.attempts.attendance import Attendance
+from wavepool.engine.attempts.commands import failed_command
+from wavepool.engine.attempts.saving import limited_words, most_bytes, save_chunks
+from wavepool.engine.attempts.sealing import SealedRuns
+from wavepool.engine.attempts.spec import SpecBuilder
+from wavepool.engine.attempts.waves import WaveNetworks
 from wavepool.engine.warm import Warmer
-from wavepool.engine.waves import WaveNetworks
+from wavepool.engine.watching.hearing import Hearing
 from wavepool.errors import (
     DriverUnavailable,
     InfrastructureError,

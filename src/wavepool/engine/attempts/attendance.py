@@ -14,8 +14,8 @@ import structlog
 from wavepool.core.state import RunState
 from wavepool.drivers.base import AttemptSpec, Driver
 from wavepool.drivers.sidecars import Dismissed, SupportsSidecars
-from wavepool.engine.egress import EGRESS, refusals
-from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.attempts.egress import EGRESS, refusals
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted, Unknown, WavepoolError
 from wavepool.model import AttemptId, AttemptPhase, Ending, Handle, LogRecord, SidecarTrouble, Task
 from wavepool.statedir import RunDir

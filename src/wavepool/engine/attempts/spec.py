@@ -11,8 +11,8 @@ from pathlib import Path
 from wavepool import labels
 from wavepool.agents.base import AgentAdapter
 from wavepool.drivers.base import AttemptSpec, Handle, OwnNetwork, SidecarSpec
-from wavepool.engine.companions import CompanionBuilder, address_variables, data_owner
-from wavepool.engine.egress import EGRESS, proxy_environment
+from wavepool.engine.attempts.companions import CompanionBuilder, address_variables, data_owner
+from wavepool.engine.attempts.egress import EGRESS, proxy_environment
 from wavepool.inputs.subnets import DEFAULT_SUBNET_POOL
 from wavepool.model import AttemptId, Isolation, Limits, Mount, Surroundings, Task
 from wavepool.workspace.base import Place

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from wavepool.core import events, facts
-from wavepool.core.accounts import note_success, pause
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
 from wavepool.core.gates.parallelism import wake_for_slots
 from wavepool.core.retry import backoff_s, may_retry
+from wavepool.core.slices.accounts import note_success, pause
+from wavepool.core.slices.tasks import after_failure
 from wavepool.core.softlimits import next_lifetime
 from wavepool.core.state import AttemptState, RunState, TaskStatus
 from wavepool.core.stopping import intended_stop
-from wavepool.core.tasks import after_failure
 from wavepool.core.timers import attempt_timer, backoff_timer, lifetime_timer
 from wavepool.core.verdicts import verdict_of, with_sidecars
 from wavepool.errors import InvariantBroken

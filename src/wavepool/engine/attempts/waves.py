@@ -8,7 +8,7 @@ import anyio
 import structlog
 
 from wavepool.drivers.base import Driver, Needs, NetworkNeed, Scope
-from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.errors import InfrastructureError
 from wavepool.model import Isolation
 

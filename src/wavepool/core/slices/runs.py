@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wavepool.core import events, facts
-from wavepool.core.accounts import pauses_again
 from wavepool.core.events import Now
 from wavepool.core.facts import Fact
-from wavepool.core.pausing import lift
 from wavepool.core.ramp import first_ramp
+from wavepool.core.slices.accounts import pauses_again
+from wavepool.core.slices.pausing import lift
+from wavepool.core.slices.tasks import skip_dependents
+from wavepool.core.slices.watchdog import on_lifetime
 from wavepool.core.state import RunState, TaskStatus
 from wavepool.core.stopping import cancel, stop_for_timeout
-from wavepool.core.tasks import skip_dependents
 from wavepool.core.timers import TimerKind, wave_timer
-from wavepool.core.watchdog import on_lifetime
 from wavepool.model import AttemptId, Isolation, VerdictKind
 
 # -- decide --

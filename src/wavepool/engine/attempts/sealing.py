@@ -15,7 +15,7 @@ import anyio
 import structlog
 
 from wavepool.drivers.base import Driver, Observation
-from wavepool.engine.spec import SpecBuilder
+from wavepool.engine.attempts.spec import SpecBuilder
 from wavepool.errors import DriverUnavailable, InfrastructureError, NotStarted, Unknown
 from wavepool.model import AttemptId, Ending, Handle, Task, VerdictKind
 from wavepool.statedir import RunDir

@@ -13,8 +13,8 @@ import anyio
 
 from wavepool import labels
 from wavepool.drivers.base import AttemptSpec, Driver, Needs, Scope
-from wavepool.engine.companions import DATA_UID
-from wavepool.engine.doctor import Check, Status
+from wavepool.engine.attempts.companions import DATA_UID
+from wavepool.engine.verbs.doctor import Check, Status
 from wavepool.errors import NotStarted
 from wavepool.model import AttemptId, Limits, Task
 from wavepool.units import MIB
