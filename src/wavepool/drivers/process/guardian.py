@@ -8,7 +8,7 @@ The command leads a session of its own, and stays a zombie until the guardian en
 At the end of LIFE the command gets SIGTERM (with WHOLE its group does) TERMS times, PATIENCE_S apart, then SIGKILL.
 What is left of its group gets that too, and with WHOLE, where the guardian is a subreaper, all that it has started.
 
-It imports little, as `supervisor` does, which lies beside it and lends it two functions.
+It imports little, as `supervisor` does, which lies beside it and lends it what it knows of the kernel.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wavepool.drivers.process.supervisor import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, children_of, prctl
+    from wavepool.drivers.process.supervisor.kernel import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, children_of, prctl
 else:
-    from supervisor import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, children_of, prctl
+    from supervisor.kernel import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, children_of, prctl
 
 KILL_PATIENCE_S = 10.0
 """What SIGKILL does not end in this time hangs in the kernel, or is another user's: it is left."""
