@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from wavepool.drivers.base import DriverFacts
+from wavepool.agents import AgentAdapter
+from wavepool.drivers.base import Driver, DriverFacts
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.control import ControlServer
 from wavepool.engine.listener import Listener
@@ -102,8 +103,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
     adapters = check_agents(request.plan)
     request = replace(request, plan=bounded_plan(request.plan, request.rules))
     state_dir = StateDir(request.state_dir)
-    clock = SystemClock()
-    files = state_dir.run(request.run_id or new_run_id(clock.now().utc))
+    files = state_dir.run(request.run_id or new_run_id(SystemClock().now().utc))
     async with AsyncExitStack() as stack:
         exists = files.journal.exists()
         held = await _hold(stack, state_dir, files, hooks.listeners, may_be_new=True) if exists else None
@@ -127,28 +127,18 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
         secrets = request.secrets
         if held.replayed is not None and not held.replayed.is_over:
             secrets = _secrets_of(held.replayed, GoingOn(hooks=hooks, secrets=secrets))
-        session = Session(
-            order=Order(plan=request.plan, rules=rules, surroundings=request.surroundings, places=places),
-            replayed=held.replayed,
-            secrets=secrets,
+        session = _session(
+            stack,
+            held,
+            hooks,
             driver=driver,
-            driver_facts=found,
-            journal=held.journal,
-            clock=clock,
-            state_dir=state_dir,
-            files=files,
+            found=found,
+            around=_around(held, request),
+            order=Order(plan=request.plan, rules=rules, surroundings=request.surroundings, places=places),
+            secrets=secrets,
             adapters=adapters,
-            workspaces=workspaces_of(_around(held, request), files, found, hooks.notice),
-            listeners=hooks.listeners,
-            accepted=held.withheld.release,
-            pulling=hooks.pulling,
-            notice=hooks.notice,
-            control=ControlServer(files),
-            held=partial(hooks.held, files),
             signals=request.signals,
-            learner=learner(stack, state_dir, hooks.notice, learn=request.learn),
-            read_pressure=_gauge(found),
-            recorder=UsageRecorder(files.usage, clock),
+            learn=request.learn,
         )
         return await session.run()
 
@@ -156,7 +146,7 @@ async def _run_plan(request: RunRequest, hooks: Hooks) -> RunReport:
 async def _go_on(
     run_id: str, state_dir: StateDir, how: GoingOn, *, retry: Sequence[str] | None = None, cancelled: bool = False
 ) -> RunReport:
-    files, hooks, clock = known_run(state_dir, run_id), how.hooks, SystemClock()
+    files, hooks = known_run(state_dir, run_id), how.hooks
     async with AsyncExitStack() as stack:
         held = await _hold(stack, state_dir, files, hooks.listeners)
         replayed = held.replayed
@@ -180,31 +170,20 @@ async def _go_on(
             held.withheld.release()
             hooks.notice(f"nobody looked whether anything is left of it: {error.message}")
             return RunReport.of(held.journal.replay())
-        session = Session(
-            order=None,
-            replayed=replayed,
-            retry=chosen,
-            cancelled=cancelled,
-            secrets=values,
+        session = _session(
+            stack,
+            held,
+            hooks,
             driver=driver,
-            driver_facts=found,
-            journal=held.journal,
-            clock=clock,
-            state_dir=state_dir,
-            files=files,
+            found=found,
+            around=replayed.state.run.surroundings,
+            order=None,
+            secrets=values,
             adapters=adapters_of(entry.task for entry in replayed.state.order),
-            workspaces=workspaces_of(replayed.state.run.surroundings, files, found, hooks.notice),
-            listeners=hooks.listeners,
-            accepted=held.withheld.release,
-            pulling=hooks.pulling,
-            notice=hooks.notice,
-            control=ControlServer(files),
-            held=partial(hooks.held, files),
             signals=how.signals,
-            learner=learner(stack, state_dir, hooks.notice, learn=how.learn),
-            read_pressure=_gauge(found),
-            recorder=UsageRecorder(files.usage, clock),
+            learn=how.learn,
         )
+        session = replace(session, retry=chosen, cancelled=cancelled)
         return await session.run()
 
 
@@ -212,6 +191,8 @@ async def _go_on(
 class _Held:
     """A run that this process holds: its open journal, what that held when it was opened, and who is told of it."""
 
+    state_dir: StateDir
+    files: RunDir
     journal: Journal
     replayed: Replayed | None
     withheld: Withheld
@@ -239,7 +220,49 @@ async def _hold(
         stack.callback(forget_unbegun, state_dir, files)  # when the journal is closed, and still under the lock
     journal = await stack.enter_async_context(SqliteJournal(files.journal, owner=state_dir.owner(), run_id=files.id))
     withheld = Withheld(listeners)
-    return _Held(journal=journal, replayed=await take_up(journal, [withheld]), withheld=withheld)
+    replayed = await take_up(journal, [withheld])
+    return _Held(state_dir=state_dir, files=files, journal=journal, replayed=replayed, withheld=withheld)
+
+
+def _session(
+    stack: AsyncExitStack,
+    held: _Held,
+    hooks: Hooks,
+    *,
+    driver: Driver,
+    found: DriverFacts,
+    around: Surroundings,
+    order: Order | None,
+    secrets: Mapping[str, bytes],
+    adapters: Mapping[str, AgentAdapter],
+    signals: bool,
+    learn: bool,
+) -> Session:
+    """What a new run and one that is gone on with have in common: how it is seen, steered, learnt from."""
+    clock = SystemClock()
+    return Session(
+        order=order,
+        replayed=held.replayed,
+        secrets=secrets,
+        driver=driver,
+        driver_facts=found,
+        journal=held.journal,
+        clock=clock,
+        state_dir=held.state_dir,
+        files=held.files,
+        adapters=adapters,
+        workspaces=workspaces_of(around, held.files, found, hooks.notice),
+        listeners=hooks.listeners,
+        accepted=held.withheld.release,
+        pulling=hooks.pulling,
+        notice=hooks.notice,
+        control=ControlServer(held.files),
+        held=partial(hooks.held, held.files),
+        signals=signals,
+        learner=learner(stack, held.state_dir, hooks.notice, learn=learn),
+        read_pressure=_gauge(found),
+        recorder=UsageRecorder(held.files.usage, clock),
+    )
 
 
 def _gauge(found: DriverFacts) -> ReadPressure | None:

@@ -20,7 +20,7 @@ from wavepool.workspace.cloning import borrowed, check_readable, make_clone, mou
 from wavepool.workspace.copies import CopiedWorkspaces, is_unbrought, not_brought, to_release
 from wavepool.workspace.git import GitError
 from wavepool.workspace.names import branch_of, safe_id, task_name
-from wavepool.workspace.record import AttemptFiles, Record, on_disk
+from wavepool.workspace.record import AttemptFiles, Record
 from wavepool.workspace.removal import delete, give_to
 from wavepool.workspace.standing import agent_owner, taken_words
 
@@ -36,13 +36,9 @@ class Told:
 class CloneWorkspaces(CopiedWorkspaces):
     """Clones in ``<run>/work/<key>.<n>/tree``; each shares the repository's objects, which it can only read."""
 
+    NOUN = "clone"
     CONCURRENT = 4
     """They are read at once, too: the disk is one."""
-
-    async def obtain(self, task: Task, attempt: AttemptId) -> Place:
-        """Make a clone at the commit that is checked out, or find it. Raises WorkspaceError."""
-        with on_disk(f"the clone of {attempt} cannot be made"):
-            return await anyio.to_thread.run_sync(self._obtain, task, attempt, limiter=self._limiter)
 
     async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
         """The agent's commits, and one of ours with what it did not commit, on a branch of the user's repository."""
@@ -58,11 +54,6 @@ class CloneWorkspaces(CopiedWorkspaces):
             return await anyio.to_thread.run_sync(settle, limiter=self._limiter)
         except (WorkspaceError, OSError) as error:
             return Changes(problem=f"nothing could be brought back, all of it is in {files.path}: {error}")
-
-    async def release(self, task: Task, attempt: AttemptId) -> None:
-        """Remove the clone. Raises WorkspaceError."""
-        with on_disk(f"the clone of {attempt} cannot be removed"):
-            await anyio.to_thread.run_sync(self._release, task, attempt, limiter=self._limiter)
 
     def _obtain(self, task: Task, attempt: AttemptId) -> Place:
         repository = self._standing.repository

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -10,10 +11,10 @@ import anyio
 import anyio.to_thread
 
 from wavepool.errors import WorkspaceError
-from wavepool.model import Changes
+from wavepool.model import AttemptId, Changes, Task
 from wavepool.statedir import RunDir
-from wavepool.workspace.base import Workspaces
-from wavepool.workspace.record import AttemptFiles, Record
+from wavepool.workspace.base import Place, Workspaces
+from wavepool.workspace.record import AttemptFiles, Record, on_disk
 from wavepool.workspace.standing import Standing
 
 
@@ -27,9 +28,11 @@ class CopiedWorkspaces(Workspaces):
         notice: told what a user should know. Called from threads of ours.
 
     Attributes:
+        NOUN: what one is called.
         CONCURRENT: how many copies are made and removed at once; those that wait hold no thread.
     """
 
+    NOUN: ClassVar[str]
     CONCURRENT: ClassVar[int]
 
     def __init__(
@@ -50,6 +53,24 @@ class CopiedWorkspaces(Workspaces):
     async def check(self) -> None:
         """See that it is a repository with a commit; tell what its copies will lack. Raises InputError."""
         await anyio.to_thread.run_sync(self._standing.check)
+
+    async def obtain(self, task: Task, attempt: AttemptId) -> Place:
+        """Make a copy at the commit that is checked out, or find it. Raises WorkspaceError."""
+        with on_disk(f"the {self.NOUN} of {attempt} cannot be made"):
+            return await anyio.to_thread.run_sync(self._obtain, task, attempt, limiter=self._limiter)
+
+    async def release(self, task: Task, attempt: AttemptId) -> None:
+        """Remove it, as far as nothing is in it that is nowhere else. Raises WorkspaceError."""
+        with on_disk(f"the {self.NOUN} of {attempt} cannot be removed"):
+            await anyio.to_thread.run_sync(self._release, task, attempt, limiter=self._limiter)
+
+    @abstractmethod
+    def _obtain(self, task: Task, attempt: AttemptId) -> Place:
+        """Blocks."""
+
+    @abstractmethod
+    def _release(self, task: Task, attempt: AttemptId) -> None:
+        """Blocks."""
 
 
 def to_release(files: AttemptFiles) -> Record | None:

@@ -15,7 +15,7 @@ from wavepool.workspace.base import Place, Sealed
 from wavepool.workspace.bringing import Bringer
 from wavepool.workspace.copies import CopiedWorkspaces, is_unbrought, not_brought, to_release
 from wavepool.workspace.names import branch_of, safe_id, task_name
-from wavepool.workspace.record import AttemptFiles, Record, on_disk
+from wavepool.workspace.record import AttemptFiles, Record
 from wavepool.workspace.removal import give_to
 from wavepool.workspace.shared import GUARDED
 from wavepool.workspace.standing import agent_owner, taken_words
@@ -27,12 +27,8 @@ NO_GIT = "gitdir: /git-is-kept-on-the-host\n"
 class WorktreeWorkspaces(CopiedWorkspaces):
     """Worktrees in ``.worktrees/task-<id>`` on branches ``feature/parallel-<name>-<id>``."""
 
+    NOUN = "worktree"
     CONCURRENT = 1
-
-    async def obtain(self, task: Task, attempt: AttemptId) -> Place:
-        """Add a worktree at the commit that is checked out, or find it. Raises WorkspaceError."""
-        with on_disk(f"the worktree of {attempt} cannot be made"):
-            return await anyio.to_thread.run_sync(self._obtain, task, attempt, limiter=self._limiter)
 
     async def bring_back(self, task: Task, attempt: AttemptId, sealed: Sealed) -> Changes | None:
         """Commit what the files have beyond the branch. Nothing in the worktree is executed."""
@@ -40,11 +36,6 @@ class WorktreeWorkspaces(CopiedWorkspaces):
             return await anyio.to_thread.run_sync(self._bring_back, task, attempt)
         except (WorkspaceError, OSError) as error:
             return Changes(problem=f"nothing could be brought back: {error}")
-
-    async def release(self, task: Task, attempt: AttemptId) -> None:
-        """Remove the worktree, and the branch where it has no changes. Raises WorkspaceError."""
-        with on_disk(f"the worktree of {attempt} cannot be removed"):
-            await anyio.to_thread.run_sync(self._release, task, attempt, limiter=self._limiter)
 
     def _obtain(self, task: Task, attempt: AttemptId) -> Place:
         files = AttemptFiles(self._files, task, attempt)

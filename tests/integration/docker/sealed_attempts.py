@@ -36,6 +36,14 @@ def gateway() -> str:
 
 def sealed(world: DockerWorld, spec: AttemptSpec, proxy: Sidecar) -> AttemptSpec:
     """`spec` on a network that leads nowhere, with this proxy."""
+    made = with_sidecars(world, spec, proxy, internal=True, pool="10.214.16.0/20")
+    return replace(made, env={**spec.env, **proxy_environment()})
+
+
+def with_sidecars(
+    world: DockerWorld, spec: AttemptSpec, *sidecars: Sidecar, pool: str, internal: bool = False
+) -> AttemptSpec:
+    """`spec` with these sidecars on a network of its own, as the engine would ask for it."""
     task = Task(id=spec.attempt.task_id, key="k", wave=spec.wave, tier=1, limits=spec.limits)
     marks = labels.beside_labels(
         owner=spec.owner, run_id=spec.run_id, task=task, attempt=spec.attempt.number, container=spec.name
@@ -48,18 +56,17 @@ def sealed(world: DockerWorld, spec: AttemptSpec, proxy: Sidecar) -> AttemptSpec
         labels={**marks, labels.ROLE: "sidecar"},
         prefix=spec.name,
     )
-    made = builder.build((proxy,))
+    made = builder.build(sidecars)
     builder.make_directories(made)
     return replace(
         spec,
         sidecars=made,
-        env={**spec.env, **proxy_environment()},
-        labels={**spec.labels, labels.SIDECARS: "1"},
+        labels={**spec.labels, labels.SIDECARS: str(len(made))},
         own_network=OwnNetwork(
             name=labels.task_network_name(spec.name),
             labels={**marks, labels.SCOPE: "task"},
-            internal=True,
-            subnet_pool="10.214.16.0/20",
+            internal=internal,
+            subnet_pool=pool,
         ),
     )
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from sealed_attempts import with_sidecars
 
 from wavepool import labels
-from wavepool.drivers.base import AttemptSpec, OwnNetwork, Scope
+from wavepool.drivers.base import AttemptSpec, Scope
 from wavepool.drivers.docker import DockerDriver
 from wavepool.drivers.docker.networks.subnets import candidates
-from wavepool.engine.attempts.companions import CompanionBuilder, data_owner
 from wavepool.errors import NotStarted, Unknown
 from wavepool.inputs.subnets import parse_subnet_pool
-from wavepool.model import AttemptId, Handle, Healthcheck, Limits, Sidecar, Task, Volume
+from wavepool.model import AttemptId, Handle, Healthcheck, Limits, Sidecar, Volume
 
 if TYPE_CHECKING:
     from conftest import DockerWorld, Proxy
@@ -32,28 +32,7 @@ ONCE = "echo started >> /data/starts; exec sleep 600"
 
 def beside(world: DockerWorld, spec: AttemptSpec, *sidecars: Sidecar, pool: str = POOL) -> AttemptSpec:
     """`spec` with these sidecars, as the engine would ask for it."""
-    task = Task(id=spec.attempt.task_id, key="k", wave=spec.wave, tier=1, limits=spec.limits)
-    marks = labels.beside_labels(
-        owner=spec.owner, run_id=spec.run_id, task=task, attempt=spec.attempt.number, container=spec.name
-    )
-    builder = CompanionBuilder(
-        data=world.root / "data" / spec.name,
-        base=world.workspace,
-        shares_base=False,
-        owner=data_owner(world.workspace),
-        labels={**marks, labels.ROLE: "sidecar"},
-        prefix=spec.name,
-    )
-    made = builder.build(sidecars)
-    builder.make_directories(made)
-    return replace(
-        spec,
-        sidecars=made,
-        labels={**spec.labels, labels.SIDECARS: str(len(made))},
-        own_network=OwnNetwork(
-            name=labels.task_network_name(spec.name), labels={**marks, labels.SCOPE: "task"}, subnet_pool=pool
-        ),
-    )
+    return with_sidecars(world, spec, *sidecars, pool=pool)
 
 
 def sidecar(world: DockerWorld, name: str = "db", script: str = ONCE, **fields: Any) -> Sidecar:
