@@ -160,6 +160,10 @@ async def test_what_cannot_be_is_refused_and_the_connection_goes_on(
             await client.run(asked, Reader())
         with pytest.raises(InputError, match="expected 1 to 10"):
             await client.scale("coder", -1)
+        for misspelt in (client.scale("codre", 1), client.warm("codre"), client.drain("codre")):
+            with pytest.raises(InputError, match=r"got agent type 'codre', expected .* coder") as caught:
+                await misspelt
+            assert caught.value.code == "unknown_agent_type"
         assert (await client.run(order("sim"), Reader()))["verdict"] == "success"
         assert sum(stage.world.executions.values()) == 1
 

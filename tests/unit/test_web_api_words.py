@@ -83,6 +83,7 @@ def test_options_are_spelled_as_on_the_command_line() -> None:
         (UnknownRun("none"), 404, "unknown_run"),
         (RunLocked("r1"), 409, "run_locked"),
         (InputError("wrong"), 400, "bad_input"),
+        (InputError("none of that name", code="unknown_agent_type"), 404, "unknown_agent_type"),
         (errors.PoolDrained("no more tasks"), 409, "pool_drained"),
         (NoServer(StateDir(Path("/nowhere")).server()), 503, "no_pool_server"),
         (errors.DriverUnavailable("away"), 503, "driver_unavailable"),

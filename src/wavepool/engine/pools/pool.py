@@ -384,7 +384,9 @@ class ContainerPool:
             return self._open(self._config.types[name])
         there = ", ".join(sorted({*self._stocks, *self._config.types})) or "none"
         raise InputError(
-            f"got agent type {name!r}, expected one of those that there are: {there}", code="unknown_agent_type"
+            f"got agent type {name!r}, expected one of those that there are: {there}",
+            advice="A type is there once the settings of the pools name it, or a task of it was run.",
+            code="unknown_agent_type",
         )
 
     def _stock(self, name: str) -> Stock:
@@ -409,11 +411,13 @@ class ContainerPool:
         return self._open(self._config.of(name))
 
     def _reopened(self, name: str) -> Stock:
-        """The stock of a type that somebody wants to be ready; one that was drained is opened again."""
+        """The stock of a type that somebody wants to be ready: one that is there, as nothing but a task makes one on
+        demand. One that was drained is opened again."""
         stock = self._stocks.get(name)
         if stock is not None and stock.drained and not self._closing:
             stock.reopen()
-        return self._stock(name)
+        self._refuse_late(name)
+        return self._known(name)
 
     def _refuse_late(self, name: str) -> None:
         if self._closing:

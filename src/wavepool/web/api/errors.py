@@ -51,6 +51,7 @@ _STATUS: Mapping[str, int] = {
     "unknown_task": 404,
     "unknown_attempt": 404,
     "unknown_job": 404,
+    "unknown_agent_type": 404,
     "too_many_jobs": 429,
     "not_now": 409,
     "nobody_holds": 409,

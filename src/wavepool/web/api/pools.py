@@ -25,7 +25,7 @@ SIZE_MAX = 10_000
 GRACE_S = 10.0
 """Between SIGTERM and SIGKILL, for a task that is stopped."""
 
-ACTED = answers(400, 502, 503)
+ACTED = answers(400, 404, 502, 503)
 AgentType = Annotated[str, Path(description="An agent type, as coder.", max_length=256)]
 
 
@@ -124,7 +124,7 @@ async def drain(serving: Serving, agent_type: AgentType, _: DrainOrder | None = 
     return _answer(await serving.actions.drain(agent_type))
 
 
-@router.post("/pools/{agent_type}/run", responses=answers(400, 409, 502, 503))
+@router.post("/pools/{agent_type}/run", responses=answers(400, 404, 409, 502, 503))
 async def run(serving: Serving, request: Request, agent_type: AgentType, task: PoolTask) -> PoolTaskResult:
     """Run a task to its end in a container that is ready, or where none is in a new one. Hanging up stops it."""
     order = _order(agent_type, task)
