@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { piecesOf, plain } from "../src/lib/ansi.js";
-import { groupsOf } from "../src/lib/failures.js";
 import { LINES, LogRows, LogText, search } from "../src/lib/logtext.js";
 
 const bytes = (text) => new TextEncoder().encode(text);
@@ -99,23 +98,4 @@ test("rows that grow with their log are those that a whole log has", () => {
   another.append(bytes("shorter"));
   rows.update(another, 100);
   assert.deepEqual(rows.rows, [{ line: 0, from: 0, to: 7 }]);
-});
-
-test("what failed alike is told once, what failed otherwise is not", () => {
-  const of = (key, state, why) => ({ key, id: key, state, why });
-  const groups = groupsOf([
-    of("a", "failed", "exit code 1"),
-    of("b", "oom", "killed by the kernel at 64.1MB"),
-    of("c", "failed", "exit code 1"),
-    of("d", "failed", "exit code 2"),
-    of("e", "oom", "killed by the kernel at 63.9MB"),
-    of("f", "timeout", undefined),
-    of("g", "failed", "exit code 1"),
-  ]);
-  assert.deepEqual(groups.map((group) => [group.state, group.why, group.tasks.length]), [
-    ["failed", "exit code 1", 3],
-    ["oom", "killed by the kernel at 64.1MB", 2],
-    ["failed", "exit code 2", 1],
-    ["timeout", "", 1],
-  ]);
 });

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 from dashboard_scene import Scene, agree, figure, open_task, run_of, scene_in, task_row, text_of
 from playwright.sync_api import Browser, ViewportSize, expect
+from user_git import git
 from wavepool_cli import TEST_IMAGE, batch, plan_of, wave
 
 from browser import barriers
@@ -39,11 +40,20 @@ def test_a_run_is_started_watched_and_mended_whatever_becomes_of_the_server(scen
     # It is started by the page's own dialog, in a process of its own.
     page.get_by_role("banner").get_by_role("button", name="Start a run").click()
     dialog = page.get_by_role("dialog", name="Start a run")
-    dialog.get_by_label("Plan").fill(text_of(plan))
+    dialog.get_by_label("Plan", exact=True).fill(text_of(plan))
     expect(dialog.get_by_role("status")).to_have_text("2 waves, 4 tasks")
-    dialog.get_by_label("Workspace").fill(str(scene.world.workspace))
-    dialog.get_by_label("Image").fill(TEST_IMAGE)
-    dialog.get_by_label("Memory budget").fill("1g")
+    dialog.get_by_label("Workspace", exact=True).fill(str(scene.world.workspace))
+    dialog.get_by_label("Image", exact=True).fill(TEST_IMAGE)
+    dialog.get_by_label("Memory budget", exact=True).fill("1g")
+
+    # What is wrong is told at the field that it is about, also where that is behind a heading.
+    dialog.locator("summary", has_text="Limits and watchdog").click()
+    pids = dialog.get_by_label("Processes of each task", exact=True)
+    pids.fill("lots")
+    dialog.get_by_role("button", name="Start 4").click()
+    expect(pids).to_be_focused()
+    expect(pids).to_have_accessible_description(re.compile("--pids: got 'lots', expected a whole number from 1"))
+    pids.fill("100")
     dialog.get_by_role("button", name="Start 4").click()
     run_id = run_of(page)
 
@@ -176,6 +186,40 @@ def test_a_run_whose_process_was_killed_is_gone_on_with_also_from_a_phone(scene:
     expect(figure(page, "Succeeded")).to_have_text("2")
     expect(page.locator("main header").get_by_text("failed", exact=True)).to_be_visible()
     assert (scene.world.workspace / "held").read_text() == "once\n"
+    page.close()
+
+
+def test_agents_are_given_a_prompt_and_the_run_is_given_up_after_a_look_at_what_would_go(scene: Scene) -> None:
+    git(scene.world.workspace, "init", "-q")
+    git(scene.world.workspace, "commit", "-q", "--allow-empty", "-m", "begin")
+    page = scene.open()
+    page.get_by_role("banner").get_by_role("button", name="Start a run").click()
+    dialog = page.get_by_role("dialog", name="Start a run")
+    dialog.get_by_role("button", name="Prompts").click()
+    dialog.get_by_label("Prompt", exact=True).fill("Say\nhello.")
+    dialog.get_by_label("Repository", exact=True).fill(str(scene.world.workspace))
+    dialog.get_by_label("Agent", exact=True).fill("command")
+    dialog.get_by_label("Words for the agent").fill("sh -c 'cat; echo; echo done'")
+    dialog.locator("summary", has_text="Where tasks run").click()
+    dialog.get_by_label("Image", exact=True).fill(TEST_IMAGE)
+    dialog.locator("summary", has_text="Limits and watchdog").click()
+    dialog.get_by_label("Memory of each task", exact=True).fill("64m")
+    expect(dialog).to_contain_text("--agent command -- sh -c 'cat; echo; echo done'")
+    dialog.get_by_role("button", name="Start", exact=True).click()
+    run_id = run_of(page)
+    expect(page.locator("header").get_by_text("succeeded", exact=True)).to_be_visible()
+    expect(open_task(page, "task-1").get_by_role("log")).to_contain_text("hello.")
+
+    page.goto(f"{scene.server.origin}/#/runs")
+    page.get_by_role("button", name="Give up old runs").click()
+    dialog = page.get_by_role("dialog", name="Give up old runs")
+    dialog.get_by_label("Max size").fill("1")
+    dialog.get_by_role("button", name="Look what would go").click()
+    expect(dialog.get_by_role("row").filter(has_text=run_id)).to_contain_text("goes")
+    assert scene.run(run_id)["state"] == "success"
+    dialog.get_by_role("button", name=re.compile("^Give up [0-9]+$")).click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("link", name=run_id)).to_be_hidden()
     page.close()
 
 

@@ -86,7 +86,18 @@ def test_no_view_has_a_serious_barrier(scene: Scene, ended: str, going_on: str, 
         found[f"task, {tab}"] = barriers(page, rules)
     page.keyboard.press("Escape")
     page.get_by_role("banner").get_by_role("button", name="Start a run").click()
+    dialog = page.get_by_role("dialog", name="Start a run")
+    dialog.get_by_role("button", name="Prompts").click()
+    expect(dialog.get_by_label("Repository", exact=True)).to_be_visible()
+    dialog.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
     found["dialog"] = barriers(page, rules)
+    page.keyboard.press("Escape")
+    page.goto(f"{scene.server.origin}/#/runs")
+    page.get_by_role("button", name="Give up old runs").click()
+    dialog = page.get_by_role("dialog", name="Give up old runs")
+    dialog.get_by_role("button", name="Look what would go").click()
+    expect(dialog.get_by_role("region", name="What would go and what would stay")).to_be_visible()
+    found["what would go"] = barriers(page, rules)
     page.keyboard.press("Escape")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
     assert {name: faults for name, faults in found.items() if faults} == {}
@@ -117,7 +128,7 @@ def test_nothing_that_a_task_says_is_more_than_text(scene: Scene, ended: str) ->
     page.get_by_role("banner").get_by_role("button", name="Start a run").click()
     dialog = page.get_by_role("dialog", name="Start a run")
     bad = '{"waves": [{"wave_number": 1, "batches": [{"batch_id": "<img src=x onerror=alert(5)>", "memory": "<b>"}]}]}'
-    dialog.get_by_label("Plan").fill(bad)
+    dialog.get_by_label("Plan", exact=True).fill(bad)
     dialog.get_by_role("button", name="Start 1").click()
     expect(dialog.get_by_role("alert")).to_contain_text("<b>")
     _has_no_markup(page)
@@ -152,6 +163,38 @@ def test_a_task_is_found_opened_and_closed_by_keyboard_alone(scene: Scene, ended
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
     expect(page.get_by_role("link", name="fails", exact=True)).to_be_focused()
+    page.close()
+
+
+def test_a_timeline_is_drawn_apart_by_two_fingers_and_together_again(scene: Scene, ended: str) -> None:
+    page = scene.open_run(ended, "/timeline")
+    canvas = page.get_by_role("region", name="Timeline").locator("canvas")
+    canvas.scroll_into_view_if_needed()
+    expect(page.get_by_role("main")).to_contain_text("lower bound")
+    whole = page.get_by_role("button", name="All", exact=True)
+    expect(whole).to_be_disabled()
+    box = canvas.bounding_box()
+    assert box is not None
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *apart_px: int) -> None:
+        middle, height = box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2
+        points = [{"id": at, "x": middle + each, "y": height} for at, each in enumerate(apart_px)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def pinch(begin_px: int, end_px: int) -> None:
+        touch("touchStart", -begin_px)
+        touch("touchStart", -begin_px, begin_px)
+        for step in range(1, 11):
+            here = begin_px + (end_px - begin_px) * step // 10
+            touch("touchMove", -here, here)
+        touch("touchEnd")
+
+    pinch(20, 120)
+    expect(whole).to_be_enabled()
+    assert page.evaluate("visualViewport.scale") == 1  # it is not the page that is larger
+    pinch(120, 10)
+    expect(whole).to_be_disabled()
     page.close()
 
 

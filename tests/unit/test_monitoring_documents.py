@@ -16,12 +16,14 @@ from wavepool.core.events import Now
 from wavepool.core.facts import Stamped, StartIntended, TasksAdded, WaveOpened
 from wavepool.engine.clock import Clock
 from wavepool.engine.history.runs import Standing
-from wavepool.model import AttemptId, Limits, Resources, Task, Wave
+from wavepool.model import AttemptId, Evidence, Limits, Resources, Task, Verdict, VerdictKind, Wave
 from wavepool.monitoring.documents.runs import RunDocument, TaskEntry
+from wavepool.monitoring.runs.causes import GROUPS_SHOWN, NAMED, CauseBook
 from wavepool.monitoring.runs.document import RunChannel
 from wavepool.monitoring.runs.folds import TaskFold
 from wavepool.monitoring.runs.followed import FollowedRun
 from wavepool.monitoring.usage.readings import RunUsage
+from wavepool.reporting.telling import FAILURES
 from wavepool.statedir import StateDir
 from wavepool.testing.simulation import Simulation
 from wavepool.testing.simulation.scenarios import random_scenario
@@ -82,6 +84,7 @@ def test_patches_lead_to_what_a_fresh_look_finds(seed: int, shown: int, tmp_path
             assert len(mirror["tasks"]) == min(shown, mirror["run"]["tasks"]["total"])
             fresh = told.whole()
             assert without_time(mirror) == without_time(fresh)
+            assert grouped(told) == failed(told)
     DOCUMENT.validate_python(told.document())
     DOCUMENT.validate_python(told.whole())
     again = channel_of(clock, tmp_path, shown)
@@ -89,6 +92,49 @@ def test_patches_lead_to_what_a_fresh_look_finds(seed: int, shown: int, tmp_path
         again.run.fold.take(stamped)
     told.take_patch()
     assert without_time(again.whole()) == without_time(told.document())
+
+
+def failed(channel: RunChannel) -> set[str]:
+    fold = channel.run.fold
+    return {task_id for task_id in fold.in_order() if fold.state(task_id) in FAILURES}
+
+
+def grouped(channel: RunChannel) -> set[str]:
+    """Those that some group has: by the group that each names, which is one that the document has, of as many."""
+    fold, groups = channel.run.fold, channel.document().get("failures", {})
+    by_group: dict[str, set[str]] = {}
+    for task_id in fold.in_order():
+        if (cause := fold.entry(task_id).get("cause")) is not None:
+            by_group.setdefault(cause, set()).add(task_id)
+    assert {each: len(tasks) for each, tasks in by_group.items()} == {
+        each: group["count"] for each, group in groups.items()
+    }
+    for each, group in groups.items():
+        assert {fold.key(task_id): task_id for task_id in by_group[each]}.items() >= group["first"].items()
+        assert {fold.state(task_id) for task_id in by_group[each]} == {group["state"]}
+    return set().union(*by_group.values())
+
+
+def test_what_failed_alike_is_one_group_whatever_its_figures_and_ids(tmp_path: Path) -> None:
+    book = CauseBook()
+
+    def verdict(why: str, code: int | None = 3) -> Verdict:
+        return Verdict(kind=VerdictKind.FAILED, exit_code=code, evidence=Evidence(exit_code=code, reason=why))
+
+    for number in range(100):
+        book.put(f"t{number}", verdict(f"container 0123456789ab{number:02} used {number}.5 MB"))
+    book.put("other", verdict("container 0123456789ab00 used 1.5 MB", code=4))
+    for number in range(GROUPS_SHOWN):
+        book.put(f"alone-{number}", verdict("alone " + "x" * number))
+    groups = book.largest(str.upper)
+    assert len(groups) == GROUPS_SHOWN < len(book)
+    first = next(iter(groups.values()))
+    assert (first["count"], list(first["first"].items())) == (100, [(f"T{n}", f"t{n}") for n in range(NAMED)])
+    assert first["id"] == book.of("t99") != book.of("other")
+    for number in range(100):
+        book.drop(f"t{number}")
+    assert book.of("t99") is None
+    assert first["id"] not in book.largest(str.upper)
 
 
 def without_time(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 import { signedOut } from "./connection.svelte.js";
 
 export class ApiError extends Error {
-  constructor(status, { code = "", message, advice = "" }) {
+  constructor(status, { code = "", message, advice = "", about = {} }) {
     super(message);
     this.status = status;
     this.code = code;
     this.advice = advice;
+    this.about = about;
   }
 }
 

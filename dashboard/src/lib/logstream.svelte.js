@@ -8,11 +8,13 @@ const EXCERPT_BYTES = 256 * 1024;
 const BEFORE_BYTES = 64 * 1024; // of an excerpt, before what it is opened for
 
 // `state`: connecting, following, ended, lost, excerpt. `begins`: how many bytes of the attempt are before what is here.
+// `missing`: what of the output nobody has any more, in a sentence; empty for nothing.
 export class LogStream {
   version = $state(0);
   state = $state("connecting");
   attempt = $state(0);
   begins = $state(0);
+  missing = $state("");
   problem = $state("");
   text = new LogText();
   #path;
@@ -47,7 +49,9 @@ export class LogStream {
   async excerpt(offset) {
     const from = Math.max(0, offset - BEFORE_BYTES);
     const query = new URLSearchParams({ offset: from, limit: EXCERPT_BYTES, ...(this.attempt ? { attempt: this.attempt } : {}) });
-    const data = new Uint8Array(await (await fetched(`${this.#path}?${query}`)).arrayBuffer());
+    const answer = await fetched(`${this.#path}?${query}`);
+    const data = new Uint8Array(await answer.arrayBuffer());
+    this.missing = answer.headers.get("wavepool-problem") ?? this.missing;
     this.close();
     this.#drawing = 0;
     this.text = new LogText();
@@ -81,10 +85,13 @@ export class LogStream {
   #told(message) {
     if (message.attempt !== undefined) {
       if (this.attempt && message.attempt !== this.attempt) this.text.note(`Attempt ${message.attempt}`);
-      else this.begins = message.offset ?? 0;
+      else [this.begins, this.missing] = [message.offset ?? 0, ""];
       this.attempt = message.attempt;
     }
-    if (message.gap !== undefined) this.text.note(message.gap);
+    if (message.gap !== undefined) {
+      if (this.text.lines.length) this.text.note(message.gap);
+      else this.missing = message.gap; // of the output itself, and not of what was sent of it
+    }
     if (message.error !== undefined) this.problem = message.error;
     if (message.end !== undefined) {
       this.state = "ended";

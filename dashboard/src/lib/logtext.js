@@ -2,7 +2,7 @@
 import { plain } from "./ansi.js";
 
 export const LINES = 50_000;
-export const CHARACTERS = 16_000_000;
+const CHARACTERS = 16_000_000;
 const LONGEST = 100_000; // characters of one line; what is longer is cut into several
 
 export class LogText {

@@ -15,9 +15,9 @@ export class PagedTasks {
   #sight = [0, 40];
   #asked = new Map(); // page -> when it was asked for last
 
-  constructor(run, { state = "", wave = "", text = "" }) {
+  constructor(run, { state = "", wave = "", cause = "", text = "" }) {
     this.#path = `${runPath(run)}/tasks`;
-    this.#query = [...statesOf(state).map((each) => ["state", each]), ...(wave ? [["wave", wave]] : []), ...(text ? [["q", text]] : [])];
+    this.#query = [...statesOf(state).map((each) => ["state", each]), ...(wave ? [["wave", wave]] : []), ...(cause ? [["cause", cause]] : []), ...(text ? [["q", text]] : [])];
   }
 
   // Keeps what is in sight up to date until the returned function is called.

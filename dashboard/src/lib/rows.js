@@ -5,7 +5,6 @@ export class Rows {
   #compare;
   #entries = new Map(); // key -> the entry as it stands in `shown`, or null where it is filtered out
   shown = [];
-  touched = false; // whether the last change was of anything that is, or was, shown
 
   // `compare` must tell any two entries apart; `accepts` says which are shown.
   constructor({ accepts, compare }) {
@@ -19,13 +18,11 @@ export class Rows {
     this.#compare = compare;
     this.#entries = new Map(Object.entries(entries).map(([key, entry]) => [key, accepts(entry) ? entry : null]));
     this.shown = [...this.#entries.values()].filter(Boolean).sort(compare);
-    this.touched = true;
   }
 
   // Those whose keys are told have changed in `entries`, come, or gone.
   change(keys, entries) {
     if (keys.length > 64 && keys.length > this.#entries.size / 8) return this.reset(entries);
-    this.touched = false;
     for (const key of keys) this.#changeOne(key, entries[key]);
   }
 
@@ -33,17 +30,14 @@ export class Rows {
     const before = this.#entries.get(key);
     if (before) {
       this.shown.splice(this.#place(before), 1);
-      this.touched = true;
-    }
+      }
     if (entry === undefined) {
       this.#entries.delete(key);
       return;
     }
     const shown = this.#accepts(entry);
     this.#entries.set(key, shown ? entry : null);
-    if (!shown) return;
-    this.shown.splice(this.#place(entry), 0, entry);
-    this.touched = true;
+    if (shown) this.shown.splice(this.#place(entry), 0, entry);
   }
 
   // Where the entry stands, or would.

@@ -36,7 +36,7 @@ export const RUN_STATES = {
   damaged: { word: "damaged", tone: "bad", shape: "triangle" },
 };
 
-export const WAVE_STATES = {
+const WAVE_STATES = {
   waiting: { word: "waiting", tone: "off", shape: "hollow" },
   open: { word: "open", tone: "accent", shape: "play" },
   settled: { word: "settled", tone: "ok", shape: "check" },

@@ -37,10 +37,11 @@ export function memoryOf(task, attempt) {
 }
 
 // A test of tasks: `text` is sought in id, reason, what the agent says, and command; `state` is a group or one state.
-export function filterOf({ text = "", state = "", wave = "" }) {
+export function filterOf({ text = "", state = "", wave = "", cause = "" }) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   return (task) => {
     if (state && groupOf(task.state) !== state && task.state !== state) return false;
+    if (cause && task.cause !== cause) return false;
     if (wave && String(task.wave) !== String(wave)) return false;
     if (!words.length) return true;
     const told = `${task.id}\n${task.why ?? ""}\n${task.says ?? ""}\n${task.command ?? ""}\n${task.agent ?? ""}`.toLowerCase();

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import typer.main
 
 from wavepool.cli import app_of
-from wavepool.cli.option_panels import panel_of
+from wavepool.cli.option_panels import panel_of, place_of
 from wavepool.config import Settings
 from wavepool.config.settings import Source
 from wavepool.monitoring.documents.forms import Forms, OptionForm, VerbForm
@@ -41,9 +41,9 @@ def forms() -> Forms:
 
 def _form(command: Any, settings: Mapping[str, str]) -> VerbForm:
     offered = (each for each in command.params if isinstance(each, typer.core.TyperOption))
+    options = [_option(each, settings) for each in offered if each.name not in TERMINAL and not each.hidden]
     return VerbForm(
-        about=command.short_help or "",
-        options=[_option(each, settings) for each in offered if each.name not in TERMINAL and not each.hidden],
+        about=command.short_help or "", options=sorted(options, key=lambda option: place_of(option["group"]))
     )
 
 

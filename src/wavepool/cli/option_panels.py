@@ -38,6 +38,11 @@ PANELS: Mapping[str, tuple[str, ...]] = {
 """Options by the names of their parameters."""
 
 
+def place_of(panel: str) -> int:
+    """Where the options of this heading stand among all; those without one come first."""
+    return list(PANELS).index(panel) if panel in PANELS else -1
+
+
 def panel_of(name: str) -> str:
     """The heading of an option; empty where it has none."""
     return next((panel for panel, names in PANELS.items() if name in names), "")

@@ -139,19 +139,20 @@ class Monitor:
         *,
         states: Collection[str] = (),
         wave: int | None = None,
+        cause: str = "",
         text: str = "",
         offset: int = 0,
         limit: int = 100,
     ) -> tuple[int, list[TaskEntry]]:
-        """Tasks in the plan's order that are in one of `states` (in any, where none is named), of this wave, and have
-        `text` in id, key, agent or image, whatever its case: how many there are, and `limit` of them after the first
-        `offset`.
+        """Tasks in the plan's order that are in one of `states` (in any, where none is named), of this wave, in this
+        group of failures, and have `text` in id, key, agent or image, whatever its case: how many there are, and
+        `limit` of them after the first `offset`.
 
         Raises:
             UnknownRun: there is no such run.
         """
         channel = await self._opened.visit(run_id)
-        wanted = Wanted(states=frozenset(states), wave=wave, text=text.casefold())
+        wanted = Wanted(states=frozenset(states), wave=wave, cause=cause, text=text.casefold())
         return await self._opened.tasks(channel, wanted, offset, limit)
 
     async def task(self, run_id: str, key: str) -> TaskEntry:

@@ -55,7 +55,8 @@ class MatchEntry(TypedDict):
 
 
 class SearchAnswer(TypedDict, total=False):
-    """`next_offset` is there where the search was not at the end: ask again with it as `offset`."""
+    """`next_offset` is there where the search was not at the end: ask again with it as `offset`. `missing` is there
+    where not all of the output was kept, and says what could not be searched."""
 
     attempt: int
     matches: list[MatchEntry]
@@ -63,6 +64,7 @@ class SearchAnswer(TypedDict, total=False):
     searched_bytes: int
     total_bytes: int
     live: bool
+    missing: str
 
 
 def router(logs: Logs) -> APIRouter:
@@ -227,6 +229,8 @@ def _answer(found: Found) -> SearchAnswer:
     )
     if found.next_offset is not None:
         answer["next_offset"] = found.next_offset
+    if found.problem:
+        answer["missing"] = found.problem
     return answer
 
 

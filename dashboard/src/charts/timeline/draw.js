@@ -229,7 +229,7 @@ function drawBound({ context, axis, height, width, gutter, colour, x }) {
 }
 
 /** `text` cut to `width` pixels, with an ellipsis; control characters as signs, on one line. */
-export function shortened(context, text, width) {
+function shortened(context, text, width) {
   const shown = text.slice(0, 200).replace(/[\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, "�");
   if (context.measureText(shown).width <= width) return shown;
   let low = 0;

@@ -24,7 +24,7 @@ class OptionForm(TypedDict):
 
 
 class VerbForm(TypedDict):
-    """One verb: its purpose, and its options in the order of its help."""
+    """One verb: its purpose, and its options, group by group, in each as its help has them."""
 
     about: str
     options: list[OptionForm]

@@ -134,7 +134,8 @@ class TaskEntry(TypedDict):
     """One task. Its `key` is in addresses; its `id` is what people called it, any text.
 
     `state` is pending, starting, running, stopping, exited, retrying, skipped, or the verdict of its last attempt.
-    `why` says why it waits, was skipped, or ended as it did. `attempts` are by number as text. `history` is only in a
+    `why` says why it waits, was skipped, or ended as it did, `cause` is the group of `RunDocument.failures` that it is
+    in. `attempts` are by number as text. `history` is only in a
     whole document, never in a patch: who follows adds `usage` to it as it changes.
     """
 
@@ -144,6 +145,7 @@ class TaskEntry(TypedDict):
     place: int
     state: str
     why: NotRequired[str]
+    cause: NotRequired[str]
     image: NotRequired[str]
     command: NotRequired[str]
     agent: NotRequired[str]
@@ -183,14 +185,29 @@ attempts ran meanwhile may be, and that the process died later than it wrote las
 """
 
 
+class FailureGroup(TypedDict):
+    """Tasks that failed alike: of one `state` and exit code, for one reason but for its figures and ids.
+
+    `why` is that of the first, `count` how many they are, `first` the ids of some of them by key.
+    """
+
+    id: str
+    state: str
+    why: str
+    count: int
+    first: dict[str, str]
+    exit_code: NotRequired[int]
+
+
 class RunDocument(TypedDict):
     """A run, whole: the channel ``run:<id>``, and what the report shows.
 
     Of a run with more than `monitoring.runs.document.SHOWN` tasks those under way and those that ended last are shown
     here, and `tasks_left_out` are not; the REST interface pages through all. `waves` are by number as text, `tasks` by
-    key, `spans` by number as text, the last `monitoring.runs.spans.KEPT_SPANS` of them. `usage` is of all attempts
-    together, and only in a whole document: who follows adds `usage_now` to it. `used` sums it up once nobody works on
-    the run; `usage_problem` says why there is none of it, or not all.
+    key, `spans` by number as text, the last `monitoring.runs.spans.KEPT_SPANS` of them. `failures` are by id, the
+    largest `monitoring.runs.causes.GROUPS_SHOWN` groups, `failures_left_out` how many others there are. `usage` is of
+    all attempts together, and only in a whole document: who follows adds `usage_now` to it. `used` sums it up once
+    nobody works on the run; `usage_problem` says why there is none of it, or not all.
     """
 
     run: RunLine
@@ -199,6 +216,8 @@ class RunDocument(TypedDict):
     tasks_left_out: NotRequired[int]
     efficiency: NotRequired[Efficiency]
     spans: NotRequired[dict[str, RunSpan]]
+    failures: NotRequired[dict[str, FailureGroup]]
+    failures_left_out: NotRequired[int]
     usage: NotRequired[UsageHistory]
     usage_now: NotRequired[UsageNow]
     used: NotRequired[Used]

@@ -142,7 +142,9 @@ class Logs:
             )
         offset, most = max(0, offset), max(1, min(most, MATCHES_MAX))
 
-        def found(attempt: AttemptStory, scanner: Scanner, looked: tuple[bool, int, int], *, live: bool) -> Found:
+        def found(
+            attempt: AttemptStory, scanner: Scanner, looked: tuple[bool, int, int], problem: str, *, live: bool
+        ) -> Found:
             ended, searched, total = looked
             return Found(
                 attempt=attempt.id.number,
@@ -151,21 +153,22 @@ class Logs:
                 searched_bytes=searched,
                 total_bytes=total,
                 live=live,
+                problem=problem,
             )
 
         async def archived(path: Path, attempt: AttemptStory, log: LogRecord) -> Found:
             scanner = Scanner(wanted, at=offset, most=most, heed_case=heed_case)
             look = partial(search_file, path, scanner, offset=offset, bound_s=SEARCH_S)
-            return found(attempt, scanner, await self._in_thread(look), live=False)
+            return found(attempt, scanner, await self._in_thread(look), log.problem or "", live=False)
 
         async def running(handle: Handle, attempt: AttemptStory, driver: str) -> Found:
             scanner = Scanner(wanted, at=offset, most=most, heed_case=heed_case)
             opened = await self._open_driver(driver)
-            looked = await search_running(opened, handle, scanner, offset=offset, bound_s=SEARCH_S)
-            return found(attempt, scanner, looked, live=True)
+            looked, problem = await search_running(opened, handle, scanner, offset=offset, bound_s=SEARCH_S)
+            return found(attempt, scanner, looked, problem, live=True)
 
         def nothing(attempt: AttemptStory, why: str, live: bool) -> Found:
-            return found(attempt, Scanner(wanted, at=0, most=1), (True, 0, 0), live=live)
+            return found(attempt, Scanner(wanted, at=0, most=1), (True, 0, 0), why, live=live)
 
         return await self._from_either(run_id, key, number, archived, running, nothing)
 

@@ -48,6 +48,7 @@ class Found:
         next_offset: where to go on from; None where all was searched.
         searched_bytes: how much this search has looked through.
         total_bytes: as of `Piece`; at least so much, where a live one was not read to its end.
+        problem: what was not searched, as it is missing of the output, in a sentence; empty for nothing.
     """
 
     attempt: int
@@ -56,6 +57,7 @@ class Found:
     searched_bytes: int
     total_bytes: int
     live: bool
+    problem: str = ""
 
 
 class Viewer(Protocol):

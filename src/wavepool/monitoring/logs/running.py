@@ -8,6 +8,8 @@ from wavepool.drivers.base import Driver
 from wavepool.model import Handle
 from wavepool.monitoring.logs.scanning import Scanner
 
+START_MISSING = "only so much of its output is kept: its start is missing"
+
 
 class Window:
     """Takes output in order and keeps a part of it.
@@ -52,19 +54,21 @@ async def read_window(driver: Driver, handle: Handle, window: Window) -> str:
     async with driver.logs(handle, follow=False) as chunks:
         async for chunk in chunks:
             if chunk.gap:
-                problem = problem or chunk.gap_reason or "only so much of its output is kept: its start is missing"
+                problem = problem or chunk.gap_reason or START_MISSING
             window.feed(chunk.data)
     return problem
 
 
 async def search_running(
     driver: Driver, handle: Handle, scanner: Scanner, *, offset: int, bound_s: float
-) -> tuple[bool, int, int]:
-    """As `archive.search_file`; the total is how far it was read."""
+) -> tuple[tuple[bool, int, int], str]:
+    """As `archive.search_file`, the total being how far it was read; and what is missing, as of a window."""
     until_s: float | None = None
-    at, ended = 0, True
+    at, ended, problem = 0, True, ""
     async with driver.logs(handle, follow=False) as chunks:
         async for chunk in chunks:
+            if chunk.gap:
+                problem = problem or chunk.gap_reason or START_MISSING
             begin = max(0, offset - at)
             at += len(chunk.data)
             if begin < len(chunk.data):
@@ -74,4 +78,4 @@ async def search_running(
                 ended = False
                 break
     scanner.finish(at_end=ended)
-    return ended, max(0, at - offset), at
+    return (ended, max(0, at - offset), at), problem

@@ -11,7 +11,8 @@ from wavepool.engine.usage.figures import used_of
 from wavepool.engine.usage.record import UsageRecord
 from wavepool.model import AttemptId
 from wavepool.monitoring.channels import Channel, merge_patch
-from wavepool.monitoring.documents.runs import RunDocument, TaskEntry
+from wavepool.monitoring.documents.runs import FailureGroup, RunDocument, TaskEntry
+from wavepool.monitoring.runs.causes import GROUPS_SHOWN
 from wavepool.monitoring.runs.entries import iso, wave_entry
 from wavepool.monitoring.runs.folds import TaskFold
 from wavepool.monitoring.runs.followed import FollowedRun
@@ -52,6 +53,8 @@ class RunChannel(Channel):
         self._told: dict[str, Any] = {}
         self._waves: dict[str, Any] = {}
         self._tasks: dict[str, Any] = {}
+        self._groups: Mapping[str, FailureGroup] = {}
+        self._counted: tuple[object, ...] = ()
         self._seen: tuple[object, ...] = ()
         self._volatile_s = 0.0
         self.take_patch()
@@ -131,11 +134,22 @@ class RunChannel(Channel):
             found["usage_now"] = now_used
         if self._usage_is_told and self.usage.record is not None:
             _add_used(found, self.usage.record)
+        if fold.causes:
+            found["failures"] = self._failures(fold)
+            if len(fold.causes) > GROUPS_SHOWN:
+                found["failures_left_out"] = len(fold.causes) - GROUPS_SHOWN
         if fold.left_behind:
             found["left_behind"] = fold.left_behind[:LEFT_SHOWN]
         if len(fold) > self._most:
             found["tasks_left_out"] = len(fold) - self._most
         return found
+
+    def _failures(self, fold: TaskFold) -> Mapping[str, FailureGroup]:
+        """Counted anew only where something failed since, or is tried again."""
+        seen = (fold, fold.causes.changes)
+        if seen != self._counted:
+            self._counted, self._groups = seen, fold.causes.largest(fold.key)
+        return self._groups
 
     def _change_of_run(self, now: Now) -> dict[str, Any]:
         new = self._of_run(now)

@@ -9,8 +9,9 @@ from wavepool.core.events import Now
 from wavepool.core.facts import Fact, Outcome, Stamped
 from wavepool.engine.history.chronicle import Chronicle, TaskStory
 from wavepool.listeners.progress import Progress
-from wavepool.model import AgentEvent, AttemptId, Handle
+from wavepool.model import AgentEvent, AttemptId, Handle, VerdictKind
 from wavepool.monitoring.documents.runs import Efficiency, TaskEntry
+from wavepool.monitoring.runs.causes import CauseBook
 from wavepool.monitoring.runs.efficiency import EfficiencyFold
 from wavepool.monitoring.runs.entries import state_of, task_entry
 from wavepool.monitoring.runs.spans import SpanFold
@@ -55,6 +56,7 @@ class TaskFold(RunFold):
         ended: tasks that have ended or were skipped, in the order of that, without those that a run never reached.
         left_behind: sentences.
         spans: when it was paused, or nobody worked on it.
+        causes: what failed, and why.
         heard: how often agents said something.
     """
 
@@ -67,6 +69,7 @@ class TaskFold(RunFold):
         self.ended: dict[str, None] = {}
         self.left_behind: list[str] = []
         self.spans = SpanFold()
+        self.causes = CauseBook()
         self.heard = 0
         self._efficiency = EfficiencyFold(self.progress.work)
         self._places: dict[str, int] = {}
@@ -92,7 +95,11 @@ class TaskFold(RunFold):
         """As the documents have it."""
         story = self.chronicle.tasks[task_id]
         saying = None if story.last is None else self.progress.saying.get(story.last.id)
-        return task_entry(story, self._places[task_id], self._unreached, saying)
+        entry = task_entry(story, self._places[task_id], self._unreached, saying)
+        cause = self.causes.of(task_id)
+        if cause is not None:
+            entry["cause"] = cause
+        return entry
 
     def hear(self, attempt: AttemptId, event: AgentEvent) -> None:
         """A running agent said something; what it says after its end is not heard."""
@@ -177,18 +184,34 @@ class TaskFold(RunFold):
             self._unreached = because
             for task_id, story in self.chronicle.tasks.items():
                 if not story.final:
+                    self._recount(task_id, waits=because is None)
                     yield task_id
+
+    def _recount(self, task_id: str, *, waits: bool) -> None:
+        """One that was to be tried again has failed, where it is skipped, or the run has ended before that."""
+        last = self.chronicle.tasks[task_id].last
+        verdict = None if last is None else last.verdict
+        if waits or verdict is None or verdict.kind is VerdictKind.SUCCESS:
+            self.causes.drop(task_id)
+        else:
+            self.causes.put(task_id, verdict)
 
     def _note(self, fact: Fact) -> None:
         match fact:
             case facts.StartIntended():
                 self.ended.pop(fact.attempt.task_id, None)
+                self.causes.drop(fact.attempt.task_id)
                 self.under_way[fact.attempt.task_id] = None
             case facts.AttemptSettled():
                 self.under_way.pop(fact.attempt.task_id, None)
                 self._end(fact.attempt.task_id)
+                if fact.verdict.kind is not VerdictKind.SUCCESS:
+                    self.causes.put(fact.attempt.task_id, fact.verdict)
+            case facts.TaskRequeued():
+                self.causes.drop(fact.task_id)
             case facts.TaskSkipped():
                 self._end(fact.task_id)
+                self._recount(fact.task_id, waits=False)
             case facts.AttemptRemoved(problem=str() as problem):
                 self.left_behind.append(problem)
             case facts.TasksAdded():
@@ -198,6 +221,7 @@ class TaskFold(RunFold):
             case facts.RunReopened():
                 for task_id in (*fact.tasks, *fact.waiting):
                     self.ended.pop(task_id, None)
+                    self.causes.drop(task_id)
             case _:
                 pass
 

@@ -46,17 +46,20 @@ class Wanted:
     Attributes:
         states: in one of these; in any, where none is named.
         wave: of this wave; None of all.
+        cause: of this group of failures; empty for any.
         text: with this in id, key, agent or image; in case-folded form.
     """
 
     states: frozenset[str] = frozenset()
     wave: int | None = None
+    cause: str = ""
     text: str = ""
 
     def has(self, fold: TaskFold, place: int, task_id: str) -> bool:
         """Whether the task at this place of the plan is one of them."""
         return (
             (self.wave is None or fold.wave(task_id) == self.wave)
+            and (not self.cause or fold.causes.of(task_id) == self.cause)
             and (not self.text or fold.matches(place, self.text))
             and (not self.states or fold.state(task_id) in self.states)
         )

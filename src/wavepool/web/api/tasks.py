@@ -62,12 +62,15 @@ async def tasks(
     run: RunId,
     state: TaskStates = [],  # noqa: B006 - FastAPI copies it
     wave: Annotated[int | None, Query(ge=0, le=OFFSET_MAX, description="Only those of this wave.")] = None,
+    cause: Annotated[str, Query(description="Only those of this group of failures.", max_length=64)] = "",
     q: Annotated[str, Query(description="Only those with this in id, key, agent or image.", max_length=256)] = "",
     offset: Offset = 0,
     limit: Limit = 100,
 ) -> TaskPage:
     """Some of the tasks of a run, however many it has."""
-    total, found = await serving.monitor.tasks(run, states=state, wave=wave, text=q, offset=offset, limit=limit)
+    total, found = await serving.monitor.tasks(
+        run, states=state, wave=wave, cause=cause, text=q, offset=offset, limit=limit
+    )
     return TaskPage(total=total, offset=offset, tasks=found)
 
 
