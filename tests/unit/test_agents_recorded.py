@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wavepool.agents import AgentReader, adapter
-from wavepool.model import AgentEvent, AgentEventKind, AgentOrder, AgentReport, Tokens
+from wavepool.model import AgentEvent, AgentEventKind, AgentOrder, AgentReason, AgentReport, Tokens
 
 OUTPUTS = Path(__file__).parent / "agent_outputs"
 Kind = AgentEventKind
@@ -169,3 +169,42 @@ def test_success_with_another_exit_code_is_none(name: str) -> None:
 def test_the_page_tells_the_words_that_are_said(name: str, exit_code: int) -> None:
     page = Path(__file__).parents[2] / "docs" / "agents.md"
     assert f"| {exit_code} | {report_of(name, exit_code).problem} |" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code", "reason"),
+    [
+        ("claude-success", 0, None),
+        ("claude-success", 1, AgentReason.EXIT_CODE),
+        ("claude-429", 1, AgentReason.LIMIT),
+        ("claude-answer-cut-off", 0, AgentReason.CUT_OFF),
+        ("claude-interrupted", 0, AgentReason.NO_RESULT),
+        ("claude-key-refused", 1, AgentReason.KEY_REFUSED),
+        ("claude-max-budget", 1, AgentReason.MONEY_SPENT),
+        ("claude-max-turns", 1, AgentReason.TURNS_SPENT),
+        ("claude-no-credit", 1, AgentReason.NO_CREDIT),
+        ("claude-overloaded", 1, AgentReason.SERVERS_FAILED),
+        ("claude-session-limit", 1, AgentReason.LIMIT),
+        ("codex-success", 0, None),
+        ("codex-key-refused", 1, AgentReason.KEY_REFUSED),
+        ("codex-no-credit", 1, AgentReason.NO_CREDIT),
+        ("codex-overloaded", 1, AgentReason.SERVERS_FAILED),
+        ("codex-usage-limit", 1, AgentReason.LIMIT),
+        ("codex-interrupted", 1, AgentReason.NO_RESULT),
+    ],
+)
+def test_programs_are_told_why_in_one_word(name: str, exit_code: int, reason: AgentReason | None) -> None:
+    assert report_of(name, exit_code).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "said", "reason"),
+    [
+        (127, b"sh: claude: not found", AgentReason.NOT_FOUND),
+        (1, b"cannot be used with root/sudo privileges", AgentReason.ROOT_REFUSED),
+    ],
+)
+def test_so_are_they_of_what_did_not_begin(exit_code: int, said: bytes, reason: AgentReason) -> None:
+    reader = adapter("claude").reader(AgentOrder(name="claude"))
+    reader.feed_stderr(said)
+    assert reader.report(exit_code).reason == reason

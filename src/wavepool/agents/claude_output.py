@@ -13,11 +13,11 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from wavepool.agents import jsonvalues as values
-from wavepool.agents.endings import ended_early
+from wavepool.agents.endings import Problem, ended_early, ended_otherwise
 from wavepool.agents.jsonlines import JsonLinesReader
 from wavepool.agents.jsonvalues import Fields
 from wavepool.agents.limits import limit_in
-from wavepool.model import AgentEvent, AgentEventKind, Tokens
+from wavepool.model import AgentEvent, AgentEventKind, AgentReason, Tokens
 
 SYNTHETIC = "<synthetic>"
 """The model of a message that the CLI wrote itself, to tell of an error."""
@@ -27,10 +27,16 @@ _OLD_LIMIT = re.compile(r"Claude AI usage limit reached\|\d+")
 """The whole result of an older CLI at a limit, which may not call it an error."""
 _RESULT_BEGINS = b'{"type":"result"'
 
-_KEY_REFUSED = "its key was refused; give a valid one (--secret ANTHROPIC_API_KEY or --secret CLAUDE_CODE_OAUTH_TOKEN)"
-_NO_CREDIT = "its account has no credit left; top it up, or use another one"
-_SERVERS_FAILED = "the model's servers failed or were overloaded at each try; try again later"
-_NO_MODEL = "there is no such model for this account; name another one (--model)"
+_KEY_REFUSED = Problem(
+    AgentReason.KEY_REFUSED,
+    "its key was refused; give a valid one (--secret ANTHROPIC_API_KEY or --secret CLAUDE_CODE_OAUTH_TOKEN)",
+)
+_NO_CREDIT = Problem(AgentReason.NO_CREDIT, "its account has no credit left; top it up, or use another one")
+_SERVERS_FAILED = Problem(
+    AgentReason.SERVERS_FAILED, "the model's servers failed or were overloaded at each try; try again later"
+)
+_NO_MODEL = Problem(AgentReason.NO_MODEL, "there is no such model for this account; name another one (--model)")
+_UNKNOWN = Problem(AgentReason.OTHER, "see its log")
 _OF_STATUS = {401: _KEY_REFUSED, 403: _KEY_REFUSED, 404: _NO_MODEL, 529: _SERVERS_FAILED}
 _OF_ERROR = {
     "authentication_failed": _KEY_REFUSED,
@@ -43,10 +49,18 @@ _OF_ERROR = {
 _LASTING = frozenset({_KEY_REFUSED, _NO_CREDIT, _NO_MODEL})
 """What trying again does not mend, and yet the CLI tries again for minutes."""
 _OF_SUBTYPE = {
-    "error_max_turns": "it used up the turns that it may have; give it more (--max-turns), or a smaller task",
-    "error_max_budget_usd": "it used up the money that it may cost; give it more (--max-cost), or a smaller task",
-    "error_max_structured_output_retries": "its answer did not fit the schema that was asked for",
-    "error_during_execution": "something failed while it worked, or it was interrupted",
+    "error_max_turns": Problem(
+        AgentReason.TURNS_SPENT, "it used up the turns that it may have; give it more (--max-turns), or a smaller task"
+    ),
+    "error_max_budget_usd": Problem(
+        AgentReason.MONEY_SPENT, "it used up the money that it may cost; give it more (--max-cost), or a smaller task"
+    ),
+    "error_max_structured_output_retries": Problem(
+        AgentReason.BAD_ANSWER, "its answer did not fit the schema that was asked for"
+    ),
+    "error_during_execution": Problem(
+        AgentReason.FAILED_AT_WORK, "something failed while it worked, or it was interrupted"
+    ),
 }
 
 
@@ -74,18 +88,19 @@ class ClaudeReader(JsonLinesReader):
             case "result":
                 yield from self._ended(fields)
 
-    def problem(self, exit_code: int | None) -> str:
+    def problem(self, exit_code: int | None) -> str | Problem:
         result = self._result
         if result is None:
             return ended_early(
                 "claude", exit_code, said=self.last_line(), began=self.objects > 0, result="its result line"
             )
         if not _succeeded(result):
-            return self._words_for(result)
+            return self._problem_of(result)
         if self._cut_off(result):
-            return "the last answer of claude's model was cut off, and claude took it for whole; try again"
+            words = "the last answer of claude's model was cut off, and claude took it for whole; try again"
+            return Problem(AgentReason.CUT_OFF, words)
         if exit_code not in (0, None):
-            return f"claude told of success, and yet ended with exit code {exit_code}; see its log"
+            return ended_otherwise("claude", exit_code)
         return ""
 
     def cut_line(self, tail: bytes) -> Fields | None:
@@ -119,10 +134,10 @@ class ClaudeReader(JsonLinesReader):
         shown += f": retry {values.count(fields, 'attempt')}{of}"
         limited = status == TOO_MANY_REQUESTS or why == "rate_limit"
         kind = AgentEventKind.RATE_LIMITED if limited else AgentEventKind.RETRY
-        words = _OF_ERROR.get(why) or _OF_STATUS.get(status, "")
-        if words in _LASTING and not limited and not self._told_lasting:
+        problem = _OF_ERROR.get(why) or _OF_STATUS.get(status)
+        if problem in _LASTING and not limited and not self._told_lasting:
             self._told_lasting = True
-            kind, shown = AgentEventKind.ERROR, f"{shown}; {words}"
+            kind, shown = AgentEventKind.ERROR, f"{shown}; {problem.words}"
         return self.event(kind, shown, retry_in_s=None if delay_ms is None else delay_ms / 1000)
 
     def _assistant(self, fields: Fields) -> Iterator[AgentEvent]:
@@ -201,7 +216,8 @@ class ClaudeReader(JsonLinesReader):
             told.error(error)
         if not _succeeded(result):
             told.error(words)
-        yield self.event(AgentEventKind.RESULT, told.final_text if _succeeded(result) else self._words_for(result))
+        words = told.final_text if _succeeded(result) else self._problem_of(result).words
+        yield self.event(AgentEventKind.RESULT, words)
 
     def _cut_off(self, result: Fields) -> bool:
         """True where a connection broke within the last answer: it has no reason to stop, and its usage is missing.
@@ -219,20 +235,22 @@ class ClaudeReader(JsonLinesReader):
             self._reached_limit(words)
         return limited
 
-    def _words_for(self, result: Fields) -> str:
+    def _problem_of(self, result: Fields) -> Problem:
         subtype = values.text(result, "subtype") or "no subtype"
         errors = "; ".join(values.texts(result.get("errors")))
         said = (errors if subtype != "success" else "") or values.text(result, "result") or errors or subtype
         if self.told.limited:
             until = f" until {self.told.resets_at:%Y-%m-%d %H:%M} UTC" if self.told.resets_at else ""
-            return f"claude's account has reached its limit{until} (it said: {said})"
+            return Problem(AgentReason.LIMIT, f"claude's account has reached its limit{until} (it said: {said})")
         if subtype != "success":
-            return f"claude ended with {subtype}: {_OF_SUBTYPE.get(subtype, 'see its log')} (it said: {said})"
+            known = _OF_SUBTYPE.get(subtype, _UNKNOWN)
+            return Problem(known.reason, f"claude ended with {subtype}: {known.words} (it said: {said})")
         status = values.count(result, "api_error_status")
         why = _OF_ERROR.get(self._error_kind) or _OF_STATUS.get(status)
         if why is None and status >= 500:
             why = _SERVERS_FAILED
-        return f"claude ended with an error: {why or 'see its log'} (it said: {said})"
+        why = why or _UNKNOWN
+        return Problem(why.reason, f"claude ended with an error: {why.words} (it said: {said})")
 
 
 def _succeeded(result: Fields) -> bool:

@@ -6,19 +6,31 @@ import re
 from collections.abc import Iterator
 
 from wavepool.agents import jsonvalues as values
-from wavepool.agents.endings import ended_early
+from wavepool.agents.endings import Problem, ended_early, ended_otherwise
 from wavepool.agents.jsonlines import JsonLinesReader
 from wavepool.agents.jsonvalues import Fields
 from wavepool.agents.limits import limit_in, retry_in_s
-from wavepool.model import AgentEvent, AgentEventKind, Tokens
+from wavepool.model import AgentEvent, AgentEventKind, AgentReason, Tokens
 
 _RETRY = re.compile(r"Reconnecting\.\.\. \d+/\d+")
 _SAYS_NO_TOOL = {"agent_message", "reasoning", "error", "todo_list", ""}
 _ADVICE = (
-    ("401 Unauthorized", "its key was refused; give a valid one (--secret CODEX_API_KEY or --secret OPENAI_API_KEY)"),
-    ("Quota exceeded", "its account has no credit left; top it up, or use another one"),
-    ("high demand", "the model's servers failed or were overloaded at each try; try again later"),
-    ("stream disconnected", "its connection to the model broke at each try; see how it reaches its model"),
+    (
+        "401 Unauthorized",
+        AgentReason.KEY_REFUSED,
+        "its key was refused; give a valid one (--secret CODEX_API_KEY or --secret OPENAI_API_KEY)",
+    ),
+    ("Quota exceeded", AgentReason.NO_CREDIT, "its account has no credit left; top it up, or use another one"),
+    (
+        "high demand",
+        AgentReason.SERVERS_FAILED,
+        "the model's servers failed or were overloaded at each try; try again later",
+    ),
+    (
+        "stream disconnected",
+        AgentReason.CONNECTION_LOST,
+        "its connection to the model broke at each try; see how it reaches its model",
+    ),
 )
 
 
@@ -47,15 +59,15 @@ class CodexReader(JsonLinesReader):
             case "error":
                 yield self._error(values.text(fields, "message"))
 
-    def problem(self, exit_code: int | None) -> str:
+    def problem(self, exit_code: int | None) -> str | Problem:
         if self._failed:
-            return self._words_for(self._failed)
+            return self._problem_of(self._failed)
         if not self._completed:
             return ended_early(
                 "codex", exit_code, said=self.last_line(), began=self.objects > 0, result="completing its turn"
             )
         if exit_code not in (0, None):
-            return f"codex told of success, and yet ended with exit code {exit_code}; see its log"
+            return ended_otherwise("codex", exit_code)
         return ""
 
     def _item(self, item: Fields, *, done: bool) -> Iterator[AgentEvent]:
@@ -86,7 +98,7 @@ class CodexReader(JsonLinesReader):
         self._failed = message or "it did not say why"
         self._look_for_limit(message)
         self.told.error(message)
-        return self.event(AgentEventKind.RESULT, self._words_for(self._failed))
+        return self.event(AgentEventKind.RESULT, self._problem_of(self._failed).words)
 
     def _error(self, message: str) -> AgentEvent:
         retries = _RETRY.match(message) is not None
@@ -105,9 +117,10 @@ class CodexReader(JsonLinesReader):
         self.told.resets_at = limit.resets_at if limit else None
         return limit is not None
 
-    def _words_for(self, message: str) -> str:
+    def _problem_of(self, message: str) -> Problem:
         if self.told.limited:
             until = f" until {self.told.resets_at:%Y-%m-%d %H:%M} UTC" if self.told.resets_at else ""
-            return f"codex's account has reached its limit{until} (it said: {message})"
-        advice = next((advice for words, advice in _ADVICE if words in message), "see its log")
-        return f"codex ended with an error: {advice} (it said: {message})"
+            return Problem(AgentReason.LIMIT, f"codex's account has reached its limit{until} (it said: {message})")
+        known = ((reason, advice) for words, reason, advice in _ADVICE if words in message)
+        reason, advice = next(known, (AgentReason.OTHER, "see its log"))
+        return Problem(reason, f"codex ended with an error: {advice} (it said: {message})")

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from wavepool.model import AgentReason
+
 _SIGNAL_BASE = 128
 
 
-def ended_early(program: str, exit_code: int | None, *, said: str, began: bool, result: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why the work of an agent is not done: for programs, and in words for a person."""
+
+    reason: AgentReason
+    words: str
+
+
+def ended_early(program: str, exit_code: int | None, *, said: str, began: bool, result: str) -> Problem:
     """What happened, why, and what to do.
 
     Args:
@@ -17,10 +29,19 @@ def ended_early(program: str, exit_code: int | None, *, said: str, began: bool, 
     """
     if not began and exit_code in (126, 127):
         how = "could not be run" if exit_code == 126 else "was not found"
-        return f"{program} {how} where the task ran{_quoted(said)}; use an image that has it (wavepool image build)"
+        words = f"{program} {how} where the task ran{_quoted(said)}; use an image that has it (wavepool image build)"
+        return Problem(AgentReason.NOT_FOUND, words)
     if "root/sudo privileges" in said:
-        return f"{program} does not work as root{_quoted(said)}; run it as another user (--user UID:GID)"
-    return f"{program} {_ended(exit_code)} without {result}: {_why(exit_code, began)}{_quoted(said)}"
+        words = f"{program} does not work as root{_quoted(said)}; run it as another user (--user UID:GID)"
+        return Problem(AgentReason.ROOT_REFUSED, words)
+    words = f"{program} {_ended(exit_code)} without {result}: {_why(exit_code, began)}{_quoted(said)}"
+    return Problem(AgentReason.NO_RESULT, words)
+
+
+def ended_otherwise(program: str, exit_code: int) -> Problem:
+    """Its exit code says another thing than its result."""
+    words = f"{program} told of success, and yet ended with exit code {exit_code}; see its log"
+    return Problem(AgentReason.EXIT_CODE, words)
 
 
 def _ended(exit_code: int | None) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from wavepool.agents.base import ERRORS_MAX, AgentReader
+from wavepool.agents.endings import Problem
 from wavepool.agents.jsonvalues import Fields
 from wavepool.agents.lines import Line, LineSplitter
 from wavepool.agents.wording import last_words, one_line
-from wavepool.model import AgentEvent, AgentEventKind, AgentReport, Tokens
+from wavepool.model import AgentEvent, AgentEventKind, AgentReason, AgentReport, Tokens
 
 UNREADABLE_TOLD = 20
 """So many lines that are no JSON objects are told one by one; the others are only counted."""
@@ -74,13 +75,16 @@ class JsonLinesReader(AgentReader):
         rest = self._lines.finish()
         if rest is not None:
             list(self._read(rest))
-        problem = self.problem(exit_code)
+        found = self.problem(exit_code)
+        problem, known = (found, AgentReason.OTHER) if isinstance(found, str) else (found.words, found.reason)
         told = self.told
         limited = bool(problem) and self.out_of_limit()
+        reason = AgentReason.LIMIT if limited else known if problem else None
         return AgentReport(
             agent=self.agent,
             succeeded=not problem,
             problem=one_line(problem, 2 * 500),
+            reason=reason,
             rate_limited=limited,
             resets_at=told.resets_at if limited else None,
             turns=told.turns,
@@ -98,8 +102,8 @@ class JsonLinesReader(AgentReader):
         """What one object of the output means."""
 
     @abstractmethod
-    def problem(self, exit_code: int | None) -> str:
-        """Why the work is not done, for a person; empty where it is."""
+    def problem(self, exit_code: int | None) -> str | Problem:
+        """Why the work is not done, for a person or for programs too; an empty text where it is."""
 
     def out_of_limit(self) -> bool:
         """True if the problem is that its account has no more to give."""

@@ -20,6 +20,7 @@ def agent_json(report: AgentReport | None) -> dict[str, Any] | None:
         "session_id": report.session_id,
         "succeeded": report.succeeded,
         "problem": report.problem,
+        "reason": report.reason,
         "turns": report.turns,
         "tokens": tokens_json(report.tokens),
         "cost_usd": report.cost_usd,

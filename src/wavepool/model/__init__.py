@@ -5,7 +5,7 @@ All are frozen. Times are aware UTC datetimes, durations are seconds, sizes are 
 
 from __future__ import annotations
 
-from wavepool.model.agents import AgentEvent, AgentEventKind, AgentOrder, AgentReport, Tokens
+from wavepool.model.agents import AgentEvent, AgentEventKind, AgentOrder, AgentReason, AgentReport, Tokens
 from wavepool.model.attempts import ATTEMPT_TRANSITIONS, HANDLE_VERSION, AttemptId, AttemptPhase, Handle
 from wavepool.model.limits import Limits, Resources
 from wavepool.model.pools import PARKED_BYTES, AgentType, AlertRules, PoolsConfig, PoolSettings, PoolSpec
@@ -40,6 +40,7 @@ __all__ = [
     "AgentEvent",
     "AgentEventKind",
     "AgentOrder",
+    "AgentReason",
     "AgentReport",
     "AgentType",
     "AlertRules",

@@ -84,6 +84,39 @@ class AgentEvent:
     retry_in_s: float | None = None
 
 
+class AgentReason(StrEnum):
+    """Why an agent's work is not done, for programs; `problem` says it to a person."""
+
+    LIMIT = "limit"
+    """Its account had no more to give."""
+    KEY_REFUSED = "key_refused"
+    NO_CREDIT = "no_credit"
+    NO_MODEL = "no_model"
+    SERVERS_FAILED = "servers_failed"
+    """At each of its tries."""
+    CONNECTION_LOST = "connection_lost"
+    """Likewise."""
+    TURNS_SPENT = "turns_spent"
+    MONEY_SPENT = "money_spent"
+    BAD_ANSWER = "bad_answer"
+    """Not of the shape that was asked for."""
+    FAILED_AT_WORK = "failed_at_work"
+    """Or it was interrupted; it does not say more."""
+    NOT_FOUND = "not_found"
+    """Its program is not there, or cannot be executed."""
+    ROOT_REFUSED = "root_refused"
+    """It does not work as root."""
+    NO_RESULT = "no_result"
+    """It ended without one."""
+    CUT_OFF = "cut_off"
+    """Its last answer is not whole."""
+    EXIT_CODE = "exit_code"
+    """It told of success, and yet did not exit with 0."""
+    UNREADABLE = "unreadable"
+    """The adapter failed over its output."""
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentReport:
     """What an agent's whole output amounts to.
@@ -92,6 +125,7 @@ class AgentReport:
         agent: name of the adapter.
         succeeded: what its output says of the work; None where that says nothing, and its exit code alone counts.
         problem: why `succeeded` is False, for a person: what happened, and what to do; empty otherwise.
+        reason: the same for programs; None otherwise, and where an adapter does not tell.
         rate_limited: its account had no more to give; `resets_at` says until when, where it is known.
         turns, tokens, cost_usd: of the whole attempt; `cost_usd` None where the agent does not tell.
         session_id, model: None where they are not told.
@@ -103,6 +137,7 @@ class AgentReport:
     agent: str
     succeeded: bool | None = None
     problem: str = ""
+    reason: AgentReason | None = None
     rate_limited: bool = False
     resets_at: datetime | None = None
     turns: int = 0

@@ -8,7 +8,7 @@ import structlog
 from wavepool.agents.base import AgentAdapter, AgentReader
 from wavepool.agents.wording import one_line
 from wavepool.drivers.base import LogChunk
-from wavepool.model import AgentEvent, AgentEventKind, AgentOrder, AgentReport
+from wavepool.model import AgentEvent, AgentEventKind, AgentOrder, AgentReason, AgentReport
 
 INLINE_BYTES = 64 * 1024
 """A longer piece of output is parsed in a thread: it would hold up the loop for milliseconds."""
@@ -53,7 +53,8 @@ class GuardedReader(AgentReader):
                 return self._reader.report(exit_code)
             except Exception as error:
                 self._give_up(error)
-        return AgentReport(agent=self._agent, succeeded=False, problem=self._problem)
+        reason = AgentReason.UNREADABLE
+        return AgentReport(agent=self._agent, succeeded=False, problem=self._problem, reason=reason)
 
     def _give_up(self, error: Exception) -> None:
         _log.exception("an agent's output cannot be read", agent=self._agent)
