@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode, checks
 from served_api import serving
-from wavepool_cli import batch, plan_of, wave, world_in
+from wavepool_cli import DEADLINE_S, batch, plan_of, wave, world_in
 
 HELD_TO = [
     checks.not_a_server_error,
@@ -54,7 +54,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
         api.wait_for_job(job)
         token = {"Authorization": f"Bearer {api.token}"}
         schema = schemathesis.openapi.from_url(f"{api.address}/api/openapi.json", headers=token)
-        schema.config.update(headers=token)
+        schema.config.update(headers=token, request_timeout=DEADLINE_S)  # a verb may take long to start
         yield Described(schema, {"run": "done", "key": "bad", "job": job, "agent_type": "coder"})
 
 
