@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from pathlib import Path
 import anyio.from_thread
 import pytest
 from marked_runs import check, marking
+from stuck_engine import EngineStuck, proof_that_it_is_stuck, tried_again_where_the_engine_is_stuck
 from wavepool_cli import TEST_IMAGE, Finished, World, batch, docker, eventually, plan_of, wave, world_in
 
 from wavepool.drivers.docker.watching.verdict import parse_time
@@ -70,14 +72,19 @@ def exited(world: World) -> set[str]:
 def own_daemon(
     directory: Path, monkeypatch: pytest.MonkeyPatch, *, live_restore: bool, arguments: Sequence[str] = ()
 ) -> Iterator[Control]:
-    """A daemon of one's own, to which DOCKER_HOST leads everything in this test."""
+    """A daemon of one's own, to which DOCKER_HOST leads everything in this test. Raises EngineStuck: it failed us."""
     directory.mkdir()
     with anyio.from_thread.start_blocking_portal() as portal:
         made = OwnDaemon(directory, live_restore=live_restore, arguments=arguments)
-        with portal.wrap_async_context_manager(made) as daemon:
+        with portal.wrap_async_context_manager(made) as daemon, monkeypatch.context() as while_it_lives:
             portal.call(daemon.load_image, TEST_IMAGE)
-            monkeypatch.setenv("DOCKER_HOST", daemon.host)
-            yield Control(daemon, directory, portal.call)
+            while_it_lives.setenv("DOCKER_HOST", daemon.host)
+            try:
+                yield Control(daemon, directory, portal.call)
+            except (AssertionError, subprocess.TimeoutExpired) as error:
+                if proof := proof_that_it_is_stuck(daemon):
+                    raise EngineStuck(proof) from error
+                raise
 
 
 def disturbed(world: World, control: Control, moments: list[int], dice: random.Random) -> Finished:
@@ -92,6 +99,7 @@ def disturbed(world: World, control: Control, moments: list[int], dice: random.R
 
 
 @pytest.mark.parametrize("live_restore", [True, False], ids=["live-restore", "none"])
+@tried_again_where_the_engine_is_stuck
 def test_a_restart_while_all_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live_restore: bool) -> None:
     """Without a policy what was lost stays lost: it may have done half of its work. One task answers its end with 0."""
     obedient = batch("obedient", f"trap 'exit 0' TERM; {marking('obedient', '[ -e go ]')['command']}", memory="16m")
@@ -121,6 +129,7 @@ def test_a_restart_while_all_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         pytest.param("a night", False, marks=pytest.mark.slow),
     ],
 )
+@tried_again_where_the_engine_is_stuck
 def test_a_restart_while_nobody_watches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, down: str, bridge: bool
 ) -> None:
@@ -164,6 +173,7 @@ def test_a_restart_while_nobody_watches(
         assert done.exit_code == 1
 
 
+@tried_again_where_the_engine_is_stuck
 def test_a_restart_that_keeps_them_while_nobody_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With live-restore: one that ends while the daemon is down, and one that runs on. Output meanwhile is not kept."""
     with (
@@ -193,6 +203,7 @@ def test_a_restart_that_keeps_them_while_nobody_watches(tmp_path: Path, monkeypa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("live_restore", [True, False], ids=["live-restore", "none"])
+@tried_again_where_the_engine_is_stuck
 def test_ten_restarts_in_mid_wave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live_restore: bool, record_property: Callable[[str, object], None]
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stuck_engine import tried_again_where_the_engine_is_stuck
 from test_daemon_restarts import own_daemon
 from wavepool_cli import TEST_IMAGE, World, batch, docker, eventually, plan_of, wave, world_in
 
@@ -218,6 +219,7 @@ def test_an_image_without_a_shell_starts_cold_and_that_is_said_once(docker_world
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a Docker daemon")
 @pytest.mark.parametrize("live_restore", [True, False], ids=["live-restore", "none"])
+@tried_again_where_the_engine_is_stuck
 def test_after_a_restart_of_the_daemon_what_was_parked_is_parked_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live_restore: bool
 ) -> None:

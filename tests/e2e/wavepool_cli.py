@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -353,10 +354,11 @@ class World:
         for pid in self.processes():
             _send_kill(pid)
         if self.driver != "process" and self.owner():
-            for name in self.containers():
-                docker("rm", "-f", "-v", name, check=False)
-            for name in self.networks():
-                docker("network", "rm", name, check=False)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # an engine that is stuck: what failed is to be told
+                for name in self.containers():
+                    docker("rm", "-f", "-v", name, check=False)
+                for name in self.networks():
+                    docker("network", "rm", name, check=False)
 
 
 def _is_stuck(network: str) -> bool:
