@@ -22,7 +22,7 @@ SCRIPT = ROOT / "scripts" / "browser"
 AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 INSTALL_DEADLINE_S = 900
 
-DEADLINE_MS = 60_000
+DEADLINE_MS = 120_000
 """For anything that a test waits for on the page; far beyond what any of them takes."""
 
 REBOUND = "wavepool.test"

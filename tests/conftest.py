@@ -8,6 +8,8 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +71,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("WAVEPOOL_REQUIRE_DOCKER") == "1":
         pytest.fail(f"WAVEPOOL_REQUIRE_DOCKER=1, but Docker cannot be used: {problem}", pytrace=False)
     pytest.skip(f"{_SKIP_REASON}: {problem}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, deal out what waits and what computes in turns, so that neither cores nor engine are idle.
+
+    Unit tests, which are short, are left for the end: then no process has long to do when the others have nothing.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    waiting = [path for path in files if "unit" not in path.relative_to(config.rootpath).parts]
+    computing = [path for path in files if path not in waiting]
+    pairs = zip_longest(waiting, computing)
+    items[:] = [item for pair in pairs for path in pair if path is not None for item in files[path]]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -24,7 +24,7 @@ from wavepool.journal.sqlite import SqliteJournal
 
 TEST_IMAGE = os.environ.get("WAVEPOOL_TEST_IMAGE", "wavepool-test:latest")
 COMMAND = Path(sys.executable).with_name("wavepool")
-DEADLINE_S = 90.0
+DEADLINE_S = 180.0
 """For one command, and for anything that a scenario waits for; far beyond what any of them takes."""
 
 ATTEMPTS_LOOKED_FOR = 5
