@@ -47,7 +47,7 @@ class Bystanders:
     def arrive(self) -> None:
         docker("network", "create", self.network)
         docker("volume", "create", self.volume)
-        sleeping = ("--network", self.network, TEST_IMAGE, "sleep", "3600")
+        sleeping = ("--network", self.network, TEST_IMAGE, "sleep", "1000000")
         docker("run", "-d", "--name", f"cfn-wave1-foreign-{self.suffix}", "-v", f"{self.volume}:/data", *sleeping)
         labelled = ("--label", "wavepool.owner=0000000000000000", "--label", "wavepool.wave=1")
         docker("run", "-d", "--name", f"cfn-wave1-other-owner-{self.suffix}", *labelled, *sleeping)
