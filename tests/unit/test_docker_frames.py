@@ -167,3 +167,42 @@ def test_as_much_as_the_engine_keeps_may_not_be_all() -> None:
     assert gaps(6, keeps_bytes=1000) == [False] * 6
     assert gaps(9, keeps_bytes=1000) == [False] * 6 + [True] + [False] * 2
     assert gaps(9, keeps_bytes=None) == [False] * 9
+
+
+messages = st.lists(
+    st.tuples(
+        st.sampled_from([1, 1, 1, 1, 0, 2, 3]),
+        st.sampled_from([*[b"line\n", b"a line\n", b"\n", b"", b"no end"] * 3, FULL, FULL[:-1] + b"\n"]),
+        st.sampled_from([at(1), at(2), at(2), at(3), b"2026-11-26T22:15:02+05:45 "]),
+    ),
+    max_size=12,
+)
+
+
+class OneByOne(FrameDecoder):
+    """Takes each message apart by itself."""
+
+    def _take_lines(self, data: bytes, position: int) -> int:
+        return position
+
+
+def told(decoder: FrameDecoder, raw: bytes, step: int) -> tuple[object, ...]:
+    chunks = [decoder.feed(raw[start : start + step]) for start in range(0, len(raw), step)]
+    return chunks, decoder.marks, decoder.trouble, decoder.inside
+
+
+@given(
+    first=messages,
+    second=messages,
+    step=st.sampled_from([50, 97, 200, 1_000_000]),
+    keeps_bytes=st.sampled_from([None, 0, 60, 300, 40_000]),
+)
+def test_lines_that_are_taken_together_tell_the_same(
+    first: list[tuple[int, bytes, bytes]], second: list[tuple[int, bytes, bytes]], step: int, keeps_bytes: int | None
+) -> None:
+    one, two = (b"".join(frame(kind, payload, time) for kind, payload, time in each) for each in (first, second))
+    together, alone = FrameDecoder(), OneByOne()
+    assert told(together, one, step) == told(alone, one, step)
+    assert told(FrameDecoder(together.marks, keeps_bytes), two, step) == told(
+        OneByOne(alone.marks, keeps_bytes), two, step
+    )

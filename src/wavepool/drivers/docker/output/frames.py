@@ -9,6 +9,7 @@ the output a short piece may or may not have had a newline; none is made up ther
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,9 @@ _AROUND_BYTES, _AROUND_PIECE_BYTES = 48, 160
 """What the `local` log driver writes around a message at most: lengths, stream and time; around the pieces of a long
 line their id and number too (those of the last, shorter piece are counted with the first)."""
 _STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
+_KINDS = {"stdout": 1 << 24, "stderr": 2 << 24}
+"""The first four bytes of a header as a number."""
+_HEADER = struct.Struct(">II").unpack_from
 _TROUBLE = 3
 _NEWLINE = 10
 
@@ -84,6 +88,10 @@ class FrameDecoder:
         position = 0
         while position < len(data) and not self.trouble:
             if self._left == 0:
+                if not self._head:
+                    position = self._take_lines(data, position)
+                    if position == len(data):
+                        break
                 position += self._take_head(data[position : position + _HEADER_BYTES + _TIME_MAX_BYTES], chunks)
                 continue
             piece = data[position : position + self._left]
@@ -94,6 +102,44 @@ class FrameDecoder:
                 self._unended.add(self._stream)
         self._flush(chunks)
         return chunks
+
+    def _take_lines(self, data: bytes, position: int) -> int:
+        """Take what whole lines of the same stream follow one another from `position` on; where what follows them is.
+
+        Nearly all of a log is that, and of short lines there are many: what is told from message to message elsewhere
+        is told once here, for all of them. Whatever is special about a message is left to `_take_head`.
+        """
+        stream = self._stream
+        if stream in self._after or stream in self._unended:
+            return position
+        mark = self.marks.get(stream)
+        time, count = (b"", 0) if mark is None else (mark.time, mark.count)
+        kind, find, parts = _KINDS[stream], data.find, self._parts
+        before, given, size = len(data), len(parts), 0
+        while position + _HEADER_BYTES < before:
+            is_kind, length = _HEADER(data, position)
+            begin = position + _HEADER_BYTES
+            end = begin + length
+            if is_kind != kind or end > before or data[end - 1] != _NEWLINE:
+                break
+            blank = find(b" ", begin, begin + _TIME_MAX_BYTES)
+            if blank < 0 or blank > end - 2 or end - blank > PIECE_BYTES:
+                break
+            new = data[begin:blank]
+            if new == time:
+                count += 1
+            elif new > time:
+                time, count = new, 1
+            else:
+                break
+            parts.append(data[blank + 1 : end])
+            size += end - blank - 1
+            position = end
+        if len(parts) > given:
+            self.marks[stream] = Mark(time, count)
+            self._skip = False
+            self._note_kept(size + (len(parts) - given) * _AROUND_BYTES)
+        return position
 
     def _take_head(self, new: bytes, chunks: list[LogChunk]) -> int:
         """Take header and time from what is `new`, as far as they are there; how many bytes of it they were."""
@@ -121,7 +167,7 @@ class FrameDecoder:
         if stream != self._stream:
             self._flush(chunks)
         self._stream, self._left, self._size = stream, size, size
-        self._note_kept(size)
+        self._note_kept(size + (_AROUND_BYTES if size < PIECE_BYTES else _AROUND_PIECE_BYTES))
         mark = self.marks.get(stream)
         if mark is not None and time < mark.time and _instant(time) < _instant(mark.time):
             self._after.setdefault(stream, mark)  # it starts over, as a follower of a rotated log does at times
@@ -132,8 +178,8 @@ class FrameDecoder:
         self._unended.discard(stream)
 
     def _note_kept(self, size: int) -> None:
-        """How much the engine's files have at most, with what it writes around each message."""
-        self._kept_bytes += size + (_AROUND_BYTES if size < PIECE_BYTES else _AROUND_PIECE_BYTES)
+        """So much more was written to the engine's files at most, with what it writes around each message."""
+        self._kept_bytes += size
         if self._keeps_bytes is not None and self._kept_bytes >= self._keeps_bytes:
             self._gap, self._keeps_bytes = True, None
 
