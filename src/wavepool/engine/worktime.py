@@ -35,15 +35,19 @@ class WorkTime:
     def take(self, stamped: Stamped) -> None:
         """Take in one more fact."""
         fact = stamped.fact
-        if self._offset_s is None or takes_up(fact):
+        kind = type(fact)
+        if self._offset_s is None or (kind in _BEGIN_SESSIONS and takes_up(fact)):
             if self._live and self.last_at is not None:
                 self.seconds += max(0.0, (stamped.utc - self.last_at).total_seconds())
             self._offset_s = self.seconds - stamped.boot_s
             self.sessions += not (self._reopened and isinstance(fact, facts.RunResumed))
             self._reopened = isinstance(fact, facts.RunReopened)
         self.seconds, self.last_at = self.at(stamped.boot_s), stamped.utc
-        self._live += isinstance(fact, facts.StartIntended) - isinstance(fact, facts.AttemptExited)
-        if isinstance(fact, facts.WaveOpened):
+        if kind is facts.StartIntended:
+            self._live += 1
+        elif kind is facts.AttemptExited:
+            self._live -= 1
+        elif isinstance(fact, facts.WaveOpened):
             self._opened_s.setdefault(fact.wave, self.seconds)
         elif isinstance(fact, facts.WaveSettled):
             self._spent_s[fact.wave] = self._spent_s.get(fact.wave, 0.0) + self._open_s(fact.wave)
@@ -62,6 +66,10 @@ class WorkTime:
     def _open_s(self, number: int) -> float:
         opened_s = self._opened_s.get(number)
         return 0.0 if opened_s is None else self.seconds - opened_s
+
+
+_BEGIN_SESSIONS = frozenset({facts.RunResumed, facts.RunReopened})
+"""Kinds of facts that are asked closely; all others are known by this not to begin one."""
 
 
 def takes_up(fact: facts.Fact) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -50,7 +51,13 @@ def from_row(expected_seq: int, row: Sequence[Any]) -> Stamped:
         raise BadRow(f"fact {expected_seq} is missing; fact {seq} stands in its place")
     if not isinstance(body, bytes) or checksum(seq, boot_s, utc, kind, body) != expected:
         raise BadRow(f"fact {seq} does not match its check sum")
-    return Stamped(boot_s, datetime.fromisoformat(utc), codec.decode(body))
+    return Stamped(boot_s, _instant(utc), codec.decode(body, kind))
+
+
+@lru_cache(maxsize=16)
+def _instant(utc: str) -> datetime:
+    """Facts that were decided together share their time."""
+    return datetime.fromisoformat(utc)
 
 
 def checksum(seq: int, boot_s: float, utc: str, kind: str, body: bytes) -> int:

@@ -195,25 +195,10 @@ class Chronicle:
 
     def take(self, stamped: Stamped) -> None:
         """Take in one more fact."""
-        match stamped.fact:
-            case facts.RunOpened() as fact:
-                self.opened = fact
-            case facts.TasksAdded() as fact:
-                self.tasks.update((task.id, TaskStory(task)) for task in fact.tasks)
-            case facts.StartIntended() as fact:
-                story = self.tasks[fact.attempt.task_id]
-                story.attempts.append(AttemptStory(fact.attempt, fact.at, fact.held.memory_bytes))
-            case facts.TaskRequeued() as fact:
-                self._last(fact.task_id).because = fact.because
-            case facts.TaskSettled() as fact:
-                self.tasks[fact.task_id].final = True
-            case facts.TaskSkipped() as fact:
-                story = self.tasks[fact.task_id]
-                story.skipped, story.final = fact.cause, True
-            case facts.RunReopened() as fact:
-                self._reopen(fact)
-            case _:
-                self._of_attempt(stamped.fact, stamped.utc)
+        if hasattr(stamped.fact, "attempt"):
+            self._of_attempt(stamped.fact, stamped.utc)
+        else:
+            self._of_tasks(stamped.fact)
 
     def task(self, text: str) -> TaskStory:
         """The task of this id or key, or of an id that starts so, if it is the only one.
@@ -223,18 +208,35 @@ class Chronicle:
         """
         return task_named(text, self.tasks, lambda story: story.task)
 
+    def _of_tasks(self, fact: facts.Fact) -> None:
+        match fact:
+            case facts.TaskSettled():
+                self.tasks[fact.task_id].final = True
+            case facts.RunOpened():
+                self.opened = fact
+            case facts.TasksAdded():
+                self.tasks.update((task.id, TaskStory(task)) for task in fact.tasks)
+            case facts.TaskRequeued():
+                self._last(fact.task_id).because = fact.because
+            case facts.TaskSkipped():
+                story = self.tasks[fact.task_id]
+                story.skipped, story.final = fact.cause, True
+            case facts.RunReopened():
+                self._reopen(fact)
+            case _:
+                pass
+
     def _of_attempt(self, fact: facts.Fact, at: datetime) -> None:
         match fact:
+            case facts.StartIntended():
+                attempts = self.tasks[fact.attempt.task_id].attempts
+                attempts.append(AttemptStory(fact.attempt, fact.at, fact.held.memory_bytes))
             case facts.AttemptStarted():
                 story = self._attempt(fact.attempt)
                 story.handle, story.warm = fact.handle, fact.warm
                 story.started_at, story.known_at = fact.started_at, at
                 if story.phase is AttemptPhase.INTENDED:
                     story.phase = AttemptPhase.RUNNING
-            case facts.WatchdogWarned():
-                self._attempt(fact.attempt).warnings.append(measured(fact.finding))
-            case facts.StopIntended():
-                self._attempt(fact.attempt).phase = AttemptPhase.STOPPING
             case facts.AttemptExited():
                 story = self._attempt(fact.attempt)
                 story.phase = AttemptPhase.EXITED
@@ -250,6 +252,10 @@ class Chronicle:
                 story = self._attempt(fact.attempt)
                 story.phase, story.problem = AttemptPhase.REMOVED, fact.problem
                 story.kept, story.not_kept = fact.kept, fact.not_kept
+            case facts.WatchdogWarned():
+                self._attempt(fact.attempt).warnings.append(measured(fact.finding))
+            case facts.StopIntended():
+                self._attempt(fact.attempt).phase = AttemptPhase.STOPPING
             case _:
                 pass
 

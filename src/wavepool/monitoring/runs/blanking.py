@@ -8,6 +8,9 @@ from wavepool.core import facts
 from wavepool.core.facts import Fact
 from wavepool.model import Sidecar, Task
 
+TELLING = frozenset({facts.TasksAdded, facts.RunOpened})
+"""Kinds of facts that have anything that nobody is to see; `blanked` gives all others back as they are."""
+
 
 def blanked(fact: Fact) -> Fact:
     """The fact without prompts, values of variables, and fields of a plan that we do not know.
@@ -24,6 +27,8 @@ def blanked(fact: Fact) -> Fact:
 
 
 def _task(task: Task) -> Task:
+    if not (task.prompt or task.env or task.extra or task.sidecars):
+        return task
     env = dict.fromkeys(task.env, "")
     return replace(task, prompt="", env=env, extra={}, sidecars=tuple(map(_sidecar, task.sidecars)))
 

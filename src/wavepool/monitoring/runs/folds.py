@@ -37,13 +37,11 @@ class RunFold:
         """Take in one more fact. O(1), but for those that bring tasks."""
         self.facts += 1
         self.progress.take(stamped)
-        match stamped.fact:
-            case facts.AttemptStarted() as fact:
-                self.running[fact.attempt] = fact.handle
-            case facts.AttemptExited() as fact:
-                self.running.pop(fact.attempt, None)
-            case _:
-                pass
+        fact = stamped.fact
+        if isinstance(fact, facts.AttemptStarted):
+            self.running[fact.attempt] = fact.handle
+        elif isinstance(fact, facts.AttemptExited):
+            self.running.pop(fact.attempt, None)
 
 
 class TaskFold(RunFold):
@@ -83,7 +81,8 @@ class TaskFold(RunFold):
         self.chronicle.take(stamped)
         self._efficiency.take(stamped)
         self.spans.take(stamped, paused=self.progress.course.is_paused)
-        for task_id in self._changed_by(stamped.fact):
+        attempt: AttemptId | None = getattr(stamped.fact, "attempt", None)
+        for task_id in self._changed_by(stamped.fact) if attempt is None else (attempt.task_id,):
             self.touched[task_id] = None
             self.touched_waves[self.chronicle.tasks[task_id].task.wave] = None
         self._note(stamped.fact)
@@ -175,9 +174,7 @@ class TaskFold(RunFold):
             case facts.TaskRequeued() | facts.TaskSettled() | facts.TaskSkipped():
                 yield fact.task_id
             case _:
-                attempt = getattr(fact, "attempt", None)
-                if isinstance(attempt, AttemptId):
-                    yield attempt.task_id
+                pass
 
     def _unreach(self, because: str | None) -> Iterator[str]:
         if because != self._unreached:

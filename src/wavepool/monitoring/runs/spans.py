@@ -30,12 +30,14 @@ class SpanFold:
         """Take in one more fact; `paused`: whether starts of the run, which is not over, are held back after it."""
         if self._last_at is not None and takes_up(stamped.fact):
             self._note_away(self._last_at, stamped.utc)
+        self._last_at = stamped.utc
+        if paused == (self._pause is not None):
+            return
         if paused and self._pause is None:
             self._pause = self._begin({"kind": "paused", "from": iso(stamped.utc)})
         elif not paused and self._pause is not None:
             self._end(self._pause, stamped.utc)
             self._pause = None
-        self._last_at = stamped.utc
 
     def all(self) -> dict[str, RunSpan]:
         """As the documents have them: entries are never changed, but replaced."""
