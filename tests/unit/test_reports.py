@@ -229,6 +229,7 @@ def test_json_is_the_document_with_every_task_and_the_results(told: Told, direct
     load = document.pop("load")
     TypeAdapter(RunDocument).validate_python(document)
     assert {task["id"] for task in document["tasks"].values()} == {name for each in COMMANDS.values() for name in each}
+    assert results == json.loads(json.dumps(find_run(StateDir(directory), "simulated").report().result()))
     assert results["status"] == "failed"
     assert max(load["attempts"]) == document["efficiency"]["peak"]
     assert document["run"]["state"] == "failed"

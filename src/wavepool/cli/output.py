@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,27 +86,29 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
     write_text(path, json_text(value))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text to `path` as `write_json` does. Raises InputError: it cannot be written."""
+def write_text(path: Path, pieces: Iterable[str]) -> None:
+    """Write a text, whole or in pieces, to `path` as `write_json` does. Raises InputError: it cannot be written."""
+    pieces = [pieces] if isinstance(pieces, str) else pieces
     try:
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-            path.write_text(text, encoding="utf-8")
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines(pieces)
             return
-        _replace(Path(os.path.realpath(path)), text)
+        _replace(Path(os.path.realpath(path)), pieces)
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror or error}", advice="Give another --output; the result is on stdout."
         ) from error
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, pieces: Iterable[str]) -> None:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
         with open(
             os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "w", encoding="utf-8"
         ) as file:
-            file.write(text)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         new.rename(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from wavepool.cli.settings import settings_of
 from wavepool.engine.clock import SystemClock
 from wavepool.engine.history.runs import find_run
 from wavepool.errors import SettingError
-from wavepool.reporting import Format, render
+from wavepool.reporting import Format, rendered
 from wavepool.statedir import StateDir
 
 FORMATS = ", ".join(Format)
@@ -48,13 +49,13 @@ def report(
     history = find_run(StateDir(settings.state_dir), run)
     target = _target(output, wanted, history.id)
     check_output(target)
-    text = render(history, wanted, SystemClock().now())
+    pieces = rendered(history, wanted, SystemClock().now())
     if target is None:
-        _say(text)
+        _say(pieces)
         return
-    write_text(target, text)
+    write_text(target, pieces)
     if target.is_file():  # else it is a pipe, or stdout by another name
-        _say(f"{target}\n")
+        _say([f"{target}\n"])
 
 
 def _target(output: Path | None, wanted: Format, run_id: str) -> Path | None:
@@ -64,9 +65,10 @@ def _target(output: Path | None, wanted: Format, run_id: str) -> Path | None:
     return None if output == STDOUT else output
 
 
-def _say(text: str) -> None:
+def _say(pieces: Iterable[str]) -> None:
     """In UTF-8 whatever the locale, as the XML declares and GitHub expects."""
-    sys.stdout.buffer.write(text.encode("utf-8", errors="backslashreplace"))
+    for piece in pieces:
+        sys.stdout.buffer.write(piece.encode("utf-8", errors="backslashreplace"))
     sys.stdout.flush()
 
 

@@ -5,7 +5,7 @@ Reports read the journal, not the engine's memory: a run of a million tasks keep
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,10 @@ EXIT_CODES: Mapping[Outcome | None, int] = {
     None: 3,
 }
 """Of `wavepool run`, by outcome; None for a run that did not come to its end."""
+
+
+WAVES, CONTAINERS = "waves", "containers"
+"""Members of the results, and of each wave in them, that grow with the tasks."""
 
 
 class RunReport:
@@ -112,18 +116,28 @@ class RunReport:
 
     def wave_results(self) -> list[dict[str, Any]]:
         """For each wave, in order, what the seed's monitor would say, with more beside it."""
+        return [{**wave, CONTAINERS: list(containers)} for wave, containers in self.each_wave()]
+
+    def each_wave(self) -> Iterator[tuple[dict[str, Any], Iterator[dict[str, Any]]]]:
+        """As `wave_results`, but each wave is without its containers: these are made as they are asked for."""
         members: dict[int, list[_TaskReport]] = {number: [] for number in self._waves}
         for task in self._tasks.values():
             members[task.task.wave].append(task)
-        return [wave.result(members[number], self._work.wave_s(number)) for number, wave in self._waves.items()]
+        for number, wave in self._waves.items():
+            tasks = members[number]
+            yield wave.result(tasks, self._work.wave_s(number)), (task.entry() for task in tasks)
 
     def result(self) -> dict[str, Any]:
         """The JSON object of the results file."""
+        head = self.head()
+        return {**head, WAVES: self.wave_results()} if self.has_begun else head
+
+    def head(self) -> dict[str, Any]:
+        """As `result`, without the waves: what stands in their place is empty."""
         run = self._run
         if run is None:
             status = self.outcome.value if self.outcome is not None else "empty"
             return {"status": status, "exit_code": self.exit_code, "waves": []}
-        waves = self.wave_results()
         return {
             "run_id": run.run_id,
             "status": self.outcome.value if self.outcome is not None else "unfinished",
@@ -143,8 +157,8 @@ class RunReport:
                 "started_warm": self._started_warm,
             },
             "agents": self._agents.result(),
-            "metrics": _sum_metrics(waves),
-            "waves": waves,
+            "metrics": _sum_metrics(wave for wave, _ in self.each_wave()),
+            WAVES: [],
             "left_behind": self.left_behind,
         }
 
@@ -193,7 +207,7 @@ class _WaveReport:
             "duration_s": None if worked_s is None else round(worked_s, 3),
             "completion_status": "timeout" if self.timed_out or metrics["timeout"] else "complete",
             "at_once": None if bound is None else bound._asdict(),
-            "containers": [task.entry() for task in tasks],
+            CONTAINERS: [],
             "metrics": metrics,
         }
 
@@ -330,7 +344,7 @@ def _metrics(tasks: list[_TaskReport]) -> dict[str, int]:
     }
 
 
-def _sum_metrics(waves: list[dict[str, Any]]) -> dict[str, int]:
+def _sum_metrics(waves: Iterable[dict[str, Any]]) -> dict[str, int]:
     total: dict[str, int] = {}
     for wave in waves:
         for name, count in wave["metrics"].items():

@@ -72,6 +72,7 @@ async def run_verb(
     env: Mapping[str, str] | None = None,
     kept: Sequence[int] = (),
     directory: Path | None = None,
+    stdout: int | None = None,
 ) -> Ended:
     """Run `wavepool ARGUMENTS...` to its end, in a session of its own, so that no Ctrl-C of ours reaches it.
 
@@ -82,6 +83,7 @@ async def run_verb(
         env: its variables, in place of ours.
         kept: descriptors of ours that it has too, by the same numbers.
         directory: where it works; ours unless told.
+        stdout: a descriptor that it writes to, in place of what `Ended` tells.
 
     Raises:
         InputError: it cannot work in that directory.
@@ -95,7 +97,8 @@ async def run_verb(
         return subprocess.run(
             command,
             input=given,
-            capture_output=True,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.PIPE,
             env=variables,
             pass_fds=kept,
             start_new_session=True,
@@ -109,7 +112,7 @@ async def run_verb(
         if directory is not None and error.filename == str(directory):
             raise UnreadableFile("directory", str(directory), error) from error
         raise InfrastructureError(f"`wavepool {' '.join(arguments)}` cannot be started: {error.strerror}") from error
-    return Ended(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr.decode(errors="replace"))
+    return Ended(exit_code=done.returncode, stdout=done.stdout or b"", stderr=done.stderr.decode(errors="replace"))
 
 
 async def start_detached(

@@ -17,6 +17,6 @@ needed, and none of what its documents leave out (prompts, values of variables) 
 
 from __future__ import annotations
 
-from wavepool.reporting.formats import Format, render
+from wavepool.reporting.formats import Format, render, rendered
 
-__all__ = ["Format", "render"]
+__all__ = ["Format", "render", "rendered"]

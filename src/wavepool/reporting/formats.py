@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 
 from wavepool.core.events import Now
@@ -46,9 +46,17 @@ _RENDERERS: Mapping[Format, Callable[[Told], str]] = {
 def render(history: RunHistory, form: Format, now: Now) -> str:
     """The report of a run, live or over, as of now. Blocks for as long as its journal takes to read.
 
-    Raises:
+    Raises as `rendered`.
+    """
+    return "".join(rendered(history, form, now))
+
+
+def rendered(history: RunHistory, form: Format, now: Now) -> Iterator[str]:
+    """As `render`, in pieces: what has every task is never in memory as a whole.
+
+    Raises, before it returns:
         InputError: there is nothing to be told of it yet.
         JournalError: its journal is damaged.
         InfrastructureError: the page has not been built.
     """
-    return json_of(history, now) if form is Format.JSON else _RENDERERS[form](Told(history, now))
+    return json_of(history, now) if form is Format.JSON else iter((_RENDERERS[form](Told(history, now)),))

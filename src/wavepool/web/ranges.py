@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import anyio
@@ -112,6 +112,30 @@ class FileDownload(Response):
             if not data:
                 raise InfrastructureError(f"the log {self._path.name} became shorter while it was read")
             first += len(data)
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+class HeldDownload(Response):
+    """All of a file that has no name any more. It is closed when it was sent, or nobody reads on."""
+
+    def __init__(self, file: IO[bytes], name: str, *, media_type: str) -> None:
+        self._file = file
+        super().__init__(headers=attachment(name), media_type=media_type)
+        self.headers["content-length"] = str(os.fstat(file.fileno()).st_size)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        with self._file:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await _while_there(receive, partial(self._give, 0 if scope["method"] != "HEAD" else None, send))
+
+    async def _give(self, offset: int | None, send: Send) -> None:
+        while offset is not None:
+            data = await anyio.to_thread.run_sync(os.pread, self._file.fileno(), PIECE_BYTES, offset)
+            if not data:
+                break
+            offset += len(data)
             await send({"type": "http.response.body", "body": data, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any, Literal
 
+import anyio.to_thread
 from fastapi import Response
 
+from wavepool.engine.history.runs import open_history
 from wavepool.monitoring.verbs import run_verb
 from wavepool.web.api.errors import answers
 from wavepool.web.api.routes import RunId, Serving, routes
+from wavepool.web.ranges import HeldDownload
 
 router = routes("runs")
 
@@ -35,13 +39,15 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
 @router.get("/runs/{run}/report", response_class=Response, responses={**answers(400, 404, 409, 502, 503), **_CONTENT})
 async def report(serving: Serving, run: RunId, format: Literal["html", "md", "json", "junit"] = "html") -> Response:
     """As `wavepool report RUN --format` writes it: an HTML file with timeline and graphs, Markdown, JSON, JUnit XML."""
-    await serving.monitor.run_document(run)  # there must be one; a process, as the page of a large run takes seconds
-    state_dir = str(serving.state_dir.path)
-    async with serving.reports:
-        ended = await run_verb(["report", run, "--format", format, "--output", "-", "--state-dir", state_dir])
-    if ended.exit_code:
-        raise ended.error()
-    name = f"wavepool-{run}.{_EXTENSIONS[format]}"
-    return Response(
-        ended.stdout, media_type=_KINDS[format], headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
+    await anyio.to_thread.run_sync(open_history, serving.state_dir, run)  # there must be one
+    arguments = ["report", run, "--format", format, "--output", "-", "--state-dir", str(serving.state_dir.path)]
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by who sends it
+    try:
+        async with serving.reports:  # a process, as that of a large run takes seconds
+            ended = await run_verb(arguments, stdout=file.fileno())
+        if ended.exit_code:
+            raise ended.error()
+    except BaseException:
+        file.close()
+        raise
+    return HeldDownload(file, f"wavepool-{run}.{_EXTENSIONS[format]}", media_type=_KINDS[format])
