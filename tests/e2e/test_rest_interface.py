@@ -204,7 +204,8 @@ def test_pools_are_used(api: Api) -> None:
     assert api.post("/api/pools/coder/run", {"command": ["true"], "memory": "much"}).status == 400
     assert api.post("/api/pools/coder/scale", {"count": 2}).json["done"] is True
     assert api.post("/api/pools/coder/scale", {"count": -2}).status == 422
-    assert api.post("/api/pools/Not%20a%20type/warm").status == 400
+    assert api.post("/api/pools/codre/warm").json["error"]["code"] == "unknown_agent_type"
+    assert api.post("/api/pools/Not%20a%20type/scale", {"count": 1}).status == 404
     assert api.post("/api/pools/coder/drain").json["done"] is True
     refused = api.post("/api/pools/coder/run", {"command": ["true"]})
     assert (refused.status, refused.json["error"]["code"]) == (409, "pool_drained")
