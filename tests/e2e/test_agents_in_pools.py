@@ -11,6 +11,8 @@ import pytest
 from test_agents_at_work import commit, git, image
 from wavepool_cli import Finished, Running, World, eventually
 
+from wavepool.engine.usage.record import read_record
+from wavepool.statedir import StateDir
 from wavepool.testing.fake_cli import install, prompt
 
 DEADLINE_S = 300.0
@@ -47,6 +49,23 @@ def serving(world: World, **pool: object) -> Iterator[Running]:
     assert server.finish(DEADLINE_S).exit_code == 0
 
 
+def looked_at_while_it_works(world: World, state: tuple[str, str]) -> None:
+    """Its output and what it uses are there for others while it runs, and what it used when it is over."""
+    options = ("--repo", str(world.workspace), *state, *INSIDE, "--run-id", "seen", "--pool", "coder")
+    words = prompt("say I am at work", "hang")
+    agents = world.command("task", words, *options, env={"ANTHROPIC_API_KEY": "dummy"})
+    files = StateDir(world.state).run("seen")
+    eventually(files.journal.exists, "the journal of the run")
+    logs = world.command("logs", "seen", "task-1", "--follow", *state)
+    eventually(lambda: b"I am at work" in logs.printed(), "what it says")
+    eventually(lambda: len(read_record(files.usage).attempts) == 1, "a reading of what it uses")
+    assert world.command("cancel", "seen", "--force", *state).finish().exit_code == 0
+    assert agents.finish(DEADLINE_S).exit_code == 130
+    assert logs.finish(DEADLINE_S).exit_code == 0
+    shown = world.command("show", "seen", "task-1", *state).finish()
+    assert "of memory at most" in shown.stdout.decode()
+
+
 def task(world: World, *words: str) -> Finished:
     options = ("--repo", str(world.workspace), "--state-dir", str(world.state), *INSIDE)
     return world.command("task", *words, *options, env={"ANTHROPIC_API_KEY": "dummy"}).finish(DEADLINE_S)
@@ -78,6 +97,7 @@ def test_prompts_are_claims_of_parked_containers_and_come_back_as_branches(docke
         assert '"type":"result"' in said.stdout.decode()
         merged = docker_world.command("merge", run_id, *state).finish()
         assert merged.exit_code == 0, merged.stderr
+        looked_at_while_it_works(docker_world, state)
     assert git(repo, "status", "--porcelain") == ""
     assert not list((docker_world.state / "runs" / run_id / "work").glob("*/tree"))
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from wavepool.drivers.base import Handle, LogChunk
 from wavepool.drivers.memory import MemoryDriver, MemoryWorld
-from wavepool.engine.control.pools import PoolClient, PoolServer, Served, ServerGone, TaskOrder, open_client
+from wavepool.engine.control.pools import PoolClient, PoolDriver, PoolServer, Served, ServerGone, TaskOrder, open_client
 from wavepool.engine.control.pools import outgoing as bounds
 from wavepool.engine.control.pools import server as serving
 from wavepool.engine.control.pools.protocol import packed, unpacked
-from wavepool.errors import InfrastructureError, InputError, PoolDrained
-from wavepool.model import AgentType, Limits, PoolSettings
+from wavepool.errors import InfrastructureError, InputError, NoSuchAttempt, PoolDrained
+from wavepool.model import AgentType, AttemptId, Limits, PoolSettings
 from wavepool.statedir import StateDir
 from wavepool.units import MIB
 from wavepool.wiring import ContainerPool
@@ -328,3 +329,48 @@ async def _said_to(stage: Stage, data: bytes) -> bytes:
             os.close(directory)
 
     return await anyio.to_thread.run_sync(say)
+
+
+async def test_a_named_task_is_looked_at_by_others_while_it_runs(directory: Path) -> None:
+    """What it uses and writes, from any connection: by its name alone, from its start to its end."""
+    handle = Handle(driver="pool:coder", id="r-a", name="r-a", attempt=AttemptId("a", 1))
+    told: list[LogChunk] = []
+    async with served(directory) as stage, stage.client() as client, stage.client() as other:
+        await client.warm("coder", 2)
+        assert await other.usage(["r-a"]) == {}
+        with pytest.raises(NoSuchAttempt, match="no task of that name"):
+            [chunk async for chunk in other.output("r-a", follow=True)]
+        reader = Reader()
+        async with PoolDriver(stage.place, "coder") as driver, anyio.create_task_group() as group:
+            asked = order("sim", "stdout=begun%0a", "stderr=oops%0a", "duration=100000", name="r-a")
+            group.start_soon(client.run, asked, reader)
+            await reader.began.wait()
+            (usage,) = (await other.usage(["r-a", "nobody"])).values()
+            assert usage.memory_limit_bytes == 64 * MIB
+            (again,) = (await driver.usage([handle])).values()
+            assert (again.memory_bytes, again.cpu_s >= usage.cpu_s) == (usage.memory_bytes, True)
+            so_far = [chunk async for chunk in other.output("r-a", follow=False)]
+            assert b"".join(chunk.data for chunk in so_far) == b"begun\noops\n"
+            followed = anyio.Event()
+
+            async def follow() -> None:
+                async with driver.logs(handle) as chunks:
+                    async for chunk in chunks:
+                        told.append(chunk)
+                        followed.set()
+
+            group.start_soon(follow)
+            await followed.wait()
+            async with driver.logs(handle) as chunks:  # one who looks away again: nothing of it is stopped
+                assert (await anext(aiter(chunks))).data
+            assert stage.server.tasks == 1
+            await client.stop()
+        assert [(chunk.stream, chunk.data) for chunk in told] == [("stdout", b"begun\n"), ("stderr", b"oops\n")]
+        with pytest.raises(NoSuchAttempt):
+            [chunk async for chunk in other.output("r-a", follow=True)]
+        assert (await other.status())["server"]["tasks"] == 0, "the connection goes on after a refusal"
+    async with PoolDriver(stage.place, "coder") as driver:
+        assert await driver.usage([handle]) == {}
+        with pytest.raises(NoSuchAttempt, match="no `wavepool serve` works"):
+            async with driver.logs(handle) as chunks:
+                await anext(aiter(chunks))

@@ -33,6 +33,7 @@ ORDER = TaskOrder(
     timeout_s=1.5,
     grace_s=0,
     stream=False,
+    name="cfn-wave1-a",
 )
 
 
@@ -47,6 +48,9 @@ ORDER = TaskOrder(
         PoolRequest(op="drain", agent_type="coder"),
         PoolRequest(op="run", agent_type="coder", order=TaskOrder(agent_type="coder")),
         PoolRequest(op="run", agent_type="coder", order=ORDER),
+        PoolRequest(op="usage", names=("a", "b \n")),
+        PoolRequest(op="usage"),
+        PoolRequest(op="logs", names=("a",), follow=True),
     ],
 )
 def test_a_request_is_read_as_it_was_written(request_: PoolRequest) -> None:
@@ -72,6 +76,9 @@ def test_no_secret_is_in_what_is_shown_of_an_order() -> None:
         (b'{"op": "scale", "type": "coder"}', "`count` must be a whole number"),
         (b'{"op": "scale", "type": "coder", "count": true}', "`count` must be a whole number"),
         (b'{"op": "warm", "type": "coder", "count": 1.5}', "`count` must be a whole number"),
+        (b'{"op": "usage", "names": "a"}', "`names` must be a list of texts"),
+        (b'{"op": "logs", "names": []}', "`names` must have one name"),
+        (b'{"op": "logs", "names": ["a"], "follow": 1}', "`follow` must be true or false"),
         (b'{"op": "run"}', "`type` must be text"),
         (b'{"op": "run", "type": "c", "command": "ls"}', "`command` must be a list of texts, or null"),
         (b'{"op": "run", "type": "c", "command": []}', "`command` must be a list of texts, or null"),

@@ -111,7 +111,7 @@ def test_a_pool_whose_background_fails_ends_what_runs_and_takes_nothing_more(sta
 
 def test_what_is_given_away_is_removed_though_its_giver_is_cancelled(stage: Stage) -> None:
     async def story(pool: ContainerPool) -> None:
-        tools, stock = pool._held(), pool._stocks["coder"]
+        tools, stock = pool._held(), pool._types.stocks["coder"]
         container = tools.session.new_container(stock.specs)
         with anyio.CancelScope() as scope:
             scope.cancel()
@@ -126,7 +126,7 @@ def test_what_is_given_away_is_removed_though_its_giver_is_cancelled(stage: Stag
 def test_what_waits_to_be_removed_at_the_end_and_after_it_goes_with_the_session(stage: Stage) -> None:
     async def main() -> None:
         async with stage.pool() as pool:
-            tools, stock = pool._held(), pool._stocks["coder"]
+            tools, stock = pool._held(), pool._types.stocks["coder"]
             late, *waiting = [tools.session.new_container(stock.specs) for _ in range(20)]
             for each in waiting:
                 await tools.disposal.take(each)
@@ -148,7 +148,7 @@ def test_the_container_of_a_task_goes_too_where_its_files_cannot_be_moved_to_the
         async with pool.claim("coder") as lease:
             first = lease.workspace
             (first / "deep").mkdir()
-            other = next(each for each in pool._stocks["coder"].containers.values() if not each.claimed)
+            other = next(each for each in pool._types.stocks["coder"].containers.values() if not each.claimed)
             (other.workspace / "deep" / "in the way").mkdir(parents=True)
             done = await lease.run(("sim",))
             assert done.verdict.kind is VerdictKind.START_ERROR
@@ -161,7 +161,7 @@ def test_the_container_of_a_task_goes_too_where_its_files_cannot_be_moved_to_the
 def test_one_that_was_given_up_and_died_before_it_was_taken_away_ends_nothing(stage: Stage) -> None:
     async def story(pool: ContainerPool) -> None:
         await pool.warm(count=2)
-        stock = pool._stocks["coder"]
+        stock = pool._types.stocks["coder"]
         async with pool._held().refilling:  # so that its keeper waits, and looks late
             pool.scale("coder", 3)
             await anyio.sleep(1)
@@ -184,8 +184,8 @@ def test_a_type_that_turns_cold_late_still_loses_what_is_old_or_ill_and_can_be_d
         assert (await pool.execute("coder", ("sim",))).warm
         await until(lambda: bool(pool.status()["pools"][0]["starts_cold_because"]))  # type: ignore[index]
         await until(lambda: len(stage.world.container_names()) == 2)
-        ill, old = pool._stocks["coder"].containers.values()
-        pool._stocks["coder"].found_ill(ill)
+        ill, old = pool._types.stocks["coder"].containers.values()
+        pool._types.stocks["coder"].found_ill(ill)
         await until(lambda: not ill.workspace.exists())
         assert old.workspace.exists()
         await until(lambda: not old.workspace.exists(), within_s=5000)

@@ -543,7 +543,7 @@ def test_a_thousand_tasks_leave_no_trace_in_the_engine(stage: Stage) -> None:
         await until(lambda: tools.disposal.waiting == 0)
         await pool.warm(count=2)
         assert len(tools.watch._containers) == 2
-        assert len(pool._stocks["coder"].containers) == 2
+        assert len(pool._types.stocks["coder"].containers) == 2
         assert pool._runs == set()
 
     stage.play(story)

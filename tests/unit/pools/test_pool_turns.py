@@ -14,7 +14,7 @@ from wavepool.cli.serve import _tell_ready
 from wavepool.cli.serving_log import open_log
 from wavepool.drivers.base import Needs
 from wavepool.engine.pools import Where
-from wavepool.engine.pools import pool as engine
+from wavepool.engine.pools import types as engine
 from wavepool.engine.pools.specs import check_process_user
 from wavepool.errors import InputError
 from wavepool.model import VerdictKind

@@ -139,7 +139,8 @@ class OutputTeller:
                     return None
             except (DriverUnavailable, NoSuchAttempt) as error:
                 # Cut off, or removed because it was archived a moment ago: the journal will tell which.
-                tries += 1
+                waits = follow and live and isinstance(error, NoSuchAttempt)  # a pool may not have begun it yet
+                tries = 0 if waits else tries + 1
                 if tries >= TRIES or not (live or isinstance(error, DriverUnavailable)):
                     raise
             if attempt.handle is None and not follow:

@@ -1,6 +1,8 @@
 """Warm pools: containers that wait for their task.
 
     pool.py        what callers use: `ContainerPool`
+    types.py       the agent types that there are, and the stock of each
+    looking.py     what tasks use and write, for whoever looks on
     lease.py       a container for one task, with its workspace open before and after
     orders.py      what is asked for, checked
     tasks.py       one task, from its submission to its verdict: `claiming.py` where a container is ready,

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
 
-from wavepool.core.pools import AlertBook, PoolBook, PoolMetrics, PoolReading, metrics_of
-from wavepool.drivers.base import Driver, Needs, PullProgress
-from wavepool.drivers.parking import OutputSink, SupportsParking, SupportsReuse
-from wavepool.engine.attempts.companions import DATA_UID
+from wavepool.core.pools import AlertBook, PoolMetrics, PoolReading, metrics_of
+from wavepool.drivers.base import Driver, LogChunk, PullProgress, Usage
+from wavepool.drivers.parking import OutputSink
 from wavepool.engine.clock import Clock, SystemClock
 from wavepool.engine.pools.calm import Calm
 from wavepool.engine.pools.cancelling import Stop
 from wavepool.engine.pools.disposal import Disposal
 from wavepool.engine.pools.health import HealthCheck
 from wavepool.engine.pools.lease import Lease
+from wavepool.engine.pools.looking import Looking
 from wavepool.engine.pools.orders import GRACE_S, order_of
 from wavepool.engine.pools.output import OUTPUT_LIMIT_BYTES
 from wavepool.engine.pools.placing import check_placing, placed
 from wavepool.engine.pools.results import TaskExecution
 from wavepool.engine.pools.session import PoolSession, new_session_id
-from wavepool.engine.pools.specs import SpecMaker, check_pool, check_process_user, user_of
 from wavepool.engine.pools.stock import Stock, Tools
 from wavepool.engine.pools.tasks import TaskRun
 from wavepool.engine.pools.telling import container_infos, status_of
+from wavepool.engine.pools.types import Types
 from wavepool.engine.pools.watching import PoolWatch
-from wavepool.errors import InfrastructureError, InputError, InvariantBroken, PoolDrained
-from wavepool.model import LOG_LIMIT_BYTES, AgentType, Limits, PoolsConfig, PoolSpec
+from wavepool.errors import InvariantBroken
+from wavepool.model import LOG_LIMIT_BYTES, Limits, PoolsConfig
 from wavepool.statedir import StateDir
 
 PARALLEL_COLD_STARTS = 5
 """Default: so many cold starts are under way at once; the engine serves more of them only later."""
-
-TYPES_MAX = 256
-"""Agent types of one pool, those that are made on demand included."""
 
 ALERTS_S = 10.0
 """Between two looks for warnings."""
@@ -82,26 +79,28 @@ class ContainerPool:
         log_limit_bytes: int = LOG_LIMIT_BYTES,
         clock: Clock | None = None,
     ) -> None:
-        for spec in (*config.types.values(), *((config.fallback,) if on_demand else ())):
-            check_pool(spec)
         self._config = config
         self._driver = driver
         self._state_dir = state_dir
-        self._on_demand = on_demand
         self._pull, self._pulling = pull, pulling
         self._notice = notice
         self._parallel = parallel
         self._output_limit_bytes = output_limit_bytes
-        self._log_limit_bytes = log_limit_bytes
         self._alerts = AlertBook(config.alerts)
         self._clock = clock or SystemClock()
         self._stack = AsyncExitStack()
-        self._stocks: dict[str, Stock] = {}
+        self._types = Types(
+            config,
+            driver=driver,
+            tools=self._held,
+            on_demand=on_demand,
+            notice=notice,
+            log_limit_bytes=log_limit_bytes,
+        )
         self._runs: set[TaskRun] = set()
+        self._looking = Looking(driver, lambda: self._runs)
         self._left = anyio.Event()
         self._tools: Tools | None = None
-        self._closing = False
-        self._contained = True
         self.left_behind: list[str] = []
         """After the end: what could not be removed, in sentences."""
 
@@ -116,9 +115,9 @@ class ContainerPool:
             InputError: a type names a user that processes of this host cannot run as.
         """
         async with AsyncExitStack() as stack:
-            self._contained = (await self._driver.probe()).execution_mode == "docker"
+            self._types.contained = (await self._driver.probe()).execution_mode == "docker"
             for name in self._config.warm:
-                self._check_user(self._config.of(name))
+                self._types.check_user(self._config.of(name))
             session = PoolSession(
                 driver=self._driver,
                 state_dir=self._state_dir,
@@ -126,7 +125,7 @@ class ContainerPool:
                 output_limit_bytes=self._output_limit_bytes,
             )
             self.left_behind = await stack.enter_async_context(session.held())
-            watch, calm = PoolWatch(self._driver, session.scope, self._engine_is_there), Calm()
+            watch, calm = PoolWatch(self._driver, session.scope, self._types.try_again), Calm()
             disposal = stack.enter_context(Disposal(session, watch, calm))
             group = await stack.enter_async_context(anyio.create_task_group())
             self._tools = Tools(
@@ -144,11 +143,11 @@ class ContainerPool:
             await group.start(watch.run)
             group.start_soon(disposal.run)
             group.start_soon(self._tell_alerts)
-            self._say_what_cannot_be()
+            self._types.say_what_cannot_be()
             for name in self._config.warm:
-                self._open(self._config.of(name))
+                self._types.open(self._config.of(name))
             if self._config.preload:
-                group.start_soon(self._preload)
+                group.start_soon(self._types.preload, self._pull, self._pulling)
             self._stack = stack.pop_all()
         return self
 
@@ -173,10 +172,10 @@ class ContainerPool:
             self._refuse_all()
 
     def _refuse_all(self) -> None:
-        self._closing = True
+        self._types.closing = True
         for run in self._runs:
             run.cancel()
-        for stock in self._stocks.values():
+        for stock in self._types.stocks.values():
             stock.close()
 
     async def _close(self) -> None:
@@ -211,6 +210,7 @@ class ContainerPool:
         grace_s: float = GRACE_S,
         on_output: OutputSink | None = None,
         stop: Stop | None = None,
+        name: str = "",
     ) -> TaskExecution:
         """Run one task, at most once: in a container that is ready, or, where none is, in a new one at once.
 
@@ -230,6 +230,7 @@ class ContainerPool:
             grace_s: how long it has to end by itself where it is stopped.
             on_output: told each piece of its output, from the loop: it must not block.
             stop: ends it from outside.
+            name: what `usage` and `output` find it by while it runs; empty for nobody.
 
         Raises:
             InputError: what is asked for cannot be; nothing was started.
@@ -238,7 +239,7 @@ class ContainerPool:
             Exception: what `on_output` raised; the task was stopped.
         """
         submitted_s = anyio.current_time()
-        stock = self._stock(agent_type)
+        stock = self._types.stock(agent_type)
         order = order_of(
             stock,
             command,
@@ -254,7 +255,7 @@ class ContainerPool:
         if workspace is not None:
             check_placing(stock, workspace)
         async with AsyncExitStack() as stack:
-            task = await stack.enter_async_context(self._running(stock, submitted_s))
+            task = await stack.enter_async_context(self._running(stock, submitted_s, name))
             if stop is not None:
                 stop.lead_to(task.cancel)
             if workspace is not None:
@@ -270,13 +271,13 @@ class ContainerPool:
             PoolDrained: it takes no tasks until it is opened again.
             InfrastructureError: it is closing, or there is no room for a workspace.
         """
-        stock = self._stock(agent_type)
+        stock = self._types.stock(agent_type)
         async with self._running(stock, anyio.current_time()) as task:
             yield Lease(stock, task, self._config.timeout_s)
 
     @asynccontextmanager
-    async def _running(self, stock: Stock, submitted_s: float) -> AsyncIterator[TaskRun]:
-        task = TaskRun(stock, self._held(), submitted_s)
+    async def _running(self, stock: Stock, submitted_s: float, name: str = "") -> AsyncIterator[TaskRun]:
+        task = TaskRun(stock, self._held(), submitted_s, name)
         self._runs.add(task)
         try:
             yield task
@@ -298,7 +299,9 @@ class ContainerPool:
             InputError: no such agent type; `count` is out of its pool's bounds; a workspace is missing.
             InfrastructureError: they cannot be made, or the pool ends.
         """
-        stocks = [self._reopened(name) for name in types] if types is not None else list(self._stocks.values())
+        stocks = (
+            [self._types.reopened(name) for name in types] if types is not None else list(self._types.stocks.values())
+        )
         for stock in stocks:
             if count is not None and stock.book.target < count:
                 self.scale(stock.name, count)
@@ -315,7 +318,7 @@ class ContainerPool:
             InputError: a workspace is missing.
         """
         for name in self._config.warm:
-            await self._stocks[name].ready()
+            await self._types.stocks[name].ready()
 
     def scale(self, agent_type: str, size: int) -> None:
         """Keep so many containers of a type from now on, until the demand asks for others; one that was drained takes
@@ -324,7 +327,7 @@ class ContainerPool:
         Raises:
             InputError: not between its pool's `min_size` and `max_size`, or no such agent type.
         """
-        stock = self._reopened(agent_type)
+        stock = self._types.reopened(agent_type)
         stock.book.resize(size)
         stock.change()
 
@@ -336,8 +339,8 @@ class ContainerPool:
             InputError: no such agent type.
             InfrastructureError: the pool has ended, and one of them was never opened.
         """
-        names = list(self._stocks) if types is None else list(types)
-        stocks = [self._known(name) for name in names]
+        names = list(self._types.stocks) if types is None else list(types)
+        stocks = [self._types.known(name) for name in names]
         for stock in stocks:
             stock.drain()
         while any(run.stock.drained and run.stock in stocks for run in self._runs):
@@ -348,9 +351,22 @@ class ContainerPool:
 
     async def check_health(self) -> int:
         """Check every idle container now; how many were found ill, and are being replaced."""
-        return sum([await HealthCheck(stock, self._driver).check() for stock in list(self._stocks.values())])
+        return sum([await HealthCheck(stock, self._driver).check() for stock in list(self._types.stocks.values())])
 
     # -- telling --
+
+    async def usage(self, names: Collection[str]) -> Mapping[str, Usage]:
+        """One reading of each task of these names that runs. Raises DriverUnavailable."""
+        return await self._looking.usage(names)
+
+    def output(self, name: str, *, follow: bool) -> AbstractAsyncContextManager[AsyncIterator[LogChunk]]:
+        """What the task of this name has written, from its start; with `follow` to its end.
+
+        Raises:
+            NoSuchAttempt: inside, where none of that name runs, or it runs in a container that is reused.
+            DriverUnavailable: inside.
+        """
+        return self._looking.output(name, follow=follow)
 
     @property
     def session(self) -> str:
@@ -360,7 +376,7 @@ class ContainerPool:
     def readings(self) -> tuple[PoolReading, ...]:
         """Each type's pool as it stands; all of it is counted or measured."""
         now_s = anyio.current_time()
-        return tuple(stock.book.snapshot(now_s) for stock in self._stocks.values())
+        return tuple(stock.book.snapshot(now_s) for stock in self._types.stocks.values())
 
     def metrics(self) -> PoolMetrics:
         """The seed's metrics over all types."""
@@ -368,124 +384,13 @@ class ContainerPool:
 
     def containers(self) -> list[dict[str, object]]:
         """The seed's nine fields of each pooled container."""
-        return container_infos(self._stocks.values(), self._clock)
+        return container_infos(self._types.stocks.values(), self._clock)
 
     def status(self) -> dict[str, object]:
         """All that the pool tells of itself, ready for JSON."""
-        return status_of(self._held().session, self._stocks.values(), self._alerts.active, self._clock)
+        return status_of(self._held().session, self._types.stocks.values(), self._alerts.active, self._clock)
 
     # -- inside --
-
-    def _known(self, name: str) -> Stock:
-        """The stock of a type that was named before; one that had no task yet is opened."""
-        if name in self._stocks:
-            return self._stocks[name]
-        if name in self._config.types:
-            return self._open(self._config.types[name])
-        there = ", ".join(sorted({*self._stocks, *self._config.types})) or "none"
-        raise InputError(
-            f"got agent type {name!r}, expected one of those that there are: {there}",
-            advice="A type is there once the settings of the pools name it, or a task of it was run.",
-            code="unknown_agent_type",
-        )
-
-    def _stock(self, name: str) -> Stock:
-        """The stock of a type that may have tasks; made on demand."""
-        self._refuse_late(name)
-        if name in self._stocks and self._stocks[name].drained:
-            raise PoolDrained(
-                f"agent type {name}: its pool is drained, and takes no more tasks",
-                advice=f"`wavepool pool warm {name}` opens it again, as `warm` and `scale` do in Python.",
-            )
-        if name in self._stocks or name in self._config.types or not self._on_demand:
-            return self._known(name)
-        check_pool(self._config.of(name))
-        if len(self._stocks) >= TYPES_MAX:
-            raise InputError(
-                f"got agent type {name!r}, expected one of the {TYPES_MAX} that there are",
-                advice="Each type has containers and a network of its own: use one type for tasks of one kind, and "
-                "tell them apart by their variables.",
-                code="too_many_agent_types",
-            )
-        self._notice(f"agent type {name} was not named: its pool is made now, with the default settings")
-        return self._open(self._config.of(name))
-
-    def _reopened(self, name: str) -> Stock:
-        """The stock of a type that somebody wants to be ready: one that is there, as nothing but a task makes one on
-        demand. One that was drained is opened again."""
-        stock = self._stocks.get(name)
-        if stock is not None and stock.drained and not self._closing:
-            stock.reopen()
-        self._refuse_late(name)
-        return self._known(name)
-
-    def _refuse_late(self, name: str) -> None:
-        if self._closing:
-            raise InfrastructureError(
-                f"agent type {name}: its pool is closing, and takes no more tasks",
-                advice="Open another one (`wavepool serve`, when this one has ended) for what is still to be done.",
-                code="pool_closing",
-            )
-
-    def _open(self, spec: PoolSpec) -> Stock:
-        self._refuse_late(spec.agent.name)
-        self._check_user(spec)
-        tools, agent, settings = self._held(), spec.agent, spec.settings
-        specs = SpecMaker(
-            owner=tools.session.owner,
-            run_id=tools.session.id,
-            agent=agent,
-            settings=settings,
-            contained=self._contained,
-            log_limit_bytes=self._log_limit_bytes,
-        )
-        self._warn_of_workspace(agent)
-        stock = Stock(book=PoolBook(agent, settings), specs=specs, tools=tools, cold=self._why_cold())
-        self._stocks[agent.name] = stock
-        if not stock.cold:
-            tools.group.start_soon(stock.keep)
-            tools.group.start_soon(HealthCheck(stock, self._driver).run)
-        return stock
-
-    def _check_user(self, spec: PoolSpec) -> None:
-        if not self._contained:
-            check_process_user(spec.agent)
-
-    def _why_cold(self) -> str:
-        if isinstance(self._driver, SupportsParking | SupportsReuse):
-            return ""
-        return f"the {self._driver.name} driver cannot start anything ahead"
-
-    def _engine_is_there(self) -> None:
-        """It may have been away: what could not be made then is tried again at once."""
-        for stock in self._stocks.values():
-            stock.try_again()
-
-    def _say_what_cannot_be(self) -> None:
-        if why := self._why_cold():
-            self._notice(f"every task starts cold: {why}")
-        elif not isinstance(self._driver, SupportsReuse) and self._reuses():
-            self._notice(f"the {self._driver.name} driver cannot reuse containers: each is used once")
-
-    def _reuses(self) -> bool:
-        return any(spec.settings.reuse for spec in (self._config.fallback, *self._config.types.values()))
-
-    async def _preload(self) -> None:
-        """Have the images of all known types at hand; one that cannot be had is told when it is needed."""
-        images = tuple(sorted({spec.agent.image for spec in self._config.types.values()}))
-        try:
-            await self._driver.prepare(Needs(images=images, pull=self._pull), self._pulling)
-        except InfrastructureError as error:
-            self._notice(f"not every image could be had before it is needed: {error.message}")
-
-    def _warn_of_workspace(self, agent: AgentType) -> None:
-        if self._contained and agent.workspace is not None and agent.user is None:
-            ids = user_of(agent)
-            if ids == f"{DATA_UID}:{DATA_UID}":
-                self._notice(
-                    f"agent type {agent.name}: its workspace belongs to root, and its tasks run as {ids}: "
-                    "they can read it, and may not write to it. Name another `user` to change that."
-                )
 
     async def _tell_alerts(self) -> None:
         while True:

@@ -33,6 +33,9 @@ LOG_S = 30.0
 class TaskRun:
     """One task and the container that is its own: one that was taken from the stock, or a place for a cold one.
 
+    Args:
+        name: what others may look at it by; empty for nobody.
+
     Attributes:
         stock: whose it is.
         progress: how far it has come, and in which container.
@@ -41,8 +44,9 @@ class TaskRun:
         InputError, InfrastructureError: there is no place for a cold one.
     """
 
-    def __init__(self, stock: Stock, tools: Tools, submitted_at: float) -> None:
+    def __init__(self, stock: Stock, tools: Tools, submitted_at: float, name: str = "") -> None:
         self.stock = stock
+        self.name = name
         self._tools = tools
         self._driver = tools.session.driver
         taken = stock.take()
@@ -73,6 +77,11 @@ class TaskRun:
         if progress.container.output.failure is not None:
             raise progress.container.output.failure
         return self._result(ending)
+
+    @property
+    def runs_now(self) -> bool:
+        """Whether it is known to run: its container is its own, and no other will stand in."""
+        return self.progress.running_at is not None and self.progress.ended_at is None
 
     def cancel(self) -> None:
         """Its pool is closed, or somebody asks for it: stop it, and say so in its verdict."""

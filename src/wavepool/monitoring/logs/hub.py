@@ -272,13 +272,13 @@ class Logs:
                 return nothing(attempt, attempt.log.problem or "it has no output: it did not start", False)
             if attempt.handle is None:
                 return nothing(attempt, "it has not started yet", story.live)
-            if story.driver.startswith(POOL_PREFIX):
-                return nothing(attempt, "it runs in a pool: its output can be read when it has ended", story.live)
             try:
                 async with self._running:
                     with anyio.fail_after(RUNNING_READ_S):
                         return await running(attempt.handle, attempt, story.driver)
-            except NoSuchAttempt:
+            except NoSuchAttempt as error:
+                if left == 0 and story.live and story.driver.startswith(POOL_PREFIX):
+                    return nothing(attempt, error.message, True)
                 if left == 0 or not story.live:
                     raise
             except TimeoutError:

@@ -120,6 +120,7 @@ def order_of(spec: AttemptSpec, agent_type: str, grace_s: float) -> TaskOrder:
         prompt=spec.prompt,
         workspace=str(spec.workspace),
         grace_s=grace_s,
+        name=spec.name,
     )
 
 

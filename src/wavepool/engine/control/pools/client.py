@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 
+from wavepool.drivers.base import LogChunk, Usage
 from wavepool.engine.control.pools.protocol import (
     STOP,
     PoolRequest,
@@ -86,7 +87,7 @@ class PoolClient:
         return await self._ask(PoolRequest(op="drain", agent_type=agent_type).encode())
 
     async def run(self, order: TaskOrder, read: Reader) -> Mapping[str, Any]:
-        """Run one task to its verdict, as `server.result_of` tells it. Hanging up stops it.
+        """Run one task to its verdict, as `answers.result_of` tells it. Hanging up stops it.
 
         Args:
             read: told each piece of output, and awaited: what it does not take in time is left out.
@@ -103,6 +104,26 @@ class PoolClient:
                 continue
             for stream, data in reply.items():
                 await read(stream, unpacked(data))
+
+    async def usage(self, names: Collection[str]) -> dict[str, Usage]:
+        """One reading of each of these tasks that runs now. Raises DriverUnavailable where the engine is away."""
+        reply = await self._ask(PoolRequest(op="usage", names=tuple(names)).encode())
+        return {name: Usage(**found) for name, found in reply["usage"].items()}
+
+    async def output(self, name: str, *, follow: bool) -> AsyncIterator[LogChunk]:
+        """What a task has written, from its start; with `follow` to its end. Hanging up ends it.
+
+        Raises:
+            NoSuchAttempt: none of that name runs.
+            DriverUnavailable: the engine is away.
+        """
+        await self._send(PoolRequest(op="logs", names=(name,), follow=follow).encode())
+        while "ok" not in (reply := await self._reply()):
+            if "gap" in reply:
+                yield LogChunk(stream=reply["of"], data=b"", gap=True, gap_reason=reply["gap"])
+                continue
+            for stream, data in reply.items():
+                yield LogChunk(stream=stream, data=unpacked(data))
 
     async def stop(self) -> None:
         """End the task that runs: its process gets SIGTERM, and SIGKILL after its grace. `run` then returns."""

@@ -33,10 +33,11 @@ from wavepool.drivers.base import (
 )
 from wavepool.drivers.start_mark import make_mark, vanished
 from wavepool.engine.control.pools.attempts import PooledAttempt, ending_of, order_of
-from wavepool.engine.control.pools.client import ServerGone, open_client
+from wavepool.engine.control.pools.client import NoServer, ServerGone, open_client
 from wavepool.errors import (
     DriverUnavailable,
     InfrastructureError,
+    InputError,
     NoSuchAttempt,
     NotStarted,
     Unknown,
@@ -143,12 +144,36 @@ class PoolDriver(Driver):
     async def logs(
         self, handle: Handle, since: datetime | None = None, *, follow: bool = True
     ) -> AsyncIterator[AsyncIterator[LogChunk]]:
-        """All that is kept of its output, whatever `since` says: pieces carry no time. Raises NoSuchAttempt."""
-        yield self._known(handle).output(follow=follow)
+        """All that is kept of its output, whatever `since` says: pieces carry no time. What another process has started
+        is asked of the server, as long as it runs.
+
+        Raises:
+            NoSuchAttempt: it has not begun yet, or has ended.
+            DriverUnavailable: the server, or its engine, went away.
+        """
+        known = self._attempts.get(handle.name)
+        if known is not None:
+            yield known.output(follow=follow)
+            return
+        try:
+            async with open_client(self._place) as client:
+                yield client.output(handle.name, follow=follow)
+        except ServerGone as error:
+            raise DriverUnavailable(error.message, advice=error.advice) from error
+        except (NoServer, InputError) as error:  # or one of an earlier release, which knows no such question
+            raise NoSuchAttempt(f"{handle.name}: {error.message}") from error
 
     async def usage(self, handles: Collection[Handle]) -> dict[Handle, Usage]:
-        """Nothing: the server's containers are not ours to look into."""
-        return {}
+        """As the server reads it, of whoever's attempts run in its pools. Raises DriverUnavailable."""
+        by_name = {handle.name: handle for handle in handles}
+        try:
+            async with open_client(self._place) as client:
+                found = await client.usage(by_name)
+        except (NoServer, InputError):
+            return {}
+        except ServerGone as error:
+            raise DriverUnavailable(error.message, advice=error.advice) from error
+        return {by_name[name]: usage for name, usage in found.items() if name in by_name}
 
     async def stop(self, handle: Handle, grace_s: float) -> None:
         """Have the server stop it. Raises Unknown where it does not tell of the end in time."""
@@ -209,12 +234,6 @@ class PoolDriver(Driver):
             attempt.client = None
         attempt.end(replace(ending, started_at=ending.started_at or attempt.started_at))
         self._tell(attempt)
-
-    def _known(self, handle: Handle) -> PooledAttempt:
-        attempt = self._attempts.get(handle.name)
-        if attempt is None:
-            raise NoSuchAttempt(f"{handle.name}: nothing of it is here")
-        return attempt
 
     def _within(self, scope: Scope) -> list[PooledAttempt]:
         return [each for each in self._attempts.values() if _reaches(scope, each.spec)]

@@ -8,12 +8,15 @@
     {"op": "drain", "type": null}                 {"ok": true, ...} as soon as none is left; null: all types
     {"op": "run", "type": "coder", "command": ["make"], "env": {}, "secrets": {"KEY": "<base64>"},
      "prompt": "<base64>", "directory": "", "workspace": "", "limits": {}, "timeout_s": null, "grace_s": 10,
-     "stream": true}
+     "stream": true, "name": ""}
+    {"op": "usage", "names": ["a"]}               {"ok": true, "usage": {"a": {"memory_bytes": 4096, ...}}} of what runs
+    {"op": "logs", "names": ["a"], "follow": true}  its output, from its start; then {"ok": true, "ended": true}
 
 Output of a run comes as ``{"stdout": "<base64>"}`` and ``{"stderr": "<base64>"}``; ``{"cut": 4096, "of": "stdout"}``
 stands where so many bytes are left out, as whoever reads was too slow. Its last line is ``{"result": {...}}``.
 Meanwhile the client may say ``{"op": "stop"}``; where it hangs up, the task is stopped. With ``"stream": false`` no
-output comes, and the result brings the newest of it.
+output comes, and the result brings the newest of it. A run with a name can be looked at by it from any connection:
+``{"gap": "...", "of": "stdout"}`` stands in its logs where some may be missing.
 
 What is wrong is told by ``{"ok": false, "error": "...", "advice": "...", "code": 2, "kind": "input"}``, where the code
 is what the command exits with, and the kind one of `REFUSALS`, or the code of the error as docs/errors.md has it. One
@@ -31,18 +34,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
 from wavepool.engine.control.protocol import ProtocolError, code_of, line
-from wavepool.errors import InputError, PoolDrained, WavepoolError
+from wavepool.errors import DriverUnavailable, InputError, NoSuchAttempt, PoolDrained, WavepoolError
 from wavepool.model import Limits
 
-REFUSALS: Mapping[str, type[WavepoolError]] = {"drained": PoolDrained, "input": InputError}
+REFUSALS: Mapping[str, type[WavepoolError]] = {
+    "drained": PoolDrained,
+    "input": InputError,
+    NoSuchAttempt.code: NoSuchAttempt,
+    DriverUnavailable.code: DriverUnavailable,
+}
 """`kind` of a refusal -> what it is raised as. Earlier servers said `input` of all that is, and nothing of all else."""
 
 REQUEST_BYTES = 64 * 1024 * 1024
 """The longest request: a prompt of any length, and secrets of 1 MiB each."""
 
 LIMIT_FIELDS = ("memory_bytes", "cpus", "pids", "lifetime_s")
-OPS = ("status", "warm", "scale", "drain", "run")
-Op = Literal["status", "warm", "scale", "drain", "run"]
+OPS = ("status", "warm", "scale", "drain", "run", "usage", "logs")
+Op = Literal["status", "warm", "scale", "drain", "run", "usage", "logs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,7 @@ class TaskOrder:
         timeout_s: None for what the pools have.
         grace_s: how long it has to end by itself where it is stopped.
         stream: output comes as it is written; else the result brings the newest of it.
+        name: what others may look at it by while it runs; empty for nobody.
     """
 
     agent_type: str
@@ -75,6 +84,7 @@ class TaskOrder:
     timeout_s: float | None = None
     grace_s: float = 10.0
     stream: bool = True
+    name: str = ""
 
     def encode(self) -> bytes:
         """The line that asks for it."""
@@ -91,6 +101,7 @@ class TaskOrder:
             "timeout_s": self.timeout_s,
             "grace_s": self.grace_s,
             "stream": self.stream,
+            "name": self.name,
         }
         return line(asked)
 
@@ -106,17 +117,23 @@ class TaskOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolRequest:
-    """One request, checked. `agent_type` None is all types; `count` belongs to warm and scale, `order` to run."""
+    """One request, checked. `agent_type` None is all types; `count` belongs to warm and scale, `order` to run, `names`
+    to usage and logs (which has one), `follow` to logs.
+    """
 
     op: Op
     agent_type: str | None = None
     count: int | None = None
     order: TaskOrder | None = None
+    names: tuple[str, ...] = ()
+    follow: bool = False
 
     def encode(self) -> bytes:
         """The line that asks for it."""
         if self.order is not None:
             return self.order.encode()
+        if self.op in ("usage", "logs"):
+            return line({"op": self.op, "names": self.names, "follow": self.follow})
         return line({"op": self.op, "type": self.agent_type, "count": self.count})
 
 
@@ -132,6 +149,8 @@ def parse_pool_request(data: bytes) -> PoolRequest:
         raise ProtocolError(f"`op` must be one of {', '.join(OPS)}")
     if op == "run":
         return PoolRequest(op="run", agent_type=_text(value, "type"), order=_order(value))
+    if op in ("usage", "logs"):
+        return PoolRequest(op=op, names=_names(value, op), follow=_switch(value.get("follow", False), "follow"))
     agent_type, count = value.get("type"), value.get("count")
     if not isinstance(agent_type, str | None) or (agent_type is None and op in ("warm", "scale")):
         raise ProtocolError("`type` must be the name of an agent type")
@@ -203,7 +222,17 @@ def _order(value: Mapping[str, Any]) -> TaskOrder:
         timeout_s=None if timeout_s is None else _number(timeout_s, "timeout_s"),
         grace_s=_number(value.get("grace_s", 10.0), "grace_s"),
         stream=_switch(value.get("stream", True), "stream"),
+        name=_text(value, "name", ""),
     )
+
+
+def _names(value: Mapping[str, Any], op: str) -> tuple[str, ...]:
+    found = value.get("names")
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise ProtocolError("`names` must be a list of texts")
+    if op == "logs" and len(found) != 1:
+        raise ProtocolError("`names` must have one name: the logs of one task are told at a time")
+    return tuple(found)
 
 
 def _text(value: Mapping[str, Any], name: str, default: str | None = None) -> str:

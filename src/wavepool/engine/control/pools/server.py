@@ -5,35 +5,33 @@ from __future__ import annotations
 import os
 import socket
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
 from wavepool.drivers.parking import OutputSink
+from wavepool.engine.control.pools.answers import check_order, chunk_lines, logged, result_of, usage_reply
 from wavepool.engine.control.pools.outgoing import Outgoing, Room
 from wavepool.engine.control.pools.protocol import (
     REQUEST_BYTES,
     PoolRequest,
     TaskOrder,
     check_stop,
-    packed,
     parse_pool_request,
     refusal,
 )
+from wavepool.engine.control.pools.served import Pools, Served
 from wavepool.engine.control.protocol import LineSocket, ProtocolError, line
 from wavepool.engine.control.sockets import accepted, listening_on
 from wavepool.engine.pools import Stop, TaskExecution
 from wavepool.engine.report import stamp
-from wavepool.errors import BadTask, InfrastructureError, InputError, WavepoolError, first_of_ours, shorten
-from wavepool.inputs.environment import value_problem, variable_problem
-from wavepool.inputs.secrets import secret_name_problem
+from wavepool.errors import InfrastructureError, InputError, WavepoolError, first_of_ours
 from wavepool.model import Limits
 
 CLIENTS_MAX = 1024
@@ -46,50 +44,6 @@ FAREWELL_S = 5.0
 """How long, at the end of the server, clients may take for what they have not read."""
 
 _log = structlog.get_logger(__name__)
-
-
-class Pools(Protocol):
-    """What is served; `wavepool.engine.pools.ContainerPool` has it."""
-
-    async def execute(
-        self,
-        agent_type: str,
-        command: Sequence[str] | None,
-        *,
-        env: Mapping[str, str] | None = None,
-        secrets: Mapping[str, bytes] | None = None,
-        prompt: str = "",
-        directory: str = "",
-        workspace: Path | None = None,
-        limits: Limits | None = None,
-        timeout_s: float | None = None,
-        grace_s: float = 10.0,
-        on_output: OutputSink | None = None,
-        stop: Stop | None = None,
-    ) -> TaskExecution: ...
-
-    async def warm(self, types: Iterable[str] | None = None, *, count: int | None = None) -> None: ...
-
-    def scale(self, agent_type: str, size: int) -> None: ...
-
-    async def drain(self, types: Iterable[str] | None = None) -> None: ...
-
-    def status(self) -> Mapping[str, Any]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """Something that was done for a client, for the server's log.
-
-    Attributes:
-        kind: ``task_started``, ``task_ended``, ``warmed``, ``scaled`` or ``drained``.
-        agent_type: None for all.
-        details: of the kind, ready for JSON; no secret and no variable.
-    """
-
-    kind: str
-    agent_type: str | None
-    details: Mapping[str, Any]
 
 
 class PoolServer:
@@ -204,6 +158,8 @@ class PoolServer:
         try:
             if request.op == "status":
                 reply: Mapping[str, Any] = self.status()
+            elif request.op in ("usage", "logs"):
+                reply = await self._look(client, request)
             elif self._ending:
                 raise _ends()
             elif request.order is not None:
@@ -232,6 +188,19 @@ class PoolServer:
         }
         return {"server": serving, **self._pools.status()}
 
+    async def _look(self, client: LineSocket, request: PoolRequest) -> Mapping[str, Any]:
+        """What tasks use, or what one writes, which goes to the client as long as it is there."""
+        if request.op == "usage":
+            return usage_reply(await self._pools.usage(request.names))
+        async with anyio.create_task_group() as group:
+            group.start_soon(_until_it_hangs_up, client)
+            async with self._pools.output(request.names[0], follow=request.follow) as chunks:
+                async for chunk in chunks:
+                    for each in chunk_lines(chunk):
+                        await client.send(each)
+            group.cancel_scope.cancel()
+        return {"ended": True}
+
     # -- upkeep --
 
     async def _unless_gone(self, client: LineSocket, request: PoolRequest) -> Mapping[str, Any]:
@@ -257,7 +226,7 @@ class PoolServer:
 
     async def _run(self, client: LineSocket, order: TaskOrder) -> Mapping[str, Any]:
         """Run it, and send what it writes."""
-        _check(order)
+        check_order(order)
         stop, outgoing = Stop(), Outgoing(self._room)
         self._stops.add(stop)
         self._heard(Served(kind="task_started", agent_type=order.agent_type, details={}))
@@ -281,7 +250,7 @@ class PoolServer:
         try:
             done = await self._execute(order, stop, outgoing if order.stream else None)
             result = result_of(done, outgoing.cut, with_output=not order.stream)
-            details = _logged(result)
+            details = logged(result)
         except WavepoolError as error:
             details = {"refused": error.message}
             raise
@@ -306,6 +275,7 @@ class PoolServer:
             grace_s=order.grace_s,
             on_output=sink,
             stop=stop,
+            name=order.name,
         )
 
     def _wake(self) -> None:
@@ -361,49 +331,6 @@ def _ours(error: Exception) -> WavepoolError:
     # As text: a log that shows the variables of each frame would show secrets.
     _log.error("a request failed", problem="".join(traceback.format_exception(error)))
     return InfrastructureError(f"the server failed at it: {found!r}", code="bug")
-
-
-def _check(order: TaskOrder) -> None:
-    """Raises BadTask: a name or a value that no task may have."""
-    for name, value in order.env.items():
-        problem = variable_problem(name) or value_problem(name, value)
-        if problem is not None:
-            raise BadTask(f"env: got {shorten(name)}, expected {problem}")
-    for name in order.secrets:
-        if (problem := secret_name_problem(name)) is not None:
-            raise BadTask(f"secrets: got {shorten(name)}, expected {problem}")
-
-
-def result_of(done: TaskExecution, cut: Mapping[str, int], *, with_output: bool) -> dict[str, Any]:
-    """What became of a task, ready for JSON.
-
-    `cut_bytes` did not reach who asked; `dropped_bytes` are those that `stdout` and `stderr` (base64) do not have.
-    """
-    evidence = {name: value for name, value in asdict(done.verdict.evidence).items() if value not in (None, (), "")}
-    output = {"stdout": packed(done.stdout), "stderr": packed(done.stderr), "dropped_bytes": done.dropped_bytes}
-    return {
-        "agent_type": done.agent_type,
-        "attempt": done.attempt.task_id,
-        "container": done.container,
-        "where": done.where.value,
-        "warm": done.warm,
-        "verdict": done.verdict.kind.value,
-        "exit_code": done.exit_code,
-        "evidence": evidence,
-        "dispatch_s": done.dispatch_s,
-        "timings": asdict(done.timings),
-        "started_at": stamp(done.started_at),
-        "finished_at": stamp(done.finished_at),
-        "tries": done.tries,
-        "gap": done.gap,
-        "cut_bytes": dict(cut),
-        **(output if with_output else {}),
-    }
-
-
-def _logged(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    kept = ("attempt", "where", "verdict", "exit_code", "dispatch_s", "cut_bytes", "gap")
-    return {**{name: result[name] for name in kept}, "took_s": result["timings"]["total_s"]}
 
 
 _DONE = {"warm": "warmed", "scale": "scaled", "drain": "drained"}
