@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 from test_agents_at_work import commit, git, image
 from wavepool_cli import Finished, Running, World, eventually
 
 from wavepool.engine.usage.record import read_record
+from wavepool.monitoring.logs import Logs
+from wavepool.monitoring.monitor import Monitor
+from wavepool.monitoring.runs.stories import Stories
 from wavepool.statedir import StateDir
 from wavepool.testing.fake_cli import install, prompt
 
@@ -59,11 +63,23 @@ def looked_at_while_it_works(world: World, state: tuple[str, str]) -> None:
     logs = world.command("logs", "seen", "task-1", "--follow", *state)
     eventually(lambda: b"I am at work" in logs.printed(), "what it says")
     eventually(lambda: len(read_record(files.usage).attempts) == 1, "a reading of what it uses")
+    anyio.run(seen_by_a_page, world.state)
     assert world.command("cancel", "seen", "--force", *state).finish().exit_code == 0
     assert agents.finish(DEADLINE_S).exit_code == 130
     assert logs.finish(DEADLINE_S).exit_code == 0
     shown = world.command("show", "seen", "task-1", *state).finish()
     assert "of memory at most" in shown.stdout.decode()
+
+
+async def seen_by_a_page(state: Path) -> None:
+    """As a server's page reads it, which may be another process than the one that holds the pools."""
+    async with Monitor(state) as monitor, Logs(Stories(StateDir(state)), monitor.driver) as logs:
+        piece = await logs.read("seen", "task-1", None, limit=1 << 20)
+        assert piece.live
+        assert b"I am at work" in piece.data
+        with anyio.fail_after(DEADLINE_S):
+            while "usage" not in (await monitor.task("seen", "task-1")):  # noqa: ASYNC110 - another process's doing
+                await anyio.sleep(0.2)
 
 
 def task(world: World, *words: str) -> Finished:
