@@ -7,7 +7,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from wavepool_cli import Finished, World, batch, plan_of, wave
+from wavepool_cli import Finished, World, batch, eventually, plan_of, wave
+
+from wavepool.engine.usage.record import read_record
+from wavepool.model import AttemptId
+from wavepool.statedir import StateDir
 
 UNTIL_GO = "while [ ! -e go.$BATCH_ID ]; do sleep 0.05; done"
 ANGRY = "</script><script>alert(1)</script>"
@@ -44,6 +48,8 @@ def test_a_run_is_reported_whatever_has_become_of_it(docker_world: World, tmp_pa
     assert "## Run <code>told</code> is running" in words
     assert "As of 2" in words
 
+    files = StateDir(world.state).run("told")
+    eventually(lambda: AttemptId("waits", 1) in read_record(files.usage).attempts, "what it used in the file")
     run.kill()
     words = report(world, "told", "--format", "md").stdout.decode()
     assert "was left by its process" in words
@@ -59,6 +65,10 @@ def test_a_run_is_reported_whatever_has_become_of_it(docker_world: World, tmp_pa
     assert (slow[0].get("type"), slow[0].get("message")) == ("timeout", "it reached its timeout and was stopped")
     document = json.loads(report(world, "told", "--format", "json").stdout)
     assert document["run"]["state"] == "failed"
+    assert "usage_problem" not in document, "a killed writer's file is whole to whoever goes on"
+    assert max(each or 0 for each in document["load"]["used_bytes"]) == document["used"]["memory_peak_bytes"] > 0
+    [waits] = [task for task in document["tasks"].values() if task["id"] == "waits"]
+    assert waits["attempts"]["1"]["used"]["read_s"] > 0
     assert document["efficiency"]["lower_bound_s"] <= document["efficiency"]["elapsed_s"]
 
     page = tmp_path / "page.html"
