@@ -48,6 +48,15 @@ test("entries are changed in place, each changed one is a new object, and the id
   assert.deepEqual(Object.keys(entries), ["a", "b", "d"]);
 });
 
+test("what all of a run use together goes on from what the run wrote down before", () => {
+  const document = { usage: { at: [1, 2], memory_bytes: [7, null], cpu_percent: [null, 50] }, usage_now: { at: "", memory_bytes: 1 } };
+  const patch = { usage_now: { at: new Date(4000).toISOString(), memory_bytes: 9, cpu_percent: 25 } };
+  assert.deepEqual(take(document, patch).members, ["usage_now", "usage"]);
+  assert.deepEqual(document.usage, { at: [1, 2, 4], memory_bytes: [7, null, 9], cpu_percent: [null, 50, 25] });
+  assert.deepEqual(take(document, { usage_now: null }).members, ["usage_now"]); // nobody works on it any more
+  assert.equal(document.usage.at.length, 3);
+});
+
 test("who follows adds readings of usage to the histories, which no patch brings", () => {
   const document = {
     host: { at: "2026-11-27T00:00:00.000Z", memory_total_bytes: 10, memory_available_bytes: 4, cpu_percent: 1 },
