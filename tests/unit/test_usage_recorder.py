@@ -102,6 +102,13 @@ def test_of_too_many_at_once_all_are_counted_and_some_kept_apart(tmp_path: Path)
     assert len(record.attempts) == ATTEMPTS
 
 
+def test_what_begins_under_our_eyes_is_counted_from_its_beginning(tmp_path: Path) -> None:
+    record_while(tmp_path / "usage", 10, lambda second: {FIRST: used(1, 0.7 + second)} if second else {})
+    whole = read_record(tmp_path / "usage").together.whole()
+    assert whole is not None
+    assert whole.cpu_s == pytest.approx(9.7)
+
+
 def test_who_goes_on_counts_no_cpu_twice(tmp_path: Path) -> None:
     path = tmp_path / "usage"
     record_while(path, 20, lambda second: {FIRST: used(1, 1.0 + second)})  # it had used 1 s before anybody looked

@@ -128,6 +128,8 @@ class UsageRecorder:
             self._gap()
             passed_s = FIRST_S
         self._end_but(running)
+        if not running:
+            self._adopting = False  # whatever runs from now on began under our eyes
         if not readings:
             self._gap()
             return
