@@ -71,6 +71,10 @@ class RunCourse:
             case _:
                 pass
 
+    def take_up(self) -> None:
+        """Somebody works on it again, so it is not over: for who tells of any journal, also one of another release."""
+        self.outcome = self.finished_at = None
+
     def _resume(self) -> None:
         """A drain that a user asked of an earlier process is over, and so is what the machine was at fault for."""
         if self.draining or self.infrastructure_failed:

@@ -176,6 +176,8 @@ class RunReport:
             self._skip_unreached(fact.outcome)
         elif isinstance(fact, facts.RunReopened):
             self._reopen(fact)
+        elif isinstance(fact, facts.RunResumed):
+            self._course.take_up()
 
     def _reopen(self, fact: facts.RunReopened) -> None:
         for task_id in (*fact.tasks, *fact.waiting):

@@ -333,6 +333,9 @@ class _Count:
                 self.course.take(fact)
                 for task_id in (*fact.tasks, *fact.waiting):
                     self._final.pop(task_id, None)
+            case facts.RunResumed() as fact:
+                self.course.take(fact)
+                self.course.take_up()
             case _:
                 self.course.take(stamped.fact)
 
