@@ -150,6 +150,7 @@ class Workshop:
         trees = git(self.repo, "worktree", "list", "--porcelain").split("\n\n")
         fixes = self.world.state / "fixes"
         found = [f"worktree {tree}" for tree in trees[1:]]
-        found += [f"fix {path}" for path in (fixes.iterdir() if fixes.exists() else ())]
+        places = fixes.iterdir() if fixes.exists() else ()
+        found += [f"fix {path}" for path in places if any("journal" not in each.name for each in path.iterdir())]
         work = self.world.state.glob("runs/*/work/*/tree")
         return [*found, *(f"clone {path}" for path in work)]

@@ -13,8 +13,8 @@ from wavepool_cli import TEST_IMAGE, World
 
 from wavepool.cli import app
 from wavepool.cli.fix_checks import FixChecks
+from wavepool.core.fixes.values import Checked
 from wavepool.errors import DriverUnavailable
-from wavepool.fixing.iterations import Checked
 from wavepool.testing.daemon_proxy import proxied
 
 pytestmark = pytest.mark.docker
@@ -34,12 +34,12 @@ def test_batches_do_not_fall_back_to_this_host(
     ):
 
         class Checks(FixChecks):
-            def __call__(self, number: int, directory: Path) -> Checked:
-                checked = super().__call__(number, directory)
+            def __call__(self, number: int, directory: Path, run_id: str | None = None) -> Checked:
+                checked = super().__call__(number, directory, run_id)
                 portal.call(proxy.down)
                 return checked
 
-        monkeypatch.setattr("wavepool.cli.fix.FixChecks", Checks)
+        monkeypatch.setattr("wavepool.cli.fix_course.FixChecks", Checks)
         monkeypatch.setenv("DOCKER_HOST", proxy.host)
         where = ["--workspace", str(shop.repo), "--state-dir", str(docker_world.state), "--workspace-kind", kind]
         words = ["--shell", "--command", CHECK, "--image", TEST_IMAGE, "--budget", "1g", "--", "touch", str(trap)]

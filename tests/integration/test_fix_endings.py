@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from wavepool.cli import app
 from wavepool.cli.fix_checks import FixChecks
-from wavepool.fixing.iterations import Checked
+from wavepool.core.fixes.values import Checked
 from wavepool.workspace.repository import LOCK_FILE
 
 ERROR = 'echo "src/app.py:1:1: F401 nothing"; exit 1'
@@ -67,13 +67,13 @@ def resisting(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     with (ground.repo / ".git" / LOCK_FILE).open("w") as lock:
 
         class Checks(FixChecks):
-            def __call__(self, number: int, directory: Path) -> Checked:
-                checked = super().__call__(number, directory)
+            def __call__(self, number: int, directory: Path, run_id: str | None = None) -> Checked:
+                checked = super().__call__(number, directory, run_id)
                 if number == 2:
                     fcntl.flock(lock, fcntl.LOCK_EX)
                 return checked
 
-        monkeypatch.setattr("wavepool.cli.fix.FixChecks", Checks)
+        monkeypatch.setattr("wavepool.cli.fix_course.FixChecks", Checks)
         yield
 
 

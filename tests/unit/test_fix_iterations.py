@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from wavepool.core.fixes.course import Check, Course, Work
+from wavepool.core.fixes.facts import FixOpened
+from wavepool.core.fixes.values import Checked, Ending, LeftOut, Trouble, Worked
 from wavepool.errors import InfrastructureError, InputError
-from wavepool.fixing.iterations import Checked, Ending, Fixed, LeftOut, Told, Trouble, Worked, iterate
+from wavepool.fixing.iterations import Fixed, FixLog, Told
+from wavepool.fixing.iterations import iterate as iterate_from
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
 
 def found(errors: int, **fields: Any) -> Checked:
@@ -27,19 +34,34 @@ class Script:
         self.runs = list(runs)
         self.calls: list[str] = []
 
-    def check(self, number: int) -> Checked:
-        self.calls.append(f"check {number}")
+    def check(self, step: Check) -> Checked:
+        self.calls.append(f"check {step.number}")
         return self._next(self.checks, Checked)
 
-    def work(self, number: int, checked: Checked) -> Worked:
-        self.calls.append(f"work {number} on {checked.errors}")
-        return self._next(self.runs, Worked) if self.runs else Worked(run_id=f"run-{number}")
+    def work(self, step: Work) -> Worked:
+        self.calls.append(f"work {step.number} on {step.checked.errors}")
+        return self._next(self.runs, Worked) if self.runs else Worked(run_id=f"run-{step.number}")
 
     def _next(self, steps: list[Step], kind: Callable[..., Any]) -> Any:
         step = steps.pop(0)
         if isinstance(step, Checked | Worked):
             return step
         raise step
+
+
+def opened(most: int, *, keep_going: bool = False) -> FixOpened:
+    return FixOpened(
+        fix_id="1", command="", where="", kind="", workspace="", most=most, keep_going=keep_going, order="", at=NOW
+    )
+
+
+def iterate(
+    ground: Script, *, most: int, keep_going: bool = False, tell: Callable[[Told], None] = lambda told: None
+) -> Fixed:
+    """From the beginning."""
+    log = FixLog(Course())
+    log.note(opened(most, keep_going=keep_going))
+    return iterate_from(ground, log, tell=tell)
 
 
 def run(*checks: Step, most: int = 3, **how: Any) -> Fixed:

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from wavepool.core.fixes.course import Course, Work
+from wavepool.core.fixes.facts import CheckEnded, RoundEnded
+from wavepool.core.fixes.values import Checked, Ending, Iteration, LeftOut, Trouble, Worked
 from wavepool.errors import InfrastructureError
 from wavepool.fixing.brings import Brings
 from wavepool.fixing.ground import Purse, SharedGround
-from wavepool.fixing.iterations import Checked, Ending, Fixed, Iteration, LeftOut, Told, Trouble, Worked
+from wavepool.fixing.iterations import Fixed, Told
 from wavepool.fixing.report import (
     Setting,
     check_line,
@@ -287,11 +290,17 @@ def test_the_purse_is_shared_by_all_iterations() -> None:
     purses: list[Purse] = []
     agents = {"turns": 1, "tokens": {"total": 10}, "cost_usd": 0.75, "attempts_without_cost": 0}
 
-    def run(number: int, found: Checked, directory: Path, purse: Purse) -> Mapping[str, Any]:
+    def run(step: Work, directory: Path, purse: Purse) -> Mapping[str, Any]:
         purses.append(purse)
         return result(entry("a", "success"), status="success", agents=agents)
 
-    ground = SharedGround(Path("/w"), check=lambda number, directory: checked(1), run=run, purse=Purse(cost_usd=1.0))
-    assert not ground.work(1, checked(1)).spent
-    assert ground.work(2, checked(1)).spent
+    course, told = Course(), checked(1)
+    course.apply(CheckEnded(number=1, checked=told))
+    purse = Purse(cost_usd=1.0)
+    ground = SharedGround(Path("/w"), course, check=lambda number, directory, run_id: told, run=run, purse=purse)
+    worked = ground.work(Work(number=1, checked=told))
+    assert not worked.spent
+    course.apply(RoundEnded(number=1, worked=worked))
+    course.apply(CheckEnded(number=2, checked=told))
+    assert ground.work(Work(number=2, checked=told)).spent
     assert [each.cost_usd for each in purses] == [1.0, 0.25]

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from wavepool.errors import WavepoolError
-from wavepool.fixing.dead import clear_up, dead_fixes
+from wavepool.engine.history.fixes import DAMAGED, LIVE, FixStory, fix_of_run, stories
+from wavepool.errors import InfrastructureError, WavepoolError
+from wavepool.fixing.dead import clear_up, dead_fix, dead_fixes
 from wavepool.statedir import StateDir
 
 NAMED = 5
@@ -84,6 +85,41 @@ def clear_dead_fixes(state_dir: StateDir, *, dry_run: bool = False) -> list[Fate
     return fates
 
 
+def forget_fixes(state_dir: StateDir, *, unfinished: bool, dry_run: bool) -> list[str]:
+    """Delete what is known of fixes whose runs are all pruned; a sentence for each.
+
+    Args:
+        unfinished: also of those that could be gone on with, or cannot be read.
+
+    Raises:
+        InfrastructureError: the state directory cannot be read.
+    """
+    lines = []
+    for story in stories(state_dir):
+        kept = story.goes_on or story.state == DAMAGED
+        if story.state == LIVE or (kept and not unfinished) or dead_fix(story.place) is not None:
+            continue
+        if any(state_dir.run(run_id).path.is_dir() for run_id in story.runs):
+            continue
+        try:
+            if not dry_run and not _forget(story):
+                continue
+        except InfrastructureError as error:
+            lines.append(f"fix {story.id} is still there: {' '.join(error.message.split())}")
+            continue
+        would = "would be forgotten" if dry_run else "is forgotten"
+        lines.append(f"fix {story.id}, none of whose runs is there any more, {would}")
+    return lines
+
+
+def _forget(story: FixStory) -> bool:
+    """False where somebody goes on with it."""
+    with story.place.held() as held:
+        if held:
+            story.place.remove(journal=True)
+        return held
+
+
 def dead_fix_lines(state_dir: StateDir) -> list[str]:
     """A sentence for each; none where the state directory cannot be read, as this is only said beside a new one."""
     try:
@@ -96,6 +132,8 @@ def dead_fix_lines(state_dir: StateDir) -> list[str]:
 def lines_of_its_fix(state_dir: StateDir, run_id: str) -> list[str]:
     """What to do next about the dead fix that a run is of; nothing for all other runs."""
     with suppress(WavepoolError):
+        if (story := fix_of_run(state_dir, run_id)) is not None and story.goes_on:
+            return [f"next: `{story.resume}` goes on with the fix that it is of"]
         its = [each for each in dead_fixes(state_dir) if each.last_run == run_id and each.waits_for is None]
         return [f"next: {each.next}" for each in its]
     return []

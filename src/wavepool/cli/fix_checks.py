@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -14,12 +14,16 @@ from wavepool.cli.fix_setting import Labour, told_which_image
 from wavepool.cli.output import json_text, remark
 from wavepool.cli.request import RawOptions, limit_policy_of, read_variables
 from wavepool.config import Settings
+from wavepool.core.fixes.facts import CheckIntended
+from wavepool.core.fixes.values import Checked
 from wavepool.errors import DriverUnavailable
-from wavepool.fixing.iterations import Checked
+from wavepool.fixing.checks import CheckLost
+from wavepool.fixing.contained import may_yet_tell, new_check_id
 from wavepool.fixing.planning import Planned, PlanOrder, plan_check
 from wavepool.inputs import parse_mounts
 from wavepool.plan import Plan, parse_plan
 from wavepool.plan.making.findings import Findings
+from wavepool.statedir import StateDir
 
 CODELESS = ""
 EXAMPLES = 5
@@ -32,10 +36,18 @@ class FixChecks:
     Args:
         labour: whose image it is, and whose command each batch gets.
         image: None for this host.
+        intends: told of each check before it begins.
     """
 
     def __init__(
-        self, settings: Settings, check: CheckOptions, shared: AgentOptions, labour: Labour, *, image: str | None
+        self,
+        settings: Settings,
+        check: CheckOptions,
+        shared: AgentOptions,
+        labour: Labour,
+        *,
+        image: str | None,
+        intends: Callable[[CheckIntended], None] = lambda intended: None,
     ) -> None:
         self._settings = settings.model_copy(update={"check_image": image})
         self._check = check
@@ -44,25 +56,41 @@ class FixChecks:
         self._env = read_variables(raw)
         self._mounts = parse_mounts(shared.mount or ())
         self._tiers = tiers_of(settings)
-        self.last: Planned | None = None
+        self._intends = intends
 
     def look(self, directory: Path) -> None:
         """See that all that was asked for can be, before anything is run. Raises InputError."""
         self._order(1, directory)
 
-    def __call__(self, number: int, directory: Path) -> Checked:
-        """Run it, and plan what it finds. Raises WavepoolError."""
+    def __call__(self, number: int, directory: Path, run_id: str | None = None) -> Checked:
+        """Run it, and plan what it finds.
+
+        Args:
+            run_id: of the run that another process has begun for it, which is gone on with.
+
+        Raises:
+            WavepoolError: as `plan_check`; CheckLost where nothing is to be had of that run.
+        """
         began_s = time.monotonic()
+        order = self._order(number, directory)
+        if order.container is not None:
+            if run_id is not None and not may_yet_tell(StateDir(order.container.state_dir), run_id):
+                raise CheckLost(f"the check {run_id} has told nothing")
+            order = replace(order, container=replace(order.container, run_id=run_id or new_check_id()))
+        if run_id is None:
+            container = order.container
+            self._intends(CheckIntended(number=number, run_id=None if container is None else container.run_id))
         try:
             with told_which_image(self._labour):
-                planned = self.last = plan_check(self._order(number, directory), remark)
+                planned = plan_check(order, remark)
         except DriverUnavailable as error:
             advice = "--allow-host has checks and agents work on this host itself, with all that you may do here."
             raise DriverUnavailable(error.message, advice=f"{error.advice}\n{advice}".strip()) from error
         for line in planned.notices:
             remark(line)
         found = planned.findings
-        plan = self._plan(planned.document)
+        document = json_text(planned.document)
+        plan = self.plan_of(document)
         return Checked(
             passed=planned.passed,
             errors=found.errors + (found.warnings if self._check.warnings else 0),
@@ -74,7 +102,7 @@ class FixChecks:
             set_apart=sum(each.errors for each in found.set_apart) + found.beyond + found.unplaced.errors,
             examples=() if planned.passed else tuple(islice(_errors(found), EXAMPLES)),
             took_s=time.monotonic() - began_s,
-            plan=plan,
+            plan=document,
         )
 
     def _order(self, number: int, directory: Path) -> PlanOrder:
@@ -85,10 +113,11 @@ class FixChecks:
         words = self._labour.words or ()
         return replace(order, container=container, named=directory, words=words, iteration=number)
 
-    def _plan(self, document: Mapping[str, object]) -> Plan:
+    def plan_of(self, document: str) -> Plan:
+        """The plan of a check, of which this is the JSON. Raises PlanError."""
         settings = self._settings
         return parse_plan(
-            json_text(document).encode(),
+            document.encode(),
             source="the plan",
             tiers=self._tiers,
             memory_override_bytes=settings.memory,

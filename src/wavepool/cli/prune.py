@@ -11,7 +11,7 @@ import typer
 
 from wavepool.cli import options
 from wavepool.cli.columns import disk_size, print_columns, say
-from wavepool.cli.dead_fixes import clear_dead_fixes
+from wavepool.cli.dead_fixes import clear_dead_fixes, forget_fixes
 from wavepool.cli.output import print_result, progress_line
 from wavepool.cli.settings import settings_of
 from wavepool.cli.steps import peek_owner
@@ -52,7 +52,8 @@ def prune(
     """Remove old runs: those older than --older-than, then the oldest above --max-size; with neither of them, all.
 
     --keep-last spares the newest. With none of the three: --older-than 30d --keep-last 20. Live runs are never
-    removed, unfinished ones only with --unfinished. Exit code: 0 done, 1 something resisted (the next prune retries).
+    removed, unfinished ones only with --unfinished. What is known of a fix goes with the last of its runs. Exit code:
+    0 done, 1 something resisted (the next prune retries).
     """
     settings = settings_of(state_dir=state_dir)
     retention = parse_retention(
@@ -79,7 +80,8 @@ def prune(
         say(summary_line(decided, done))
     problems = list(filter(None, [pruner.unknown])) if done is None else done.problems
     fixes = clear_dead_fixes(place, dry_run=dry_run)
-    for line in (*problems, *map(str, fixes)):
+    forgotten = forget_fixes(place, unfinished=unfinished, dry_run=dry_run)
+    for line in (*problems, *map(str, fixes), *forgotten):
         progress_line(line)
     resisted = any(each.resisted for each in fixes)
     raise typer.Exit(1 if (done is not None and done.problems) or resisted else 0)

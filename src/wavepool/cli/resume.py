@@ -18,6 +18,7 @@ from wavepool.cli.delivery import deliver, on_screen
 from wavepool.cli.detach import detached
 from wavepool.cli.live_retry import retried_live
 from wavepool.cli.output import check_directory, check_output, remark
+from wavepool.cli.resume_fix import fix_meant, resume_fix
 from wavepool.cli.screen import open_screen
 from wavepool.cli.settings import settings_of
 from wavepool.config import Settings
@@ -41,12 +42,12 @@ class _How:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    app.command(name="resume", short_help="Go on with a run that was cut off, by its journal alone.")(resume)
+    app.command(name="resume", short_help="Go on with a run or a fix that was cut off, by its journal alone.")(resume)
     app.command(name="retry", short_help="Try tasks of a run again that did not succeed, and go on.")(retry)
 
 
 def resume(
-    run_id: options.Run,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's or a fix's id, the start of one, or latest.")],
     secret: options.Secret = None,
     detach: options.Detach = False,
     dashboard: Dashboard = False,
@@ -61,9 +62,25 @@ def resume(
 
     What still runs is adopted, what ended meanwhile is collected with its logs and exit code, the rest is started: by
     the rules and on the driver that the run began with. Exit codes are those of `wavepool run`.
+
+    The id of a fix goes on with all of that: check, run or merge, whatever it was at. Exit codes are those of
+    `wavepool fix`; --detach, --cache and --poll-interval are refused.
     """
     settings = _settings(state_dir, poll_interval, cache, output)
     check_page(wanted=dashboard, detach=detach)
+    if (story := fix_meant(StateDir(settings.state_dir), run_id)) is not None:
+        refused = {"--detach": detach, "--cache": cache is not None, "--poll-interval": poll_interval is not None}
+        code = resume_fix(
+            story,
+            settings,
+            secret=secret or (),
+            output=output,
+            json_lines=json_lines,
+            verbose=verbose,
+            dashboard=dashboard,
+            refused=refused,
+        )
+        raise typer.Exit(code)
 
     files = find_run(StateDir(settings.state_dir), run_id).files
 

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from wavepool.cli import options
-from wavepool.cli.columns import disk_size, print_columns
+from wavepool.cli.columns import disk_size, print_columns, say
+from wavepool.cli.fix_stories import print_fixes, story_json
 from wavepool.cli.output import print_result
 from wavepool.cli.settings import settings_of
+from wavepool.engine.history.fixes import stories
 from wavepool.engine.history.runs import RunHistory, RunSummary, Standing, summaries
 from wavepool.engine.recover.dead_pools import is_dead_pool
 from wavepool.engine.report import stamp
@@ -36,7 +38,10 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="The list as JSON.")] = False,
     state_dir: options.StateDirectory = None,
 ) -> None:
-    """List all runs of the state directory, the newest last. Live ones too; nothing is changed."""
+    """List all runs of the state directory, the newest last. Live ones too; nothing is changed.
+
+    Below them, and without --state, the fixes whose runs some of them are.
+    """
     settings = settings_of(state_dir=state_dir)
     wanted = _states(state or ())
     place = StateDir(settings.state_dir)
@@ -44,12 +49,19 @@ def runs(
     found.sort(
         key=lambda each: RunHistory(place.run(each.run_id)).began_at() if each.started_at is None else each.started_at
     )
+    fixes = [] if wanted else list(stories(place))
     if as_json:
-        print_result({"state_dir": str(place.path), "runs": [summary_json(each) for each in found]})
+        told = {"runs": [summary_json(each) for each in found], "fixes": [story_json(each) for each in fixes]}
+        print_result({"state_dir": str(place.path), **told})
     elif found:
-        print_columns(HEADINGS, (_row(each, place) for each in found), right=("took", "tasks", "failed", "size"))
+        of_fixes = {run_id: each.resume for each in fixes if each.resume for run_id in each.runs}
+        rows = (_row(each, place, of_fixes.get(each.run_id)) for each in found)
+        print_columns(HEADINGS, rows, right=("took", "tasks", "failed", "size"))
     else:
         sys.stderr.write(f"no runs{' of that state' if wanted else ''} in {place.path}\n")
+    if fixes and not as_json:
+        say()
+        print_fixes(fixes)
 
 
 def summary_json(summary: RunSummary) -> dict[str, Any]:
@@ -70,7 +82,8 @@ def summary_json(summary: RunSummary) -> dict[str, Any]:
     }
 
 
-def _row(summary: RunSummary, place: StateDir) -> tuple[str, ...]:
+def _row(summary: RunSummary, place: StateDir, resume: str | None) -> tuple[str, ...]:
+    """`resume`: the command that goes on with the fix that it is of; None for no such fix."""
     started, took_s = summary.started_at, summary.took_s
     return (
         summary.run_id,
@@ -81,7 +94,7 @@ def _row(summary: RunSummary, place: StateDir) -> tuple[str, ...]:
         str(summary.failed) if summary.driver else "-",
         disk_size(summary.size_bytes),
         summary.driver or "-",
-        _what_next(summary, place),
+        resume if resume is not None and summary.resume is not None else _what_next(summary, place),
     )
 
 

@@ -11,10 +11,12 @@ import typer
 from wavepool.cli import options
 from wavepool.cli.agent_lines import agent_lines, run_words
 from wavepool.cli.columns import disk_size, print_columns, say
+from wavepool.cli.fix_stories import print_story, show_json
 from wavepool.cli.output import print_result
 from wavepool.cli.runs import summary_json
 from wavepool.cli.settings import settings_of
 from wavepool.engine.history.chronicle import AttemptStory, Chronicle, TaskStory
+from wavepool.engine.history.fixes import story_named
 from wavepool.engine.history.runs import RunHistory, RunSummary, find_run, summary_of
 from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.engine.report import RunReport
@@ -35,13 +37,23 @@ def register(app: typer.Typer) -> None:
 
 
 def show(
-    run: options.Run,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's or a fix's id, the start of one, or latest.")],
     task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="A task's id, or the start of one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
     state_dir: options.StateDirectory = None,
 ) -> None:
-    """Show RUN, live or ended, as its journal tells it; with TASK all attempts of that task. Changes nothing."""
+    """Show RUN, live or ended, as its journal tells it; with TASK all attempts of that task. Changes nothing.
+
+    Of a fix: its rounds, with what each check counted, and their runs.
+    """
     settings = settings_of(state_dir=state_dir)
+    fix = None if task is not None else story_named(StateDir(settings.state_dir), run)
+    if fix is not None:
+        if as_json:
+            print_result(show_json(fix))
+        else:
+            print_story(fix)
+        return
     history = find_run(StateDir(settings.state_dir), run)
     if not history.has_journal():
         raise InputError(f"run {history.id} has no journal", advice=_without_journal(history))

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from wavepool.core.fixes.facts import FixFact
 from wavepool.model import (
     AgentReport,
     AttemptId,
@@ -340,7 +341,9 @@ Fact = (
     | RunInterrupted
     | RunReopened
     | RunFinished
+    | FixFact
 )
+"""All but the last are of a run; a journal holds those of one run, or of one fix."""
 
 
 class Stamped(NamedTuple):

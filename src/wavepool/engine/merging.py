@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,12 +162,21 @@ def merged_branch(run_id: str) -> str:
     return f"wavepool/{run_id}"
 
 
-def merge(repository: Repository, plan: MergePlan, *, into: str | None = None, dry_run: bool = False) -> MergeReport:
+def merge(
+    repository: Repository,
+    plan: MergePlan,
+    *,
+    into: str | None = None,
+    dry_run: bool = False,
+    about_to: Callable[[MergeReport], None] = lambda report: None,
+) -> MergeReport:
     """Merge the branches, each on top of those before; one that conflicts is left out, and the next one tried.
 
     Args:
         into: an existing branch; None for `merged_branch`, which is made where it is missing.
         dry_run: change nothing; all objects that are made are thrown away.
+        about_to: told all of it when nothing is left to be done but to move the branch, in one step; not of a
+            rehearsal.
 
     Raises:
         InputError: nothing to merge, no such branch, a checkout of it that is not clean, or git is too old.
@@ -179,7 +188,7 @@ def merge(repository: Repository, plan: MergePlan, *, into: str | None = None, d
     if dry_run:
         return _merge(repository, plan, into, dry_run=True)
     with repository.turn():
-        return _merge(repository, plan, into, dry_run=False)
+        return _merge(repository, plan, into, dry_run=False, about_to=about_to)
 
 
 def _nothing_to_merge(plan: MergePlan) -> InputError:
@@ -200,7 +209,14 @@ def _nothing_to_merge(plan: MergePlan) -> InputError:
     return InputError(what, advice=f"{advice}; {by_hand}." if by_hand else f"{advice}.")
 
 
-def _merge(repository: Repository, plan: MergePlan, into: str | None, *, dry_run: bool) -> MergeReport:
+def _merge(
+    repository: Repository,
+    plan: MergePlan,
+    into: str | None,
+    *,
+    dry_run: bool,
+    about_to: Callable[[MergeReport], None] = lambda report: None,
+) -> MergeReport:
     target = into or merged_branch(plan.run_id)
     tip = repository.tip(target)
     if into is not None and (
@@ -218,6 +234,8 @@ def _merge(repository: Repository, plan: MergePlan, into: str | None, *, dry_run
         for branch in plan.branches:
             _merge_one(git, repository.identity, report, branch)
     repository.give_back("objects")
+    if not dry_run:
+        about_to(report)
     if not dry_run and (tip is None or report.after != tip):
         report.checkout = _move(repository, target, tip, report.after, checkout)
     return report

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wavepool.errors import SettingError
+from wavepool.errors import CheckError, SettingError
 from wavepool.units import MIB
 
 TIMEOUT_S = 600.0
@@ -72,6 +72,10 @@ class Ended:
     run_id: str | None = None
     notices: tuple[str, ...] = ()
     doubt: str = ""
+
+
+class CheckLost(CheckError):
+    """A check that another process had begun came to no end of its own, and nobody ended it for what it did."""
 
 
 class Interrupted(Exception):

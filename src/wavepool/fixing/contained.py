@@ -16,14 +16,15 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from wavepool.core.facts import Outcome
+from wavepool.core.facts import Outcome, RunFinished
 from wavepool.engine.attempts.saving import limited_words
 from wavepool.engine.attempts.streams import stream_pieces
 from wavepool.engine.control.client import NobodyHolds, open_control
+from wavepool.engine.recover.runs import last_fact
 from wavepool.engine.report import RunReport
 from wavepool.engine.signals import forward_interrupts
 from wavepool.errors import CheckError, InfrastructureError, InputError, first_of_ours
-from wavepool.fixing.checks import PROGRESS_S, Check, Ended, Interrupted, Tell
+from wavepool.fixing.checks import PROGRESS_S, Check, CheckLost, Ended, Interrupted, Tell
 from wavepool.fixing.meter import OutputMeter
 from wavepool.fixing.reading import LAST_WORDS_BYTES, CheckReading, last_words, progress_words, quoted
 from wavepool.fixing.spool import PIECE_BYTES
@@ -31,7 +32,7 @@ from wavepool.model import Isolation, Mount, Rules, Surroundings, VerdictKind, W
 from wavepool.plan import Plan, TierMap, parse_plan
 from wavepool.statedir import RunDir, StateDir, new_run_id
 from wavepool.units import GIB, format_duration, format_size, human_size
-from wavepool.wiring import Hooks, RunRequest, run_plan
+from wavepool.wiring import GoingOn, Hooks, RunRequest, resume_run, run_plan
 
 MEMORY_BYTES = 2 * GIB
 TASK = "check"
@@ -51,6 +52,7 @@ class Container:
         user: ``uid:gid``; None for the owner of the workspace.
         pull: missing, always or never.
         name_prefix: of the container.
+        run_id: of the run that it is; a new one unless told. One that another process has begun is gone on with.
     """
 
     image: str
@@ -61,6 +63,12 @@ class Container:
     user: str | None = None
     pull: str = "missing"
     name_prefix: str = "cfn-"
+    run_id: str | None = None
+
+
+def new_check_id() -> str:
+    """Of a run that is a check."""
+    return f"check-{new_run_id(datetime.now(UTC))}"
 
 
 async def run_contained(
@@ -71,10 +79,10 @@ async def run_contained(
     Raises:
         InputError: the image has no such command; or something in `container` is wrong.
         InfrastructureError: no Docker, no such image.
-        CheckError: it was ended, or more was written than is kept.
+        CheckError: it was ended, or more was written than is kept; CheckLost where nobody knows how it ended.
         Interrupted: the user ended it; nothing of it is left.
     """
-    run_id = f"check-{new_run_id(datetime.now(UTC))}"
+    run_id = container.run_id or new_check_id()
     began_s = time.monotonic()
     try:
         report, flooded = await _run(check, container, run_id, tell)
@@ -108,9 +116,32 @@ async def _run(check: Check, container: Container, run_id: str, tell: Tell) -> t
         group.start_soon(forward_interrupts, partial(_soon, group, stop))
         group.start_soon(_progress, check, container, meter, tell)
         hooks = Hooks(listeners=[meter], notice=tell, pulling=lambda image, text: tell(f"pulling {image}: {text}"))
-        report = await run_plan(request, hooks)
+        goes_on = await anyio.to_thread.run_sync(has_begun, state_dir, run_id)
+        if goes_on:
+            report = await resume_run(run_id, state_dir=state_dir.path, how=GoingOn(hooks=hooks, learn=False))
+        else:
+            report = await run_plan(request, hooks)
         group.cancel_scope.cancel()
     return report, meter.is_over
+
+
+def has_begun(state_dir: StateDir, run_id: str) -> bool:
+    """Whether a run of this id is in its journal. Raises InfrastructureError."""
+    files = state_dir.run(run_id)
+    return files.journal.exists() and last_fact(files) is not None
+
+
+def may_yet_tell(state_dir: StateDir, run_id: str) -> bool:
+    """Whether a check that another process has begun goes on, or has ended by itself: then it need not run again.
+
+    Raises:
+        InfrastructureError: its journal cannot be read.
+    """
+    files = state_dir.run(run_id)
+    last = last_fact(files) if files.journal.exists() else None
+    if last is None:
+        return False
+    return not isinstance(last.fact, RunFinished) or last.fact.outcome in (Outcome.SUCCESS, Outcome.FAILED)
 
 
 def _soon(group: TaskGroup, stop: Callable[[], Coroutine[None, None, None]], _force: bool) -> None:
@@ -192,7 +223,7 @@ def exit_code_of(check: Check, container: Container, entry: Mapping[str, Any], w
             advice="Use an image that has the tools of the check.",
         )
     if verdict not in (VerdictKind.SUCCESS, VerdictKind.FAILED) or code is None:
-        raise CheckError(f"{what} came to no end of its own ({verdict}): {why}", last_words=words)
+        raise CheckLost(f"{what} came to no end of its own ({verdict}): {why}", last_words=words)
     if (problem := entry["log_problem"]) is not None:
         if entry["log"] is not None and problem == limited_words(check.output_limit_bytes):
             raise _too_much(check, container, words)

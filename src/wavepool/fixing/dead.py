@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavepool.core.facts import RunFinished
+from wavepool.engine.history.fixes import story_of
 from wavepool.engine.history.runs import open_history
 from wavepool.engine.merging import MergePlan
 from wavepool.engine.recover.runs import last_fact
@@ -28,6 +29,7 @@ class DeadFix:
         waits_for: a run of it that can still be resumed, and needs the worktree.
         last_run: the last run of it that has begun.
         unmerged: branches of what succeeded in that one that are not in its branch.
+        goes_on: `wavepool resume` goes on with the fix itself.
         unreadable: why nobody knows what it has; empty where that is known.
     """
 
@@ -39,6 +41,7 @@ class DeadFix:
     waits_for: str | None = None
     last_run: str | None = None
     unmerged: tuple[str, ...] = ()
+    goes_on: bool = False
     unreadable: str = ""
 
     def __str__(self) -> str:
@@ -55,6 +58,9 @@ class DeadFix:
     @property
     def next(self) -> str:
         """What to do about it."""
+        if self.goes_on:
+            given_up = "`wavepool recover --grace 0s`" if self.waits_for is not None else "`wavepool recover`"
+            return f"`wavepool resume {self.place.id}` goes on with it; {given_up} removes its worktree"
         if self.waits_for is not None:
             return (
                 f"`wavepool resume {self.waits_for}`, then {self.merging}, ends its last run; "
@@ -90,6 +96,13 @@ def dead_fixes(state_dir: StateDir) -> list[DeadFix]:
     return found
 
 
+def dead_fix(place: FixPlace) -> DeadFix | None:
+    """One of them, as far as it must be known to be cleared up; None where it lives, or nothing is left of it."""
+    with suppress(InfrastructureError):
+        return DeadFix(place=place) if place.is_dead() else None
+    return None
+
+
 def clear_up(dead: DeadFix) -> None:
     """Remove the worktree of a dead fix, and its branch where nothing new is on it. One that lives again is spared.
 
@@ -119,6 +132,7 @@ def _look_at(place: FixPlace, state_dir: StateDir) -> DeadFix:
             tip = repository.tip(record.branch)
             unmerged = _unmerged(repository, tip or record.base, state_dir, last_run)
     new = tip is not None and tip != record.base
+    story = story_of(place)
     return DeadFix(
         place=place,
         repository=record.repository,
@@ -128,6 +142,7 @@ def _look_at(place: FixPlace, state_dir: StateDir) -> DeadFix:
         waits_for=next((each for each in record.runs if _goes_on(state_dir, each)), None),
         last_run=last_run,
         unmerged=unmerged,
+        goes_on=story is not None and story.goes_on,
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wavepool.core.fixes.values import Checked, Ending, Iteration, Worked
 from wavepool.fixing.brings import Brings, some
-from wavepool.fixing.iterations import Checked, Ending, Fixed, Iteration, Told, Worked
+from wavepool.fixing.iterations import Fixed, Told
 from wavepool.listeners.agentwords import amount, dollars
 from wavepool.listeners.wording import count, printable
 from wavepool.units import format_duration
@@ -34,6 +35,7 @@ class Setting:
         kept: branches of batches that are not in it.
         brings: what merging the branch changes; None where there is none, or git could not tell.
         most: iterations at most.
+        journaled: it can be gone on with.
     """
 
     fix_id: str
@@ -46,6 +48,7 @@ class Setting:
     commit: str | None = None
     kept: tuple[str, ...] = ()
     brings: Brings | None = None
+    journaled: bool = True
 
 
 def headline(fixed: Fixed, setting: Setting) -> str:
@@ -201,8 +204,7 @@ def _next(fixed: Fixed, setting: Setting) -> Iterator[str]:
             each.worked.succeeded or each.worked.troubles for each in fixed.iterations
         ):
             yield "the changes are in the workspace"
-        if fixed.ending is Ending.INTERRUPTED:
-            yield "to go on: the same command again"
+        yield from _resume(fixed, setting)
         return
     if setting.commit == setting.base:
         yield "nothing was merged: there is no branch"
@@ -210,10 +212,16 @@ def _next(fixed: Fixed, setting: Setting) -> Iterator[str]:
         if setting.brings is not None:
             yield from setting.brings.lines(setting.branch)
         yield f"next: git merge {setting.branch}"
-        if fixed.exit_code:
+        if fixed.exit_code and fixed.ending.is_final:
             yield f"to go on from there: git switch {setting.branch}, and the same command again"
     for name in setting.kept:
         yield f"not in it: {name}"
+    yield from _resume(fixed, setting)
+
+
+def _resume(fixed: Fixed, setting: Setting) -> Iterator[str]:
+    if setting.journaled and not fixed.ending.is_final:
+        yield f"to go on: wavepool resume {setting.fix_id}"
 
 
 def result_of(fixed: Fixed, setting: Setting) -> dict[str, Any]:
@@ -226,6 +234,7 @@ def result_of(fixed: Fixed, setting: Setting) -> dict[str, Any]:
         "exit_code": fixed.exit_code,
         "summary": headline(fixed, setting),
         "problem": None if fixed.error is None else str(fixed.error),
+        "resume": f"wavepool resume {setting.fix_id}" if setting.journaled and not fixed.ending.is_final else None,
         **_asked_json(setting),
         "errors_before": None if first is None or first.changed else first.errors,
         "errors_after": None if now is None else now.errors,

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from wavepool.core.fixes.values import LeftOut, Trouble, Worked
 from wavepool.engine.merging import Branch, MergePlan, MergeReport
-from wavepool.fixing.iterations import LeftOut, Trouble, Worked
 
 ENDED_BY_ITSELF = range(1, 126)
 """Exit codes by which a program says something: 126 and 127 are a shell's that found none, the rest are signals."""

@@ -9,7 +9,8 @@
     ├── serve.sock           0600: its socket
     ├── web.token            0600: opens its page; made once, and as good as its user's own shell
     ├── served/<run id>.json runs that a server has started, which the next one goes on with if they died
-    ├── fixes/<fix id>/      a `wavepool fix`: its worktree, what is known of it, and a lock held (flock) by its process
+    ├── fixes/<fix id>/      a `wavepool fix`: its worktree, what is known of it, a lock held (flock) by its process;
+    │                        its journal.db (with a -tip) stays when it is over
     ├── stacks/<name>/       a development stack: lock, and data/ with what its services wrote
     ├── networks/<digest>    lock files: a live run holds a shared lock on each network that it uses
     ├── removed/             directories of runs that are being deleted, or were until a crash

@@ -23,12 +23,14 @@ class FixPlace:
         id: of the fix.
         path: the directory.
         tree: where its worktree is.
+        journal: what was decided and seen in it; stays when all else of it is over.
     """
 
     def __init__(self, path: Path) -> None:
         self.id = path.name
         self.path = path
         self.tree = path / "tree"
+        self.journal = path / "journal.db"
         self._record = path / "record.json"
         self._lock = path / "lock"
 
@@ -68,8 +70,22 @@ class FixPlace:
                 return self._record.exists()
             raise
 
-    def remove(self) -> None:
-        """Delete all of it, what is known of it late and the lock last. Only for whoever holds it.
+    def holder(self) -> str:
+        """Process id and host of the last holder, for people; empty if unknown. No proof that it lives."""
+        try:
+            return self._lock.read_text("utf-8", errors="replace").strip()
+        except OSError:
+            return ""
+
+    def is_live(self) -> bool:
+        """Whether a process holds it. Makes nothing. Raises InfrastructureError: its lock cannot be opened."""
+        return self._lock.exists() and not self.is_dead()
+
+    def remove(self, *, journal: bool = False) -> None:
+        """Delete all of it but its journal, what is known of it late and the lock last. Only for whoever holds it.
+
+        Args:
+            journal: that too.
 
         Raises:
             InfrastructureError: something resists.
@@ -77,7 +93,8 @@ class FixPlace:
         last = (self._record.name, self._lock.name)
         with told(self.path, "remove"), suppress(FileNotFoundError):
             for name in sorted(os.listdir(self.path), key=lambda each: (each in last, each == self._lock.name)):
-                _remove(self.path / name)
+                if journal or not name.startswith(self.journal.name):
+                    _remove(self.path / name)
             with suppress(OSError):  # somebody has begun anew in it
                 self.path.rmdir()
 
