@@ -8,18 +8,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from git_ground import Ground
 
 from wavepool.cli.dead_fixes import clear_dead_fixes, dead_fix_lines
-from wavepool.engine.merging import Branch, MergePlan
+from wavepool.core.fixes.course import Course
+from wavepool.core.fixes.facts import BranchBegun, MergeIntended
+from wavepool.engine.merging import Branch, MergePlan, MergeReport
 from wavepool.errors import InputError, WorkspaceError
 from wavepool.fixing.branch import FixBranch
 from wavepool.fixing.dead import clear_up, dead_fixes
+from wavepool.fixing.work import left_out_of
 from wavepool.statedir import StateDir
+from wavepool.statedir.files import remove_tree
 from wavepool.workspace.repository import LOCK_FILE, Repository
 
 FIX = "20261127-090000-beef"
@@ -192,7 +196,9 @@ def test_without_a_commit_nothing_is_made(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from wavepool.engine.merging import Branch, MergePlan
+from wavepool.core.fixes.course import Course
+from wavepool.core.fixes.facts import BranchBegun, MergeIntended
+from wavepool.engine.merging import Branch, MergePlan, MergeReport
 from wavepool.fixing.branch import FixBranch
 from wavepool.statedir import StateDir
 from wavepool.workspace.repository import Repository
@@ -411,3 +417,81 @@ def test_the_owner_begins_anew_where_its_place_was_cleared_up_meanwhile(
         with place.held() as held:
             assert held
             assert (place.path / "lock").exists()
+
+
+class Dies(BaseException):
+    """The process is killed here: nothing of it is cleared up."""
+
+
+def left_by_a_killed_one(yard: Yard, *branches: Branch, moved: bool) -> Course:
+    """What a process has noted that died before, or behind, the moving of its branch; its worktree is still there."""
+    course = Course()
+    repository = yard.repository()
+
+    def about_to(report: MergeReport) -> None:
+        merged, left = len(report.merged), left_out_of(report)
+        course.apply(MergeIntended(number=1, before=report.before, after=report.after, merged=merged, left_out=left))
+        if not moved:
+            raise Dies
+
+    with (
+        yard.place.held(),
+        pytest.MonkeyPatch.context() as patch,
+        suppress(Dies),
+    ):
+        patch.setattr("wavepool.fixing.branch.end", lambda *what: None)
+        patch.setattr("wavepool.fixing.branch.FixBranch._has_taken_in", lambda *what: None)
+        with FixBranch.standing(repository, yard.place) as branch:
+            course.apply(BranchBegun(repository=str(yard.repo), name=branch.name, base=branch.base))
+            branch.take_in(yard.plan(*branches), about_to)
+    return course
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["before", "behind"])
+def test_a_merge_that_was_cut_in_two_is_made_once(yard: Yard, moved: bool) -> None:
+    head = yard.head()
+    one, two = yard.left("one", begin=head, README="mine\n"), yard.left("two", begin=head, README="yours\n")
+    course = left_by_a_killed_one(yard, one, two, moved=moved)
+    meant = course.merge
+    assert meant is not None
+    assert (yard.git("rev-parse", NAME) == meant.after) is moved
+    assert yard.place.tree.is_dir()
+    with yard.place.held(), FixBranch.standing(yard.repository(), yard.place, course=course) as branch:
+        assert branch.as_it_was
+        assert branch.finish(yard.plan(one, two), meant) is moved
+        if not moved:
+            assert branch.take_in(yard.plan(one, two)) is not None
+        assert (branch.tree / "README").read_text() == "mine\n"
+        assert branch.left_out == [two]
+    assert yard.branches() == {"main", NAME, "two"}
+    assert yard.git("rev-list", "--count", "--merges", NAME) == "1"
+    assert yard.worktrees() == 1
+
+
+def test_a_branch_that_somebody_has_moved_is_left_alone(yard: Yard) -> None:
+    head = yard.head()
+    course = left_by_a_killed_one(yard, yard.left("one", begin=head, README="mine\n"), moved=False)
+    own = yard.left("own", begin=head, README="the user's\n").commit
+    yard.git("branch", "-f", NAME, own)
+    with (
+        yard.place.held(),
+        pytest.raises(InputError, match="stands at"),
+        FixBranch.standing(yard.repository(), yard.place, course=course),
+    ):
+        raise AssertionError("it must not go on")
+    assert yard.git("rev-parse", NAME) == own
+    assert yard.place.tree.is_dir()
+
+
+@pytest.mark.parametrize("damage", ["gone", "half written"])
+def test_a_worktree_that_is_not_whole_is_made_again(yard: Yard, damage: str) -> None:
+    course = left_by_a_killed_one(yard, yard.left("one", begin=yard.head(), README="mine\n"), moved=False)
+    if damage == "gone":
+        remove_tree(yard.place.tree)
+    else:
+        (admin,) = (yard.repo / ".git" / "worktrees").iterdir()
+        (admin / "index.lock").touch()
+    with yard.place.held(), FixBranch.standing(yard.repository(), yard.place, course=course) as branch:
+        assert not branch.as_it_was
+        assert (branch.tree / "README").read_text() == "hello\n"
+    assert yard.worktrees() == 1
