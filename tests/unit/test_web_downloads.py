@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 from wavepool.drivers.base import LogChunk
 from wavepool.errors import InfrastructureError
 from wavepool.monitoring.logs.hub import Whole
+from wavepool.statedir import StateDir
 from wavepool.web.logs import router
 from wavepool.web.ranges import PIECE_BYTES, FileDownload, LiveDownload
 
@@ -99,7 +101,10 @@ class Archived:
 async def test_what_is_missing_of_a_file_is_told_in_one_line(tmp_path: Path, problem: str, told: bytes | None) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"the end")
+    state_dir = StateDir(tmp_path / "state")
+    state_dir.run("r").create()
     app = FastAPI()
+    app.state.services = SimpleNamespace(state_dir=state_dir)
     app.include_router(router(Archived(Whole(path, 1, "x.log", problem))))  # type: ignore[arg-type]  # all it asks for
     scope = {**SCOPE, "path": "/api/runs/r/tasks/k/log/download", "query_string": b"", "root_path": ""}
     messages: list[Any] = []
