@@ -6,21 +6,29 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from wavepool.drivers.docker.watching.kernel_log import KernelLog, MemoryKill, parse_record
+import pytest
+
+from wavepool.drivers.docker.watching.kernel_log import RECORD_BYTES, KernelLog, MemoryKill, parse_record
 
 ID = "37baba0a47c463a5bea740dcccf93472ec9ee2ff4aa130b56cac2d7d3b615da4"
 
 
-def record(text: str) -> bytes:
-    return f"6,1042,627525183,-;{text}\n SUBSYSTEM=x\n".encode()
+def record(text: str, logged_s: float = 627.525183) -> bytes:
+    return f"6,1042,{logged_s * 1e6:.0f},-;{text}\n SUBSYSTEM=x\n".encode()
 
 
-def kill(*, constraint: str, reached: str, victim: str) -> bytes:
+def kill(*, constraint: str, reached: str, victim: str, logged_s: float = 627.525183) -> bytes:
     where = f"oom_memcg={reached}," if reached else "global_oom,"
     return record(
         f"oom-kill:constraint=CONSTRAINT_{constraint},nodemask=(null),cpuset={ID},mems_allowed=0,"
-        f"{where}task_memcg={victim},task=sh,pid=24137,uid=0"
+        f"{where}task_memcg={victim},task=sh,pid=24137,uid=0",
+        logged_s,
     )
+
+
+def own_kill(logged_s: float, container_id: str = ID) -> bytes:
+    path = f"/system.slice/docker-{container_id}.scope"
+    return kill(constraint="MEMCG", reached=path, victim=path, logged_s=logged_s)
 
 
 def test_a_container_that_reached_its_own_limit() -> None:
@@ -121,4 +129,64 @@ def test_where_the_kernel_leaves_lines_out_nobody_is_spared(tmp_path: Path) -> N
     victim = log.tally(ID)
     assert victim is not None
     assert not log.spares(OTHER, victim.at)
+    log.close()
+
+
+@pytest.mark.parametrize("logged_s", [0.000001, 1e9], ids=["its clock is far behind", "far ahead"])
+def test_what_comes_while_we_listen_was_now_whatever_its_stamp_says(tmp_path: Path, logged_s: float) -> None:
+    before = datetime.now(UTC)
+    log = log_of(tmp_path, own_kill(logged_s))
+    told = log.tally(ID)
+    assert told is not None
+    assert before <= told.at <= datetime.now(UTC)
+    log.close()
+
+
+def holding(tmp_path: Path, *records: bytes) -> tuple[KernelLog, datetime, datetime]:
+    """A log that held these when it was opened, and times just before and after that."""
+    path = tmp_path / "kmsg"
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)
+    for each in records:
+        os.write(writer, each.ljust(RECORD_BYTES))
+    before = datetime.now(UTC)
+    log = KernelLog(path)
+    after = datetime.now(UTC)
+    os.close(writer)
+    return log, before, after
+
+
+@pytest.mark.parametrize("behind_s", [0.0, 1e6], ids=["a young host", "stamps that are ahead of any clock here"])
+def test_an_old_kill_was_so_long_ago_as_the_log_went_on_since(tmp_path: Path, behind_s: float) -> None:
+    since = record("veth22cd3fb: entered disabled state", behind_s + 1100.0)
+    log, before, after = holding(tmp_path, own_kill(behind_s + 40.0), own_kill(behind_s + 100.0), since)
+    told = log.tally(ID)
+    assert told is not None
+    assert told.kills == 2
+    drift = timedelta(seconds=0.5)
+    assert before - timedelta(seconds=1000) <= told.at <= after - timedelta(seconds=1000) + drift
+    log.close()
+
+
+def test_an_old_kill_that_nothing_followed_may_have_been_just_now(tmp_path: Path) -> None:
+    log, before, after = holding(tmp_path, record("booted", 1.0), own_kill(100.0))
+    told = log.tally(ID)
+    assert told is not None
+    assert before <= told.at <= after
+    log.close()
+
+
+def test_a_kill_at_the_opening_and_one_after_it_are_both_counted(tmp_path: Path) -> None:
+    path = tmp_path / "kmsg"
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)
+    os.write(writer, own_kill(100.0).ljust(RECORD_BYTES))
+    os.write(writer, record("and much later", 5000.0).ljust(RECORD_BYTES))
+    log = KernelLog(path)
+    opened = datetime.now(UTC)
+    os.write(writer, own_kill(101.0).ljust(RECORD_BYTES))
+    told = log.tally(ID)
+    assert told is not None
+    assert (told.kills, told.at >= opened) == (2, True)
+    os.close(writer)
     log.close()

@@ -17,7 +17,8 @@ from wavepool.drivers.docker.watching.sightings import (
     scope_filter,
     sight,
 )
-from wavepool.model import AttemptId
+from wavepool.drivers.docker.watching.verdict import Final, ending
+from wavepool.model import AttemptId, VerdictKind
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LABELS = {labels.OWNER: "o", labels.RUN: "r", labels.WAVE: "1", labels.TASK: "t\n", labels.ATTEMPT: "2"}
@@ -134,3 +135,39 @@ def test_the_oldest_of_what_is_remembered_goes_first_and_the_memory_stays() -> N
         recent.add(f"id-{number}")
     assert [number for number in range(100) if f"id-{number}" in recent] == [97, 98, 99]
     assert len(recent._block) == 3 * 16
+
+
+def test_the_counter_of_its_cgroup_tells_what_no_event_told() -> None:
+    found = sighted()
+    found.apply("oom", {}, NOW)
+    found.note_counter(1, NOW + timedelta(seconds=3))
+    assert found.oom_at == NOW, "that is the kill which the event told of"
+    found.note_counter(2, NOW + timedelta(seconds=3))
+    assert (found.oom_at, found.oom_kills) == (NOW + timedelta(seconds=3), 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "kills", "kind"),
+    [
+        (137, (58.0,), VerdictKind.FAILED),
+        (137, (58.0, 59.9), VerdictKind.OOM),
+        (1, (58.0, 59.9), VerdictKind.FAILED),
+        (0, (58.0, 59.9), VerdictKind.SUCCESS),
+    ],
+    ids=["a child's, and 137 later", "a child's, then its own", "a child's, passed on as 1", "it went on"],
+)
+@pytest.mark.parametrize("flag", [False, True], ids=["the engine missed it", "the engine marked it"])
+def test_a_counter_tells_the_kill_of_the_main_process_from_a_child_s(
+    code: int, kills: tuple[float, ...], kind: VerdictKind, *, flag: bool
+) -> None:
+    found = sighted()
+    found.apply("start", {}, NOW)
+    for count, at_s in enumerate(kills, 1):
+        found.note_counter(count, NOW + timedelta(seconds=at_s))
+    final = Final(
+        status="exited", exit_code=code, started_at=NOW, finished_at=NOW + timedelta(seconds=60), oom_flag=flag
+    )
+    told = ending(final, found.witnessed(OwnActs()))
+    assert told is not None
+    assert told.kind is kind
+    assert (told.evidence.oom_kills, told.evidence.child_oom) == (len(kills), None if kind is VerdictKind.OOM else True)

@@ -30,7 +30,7 @@ V2 = {
     "{0}/memory.max": "67108864\n",
     "{0}/memory.peak": "60000000\n",
     "{0}/memory.stat": "anon 1\ninactive_anon 3\ninactive_file 20000000\nactive_file 1\n",
-    "{0}/memory.events": "low 0\nhigh 0\nmax 4\noom 3\noom_kill 2\n",
+    "{0}/memory.events": "low 0\nhigh 0\nmax 4\noom 3\noom_kill 2\noom_group_kill 9\nsock_throttled 0\n",
     "{0}/pids.current": "7\n",
     "{0}/cpu.stat": "usage_usec 1500000\nuser_usec 1\nsystem_usec 2\n",
 }
@@ -145,6 +145,20 @@ def test_kills_in_the_first_moments_are_noticed(tmp_path: Path, tree: Mapping[st
     births.look()
     births.look()
     assert killed == [ID], "said once"
+    births.forget(ID)
+
+
+@pytest.mark.parametrize("tree", [V1, V2], ids=["v1", "v2"])
+def test_each_rise_of_the_kill_counter_is_told(tmp_path: Path, tree: Mapping[str, str]) -> None:
+    """A child's kill, and later that of the main process: the second must not be taken for the first."""
+    told: list[tuple[str, int]] = []
+    births = Births(lambda container, kills: told.append((container, kills)), root=tmp_path)
+    births.expect(ID)
+    for kills in (0, 1, 1, 3):
+        now = {name: text.replace("oom_kill 2", f"oom_kill {kills}") for name, text in tree.items()}
+        build(tmp_path, now, f"system.slice/docker-{ID}.scope")
+        births.look()
+    assert told == [(ID, 1), (ID, 3)]
     births.forget(ID)
 
 

@@ -3,6 +3,7 @@
 The engine begins to listen for memory kills only after the first process runs, and on a busy host it hears of one in
 the first 50 ms late or never (API 1.41, cgroup v1: 2 of 24 with four starts at once). Between such a kill and the end
 of the cgroup lie about 20 ms, so the counter is looked at every 5 ms while a container is young, then never again.
+Both versions of control groups have such a counter (`oom_kill`, in memory.oom_control and memory.events).
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Births:
     """Watches over young containers; `run` does the work for as long as there are any.
 
     Args:
-        killed: called with a container's id when something in it was killed for memory.
+        killed: called with a container's id and how many of its processes were killed for memory so far, each time that
+            this has risen: a child's kill may be followed by that of the main process.
     """
 
     def __init__(self, killed: Callable[[str, int], None], *, root: Path = CGROUP_ROOT) -> None:
@@ -34,6 +36,7 @@ class Births:
         self._root = root
         self._until: dict[str, float] = {}
         self._counters: dict[str, OomCounter] = {}
+        self._told: dict[str, int] = {}
         self._wake = anyio.Event()
 
     def expect(self, container_id: str) -> None:
@@ -48,6 +51,7 @@ class Births:
     def forget(self, container_id: str) -> None:
         """It ended, or is old enough. Safe to repeat."""
         self._until.pop(container_id, None)
+        self._told.pop(container_id, None)
         counter = self._counters.pop(container_id, None)
         if counter is not None:
             counter.close()
@@ -74,9 +78,10 @@ class Births:
             except OSError:  # its cgroup is gone, or there is no descriptor left for it
                 self.forget(container_id)
                 continue
-            if kills:
+            if kills > self._told.get(container_id, 0):
+                self._told[container_id] = kills
                 self._killed(container_id, kills)
-            if kills or now > until:
+            if now > until:
                 self.forget(container_id)
 
     def _count(self, container_id: str) -> int:

@@ -7,6 +7,10 @@ one that fell to the need of a parent or of the whole host.
 
 Only root may read /dev/kmsg, usually; elsewhere there is nothing to read, and the other witnesses stand alone. The
 kernel leaves lines out where many kills come at once, so silence proves nothing.
+
+The stamps of lines are of a clock that nobody sets right: it may be seconds away from all others, by how much nobody
+can say. So it is compared with no other clock. What comes while we listen was written now, and what the log held before
+is old; of that the stamps say how much earlier than the newest line it was.
 """
 
 from __future__ import annotations
@@ -14,8 +18,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +35,9 @@ CONTAINERS_KEPT = 4096
 LINES_AT_MOST, LINES_WITHIN_S = 10, 5.0
 """The kernel's bound on such lines (DEFAULT_RATELIMIT_BURST and _INTERVAL)."""
 
+DRIFT = 500e-6
+"""The most by which a clock that is being set right runs faster than one that is not (MAXFREQ of adjtimex(2))."""
+
 _KILL = re.compile(r"oom-kill:constraint=CONSTRAINT_(?P<constraint>\w+),(?P<rest>.*)")
 _STAMP = re.compile(r"\d+,\d+,(\d+),")
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -43,7 +50,8 @@ class Tally:
     Attributes:
         kills: how many the log told, at least 1.
         own_limit: of the last one, as in `MemoryKill`.
-        at: when the last one was read of, at once as long as `run` runs.
+        at: the latest that the last one can have been: for one that was logged while we listen, when it was read of, at
+            once as long as `run` runs.
     """
 
     kills: int
@@ -59,7 +67,7 @@ class MemoryKill:
         container_id: whose control group it was in.
         own_limit: True where the container's own limit was reached; False where that of a parent group was, or where
             the host as a whole had no memory left.
-        logged_s: seconds on the kernel's own clock, which begins with the boot and may be off by seconds after days.
+        logged_s: seconds on the log's own clock, to be compared with other lines only.
     """
 
     container_id: str
@@ -71,8 +79,8 @@ def parse_record(record: bytes) -> MemoryKill | None:
     """The kill of a container's process that a record of /dev/kmsg tells, None for any other record."""
     head, _, text = record.decode("utf-8", "replace").partition(";")
     found = _KILL.match(text.partition("\n")[0])
-    stamp = _STAMP.match(head)
-    if found is None or stamp is None:
+    logged_s = _stamp_s(head)
+    if found is None or logged_s is None:
         return None
     fields = dict(part.partition("=")[::2] for part in found["rest"].split(","))
     victim = fields.get("task_memcg", "")
@@ -81,7 +89,12 @@ def parse_record(record: bytes) -> MemoryKill | None:
         return None
     reached = fields.get("oom_memcg", "")
     own = found["constraint"] == "MEMCG" and ids[-1] in reached
-    return MemoryKill(container_id=ids[-1], own_limit=own, logged_s=int(stamp[1]) / 1e6)
+    return MemoryKill(container_id=ids[-1], own_limit=own, logged_s=logged_s)
+
+
+def _stamp_s(head: str) -> float | None:
+    stamp = _STAMP.match(head)
+    return int(stamp[1]) / 1e6 if stamp is not None else None
 
 
 class KernelLog:
@@ -92,10 +105,10 @@ class KernelLog:
     def __init__(self, path: Path = KMSG) -> None:
         self._kills: OrderedDict[str, Tally] = OrderedDict()
         self._recent: deque[Tally] = deque(maxlen=4 * LINES_AT_MOST)
-        self._opened_s = time.monotonic()
         self._descriptor: int | None = None
         with contextlib.suppress(OSError):  # not allowed, or not there: then nothing is ever known
             self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._read_old()
 
     async def run(self) -> None:
         """Read each record as it comes, until cancelled; returns at once where nothing can be read."""
@@ -127,7 +140,31 @@ class KernelLog:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def _read_old(self) -> None:
+        """Take in what the log holds. Each kill was before now, by at least its distance to the newest line.
+
+        That is exact where something was logged just now, and else too late: then a kill and a death count as near
+        each other that may not have been, as where nobody knows when the kill was.
+        """
+        kills: list[MemoryKill] = []
+        newest_s = 0.0
+        for record in self._records():
+            newest_s = max(newest_s, _stamp_s(record.partition(b";")[0].decode("ascii", "replace")) or 0.0)
+            kill = parse_record(record)
+            if kill is not None:
+                kills.append(kill)
+        now = datetime.now(UTC)
+        for kill in kills:
+            self._note(kill, now - timedelta(seconds=(newest_s - kill.logged_s) * (1 - DRIFT)))
+
     def _read(self) -> None:
+        for record in self._records():
+            kill = parse_record(record)
+            if kill is not None:
+                self._note(kill, datetime.now(UTC))
+
+    def _records(self) -> Iterator[bytes]:
+        """What has not been read yet; ends where one would have to wait."""
         while self._descriptor is not None:
             try:
                 record = os.read(self._descriptor, RECORD_BYTES)
@@ -140,16 +177,11 @@ class KernelLog:
                 return
             if not record:
                 return
-            self._note(parse_record(record))
+            yield record
 
-    def _note(self, kill: MemoryKill | None) -> None:
-        if kill is None:
-            return
+    def _note(self, kill: MemoryKill, at: datetime) -> None:
         before = self._kills.get(kill.container_id)
         count = 1 if before is None else before.kills + 1
-        now = datetime.now(UTC)
-        old = kill.logged_s < self._opened_s  # it waited in the log for us: only the kernel knows when it was
-        at = now - timedelta(seconds=time.monotonic() - kill.logged_s) if old else now
         self._kills[kill.container_id] = Tally(kills=count, own_limit=kill.own_limit, at=at)
         self._kills.move_to_end(kill.container_id)
         self._recent.append(self._kills[kill.container_id])

@@ -208,6 +208,11 @@ class Sighting:
             code_unproven=self.code_unproven,
         )
 
+    def note_counter(self, kills: int, at: datetime) -> None:
+        """Its cgroup counts so many memory kills at this time: those that nobody told of are new."""
+        if kills > self.oom_kills:
+            self.oom_at, self.oom_kills = max(self.oom_at or at, at), kills
+
     def note_kernel(self, tally: Tally | None) -> None:
         """Take in what the kernel's log says of it."""
         if tally is not None:

@@ -270,8 +270,7 @@ class Watcher:
     def _note_oom(self, container_id: str, kills: int) -> None:
         sighting = self._known.get(container_id)
         if sighting is not None:
-            sighting.oom_at = sighting.oom_at or datetime.now(UTC)
-            sighting.oom_kills = max(sighting.oom_kills, kills)
+            sighting.note_counter(kills, datetime.now(UTC))
 
     async def _list_then_tell(self, group: TaskGroup, cut: list[Exception]) -> None:
         present = await self._list(group, cut)
