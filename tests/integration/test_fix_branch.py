@@ -468,6 +468,28 @@ def test_a_merge_that_was_cut_in_two_is_made_once(yard: Yard, moved: bool) -> No
     assert yard.worktrees() == 1
 
 
+def test_what_a_run_left_after_its_merge_was_cut_in_two_is_merged_too(yard: Yard) -> None:
+    head = yard.head()
+    one, late = yard.left("one", begin=head, README="mine\n"), yard.left("late", begin=head, other="late\n")
+    course = left_by_a_killed_one(yard, one, moved=True)
+    meant = course.merge
+    assert meant is not None
+    told: list[MergeReport] = []
+    with yard.place.held(), FixBranch.standing(yard.repository(), yard.place, course=course) as branch:
+        assert not branch.finish(yard.plan(one, late), meant)
+        assert branch.take_in(yard.plan(one, late), told.append) is not None
+        assert (branch.tree / "other").read_text() == "late\n"
+    assert yard.branches() == {"main", NAME}
+    assert yard.git("show", f"{NAME}:README") == "mine"
+    # killed again, just before the branch would have been moved: it stands where that merge began
+    (report,) = told
+    course.apply(MergeIntended(number=1, before=report.before, after=report.after, merged=2))
+    yard.git("branch", "-f", NAME, report.before)
+    with yard.place.held(), FixBranch.standing(yard.repository(), yard.place, course=course) as branch:
+        assert course.merge is not None
+        assert not branch.finish(yard.plan(one, late), course.merge)
+
+
 def test_a_branch_that_somebody_has_moved_is_left_alone(yard: Yard) -> None:
     head = yard.head()
     course = left_by_a_killed_one(yard, yard.left("one", begin=head, README="mine\n"), moved=False)

@@ -184,15 +184,23 @@ class FixBranch:
         return report
 
     def finish(self, plan: MergePlan, meant: MergeIntended) -> bool:
-        """Do what was left to be done of a merge that another process meant to make; False where it was not made.
+        """Do what was left to be done of a merge that another process meant to make; False where it was not made, or
+        the run has been gone on with since, and left more.
 
         The branch is moved in one step: it is where it was before, or has all of it. Raises WorkspaceError.
         """
-        if self._repository.tip(self.name) != meant.after:
+        left_out = {each.branch for each in meant.left_out}
+        merged = [each.commit for each in plan.branches if each.name not in left_out]
+        if self._repository.tip(self.name) != meant.after or len(merged) != meant.merged or not self._has(merged):
             return False
         self.left_out += plan.unsuccessful
-        self._has_taken_in(plan, meant.after, {each.branch for each in meant.left_out})
+        self._has_taken_in(plan, meant.after, left_out)
         return True
+
+    def _has(self, commits: Iterable[str]) -> bool:
+        """Whether all of them are in the branch."""
+        git, within = self._repository.git, ("merge-base", "--is-ancestor")
+        return all(git.succeeds(*within, each, self.tip()) for each in commits)
 
     def _has_taken_in(self, plan: MergePlan, commit: str, left_out: Collection[str]) -> None:
         self.commit = commit
@@ -236,11 +244,11 @@ class FixBranch:
         self.restore()
 
     def _see_the_branch(self, meant: MergeIntended | None) -> None:
-        """Where it was left, or where the merge that was under way has brought it."""
+        """Where it was left, or where the merge that was under way has found or brought it."""
         tip = self._repository.tip(self.name)
         if tip is None and not self._repository.make_branch(self.name, self.commit):
             raise WorkspaceError(f"the branch {self.name} cannot be made at {self.commit}")
-        if tip not in (None, self.commit) and (meant is None or tip != meant.after):
+        if tip not in (None, self.commit) and (meant is None or tip not in (meant.before, meant.after)):
             raise InputError(
                 f"{self.name} stands at {str(tip)[:12]}, and this fix had left it at {self.commit[:12]}",
                 advice=f"`git branch -f {self.name} {self.commit}` puts it back, without what somebody has added. Or "
