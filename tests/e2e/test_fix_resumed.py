@@ -83,6 +83,7 @@ def test_a_fix_that_was_killed_in_its_check_and_in_its_run_goes_on(shop: Worksho
     assert f"fix {fix}: fixed" in shown.stdout.decode()
 
 
+@pytest.mark.slow
 def test_a_fix_that_ctrl_c_has_ended_goes_on_with_its_run(shop: Workshop) -> None:
     errors, world = shop.errors(directories=2, files=1), shop.world
     shop.commit()
@@ -106,6 +107,22 @@ def test_a_fix_that_ctrl_c_has_ended_goes_on_with_its_run(shop: Workshop) -> Non
     assert (only["succeeded"], only["merged"]) == (2, 2)
     assert set(lines_of(shop.meet / "batches").values()) == {1}
     assert shop.left() == []
+
+
+@pytest.mark.slow
+def test_in_a_shared_directory_nothing_goes_on_of_the_check_that_was_killed(shop: Workshop) -> None:
+    errors, world = shop.errors(directories=1, files=1), shop.world
+    first = shop.start("--workspace-kind", "shared", command=CHECK, then=("ruff", "check", "--no-cache", "--fix", "."))
+    eventually(lambda: (shop.meet / "checks").exists(), "the check runs")
+    first.kill()
+    again = world.command("resume", fix_id(world), "--state-dir", str(world.state))
+    eventually(lambda: lines_of(shop.meet / "checks")["check"] == 2, "it runs again")
+    left = world.containers()
+    (shop.meet / "check.go").touch()
+    done = again.finish(300)
+    assert (done.exit_code, done.result["status"], done.result["errors_before"]) == (0, "fixed", errors), done.stderr
+    assert len(left) == 1, left
+    assert world.containers() == []
 
 
 DYING = """

@@ -14,13 +14,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavepool.core.fixes.course import Course, Work
-from wavepool.core.fixes.facts import CheckIntended, FixFact, FixOpened, FixResumed, MergeIntended, RoundIntended
-from wavepool.core.fixes.values import Checked, Worked
+from wavepool.core.fixes.course import Check, Course, Work, next_step
+from wavepool.core.fixes.facts import (
+    CheckEnded,
+    CheckIntended,
+    FixEnded,
+    FixFact,
+    FixOpened,
+    FixResumed,
+    MergeIntended,
+    RoundEnded,
+    RoundIntended,
+)
+from wavepool.core.fixes.values import Checked, Ending, Worked
 from wavepool.engine.merging import Branch, Conflict, Merged, MergePlan, MergeReport
 from wavepool.fixing.branch import FixBranch
 from wavepool.fixing.checks import CheckLost
-from wavepool.fixing.ground import BranchGround, Purse
+from wavepool.fixing.ground import BranchGround, Purse, SharedGround
 from wavepool.fixing.iterations import Fixed, FixLog, iterate
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -34,7 +44,10 @@ class Killed(BaseException):
 
 @dataclass
 class World:
-    """What outlives the process: the journal, runs, checks, the branch. `deadly`: the points at which it dies."""
+    """What outlives the process: the journal, runs, checks, the branch.
+
+    `deadly`: the points at which it dies. `running`: checks that go on, with nobody who waits for them where it died.
+    """
 
     seed: int
     most: int
@@ -44,6 +57,7 @@ class World:
     tip: int = 0
     head: int = 0
     checks: dict[str, Checked] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
     runs: dict[str, dict[str, str]] = field(default_factory=dict)
     points: int = 0
     executed: Counter[str] = field(default_factory=Counter)
@@ -73,7 +87,7 @@ class Tree:
         self.commit = course.commit or "0"
         self.left_out: list[Branch] = []
         meant = course.merge
-        assert world.tip == int(self.commit) or (meant is not None and str(world.tip) == meant.after)
+        assert world.tip == int(self.commit) or (meant is not None and str(world.tip) in (meant.before, meant.after))
         self.as_it_was = world.head == int(self.commit)
 
     def restore(self) -> None:
@@ -93,7 +107,8 @@ class Tree:
             return None
         world = self.world
         self.world.point()
-        report = MergeReport(run_id=plan.run_id, target="branch", before=self.commit, after=self.commit, dry_run=False)
+        tip = str(world.tip)
+        report = MergeReport(run_id=plan.run_id, target="branch", before=tip, after=tip, dry_run=False)
         content = world.commits[world.tip]
         for branch in plan.branches:
             if world.verdict(branch.task_id) == "conflict":
@@ -113,7 +128,10 @@ class Tree:
         return report
 
     def finish(self, plan: MergePlan, meant: MergeIntended) -> bool:
-        if str(self.world.tip) != meant.after:
+        left_out = {each.branch for each in meant.left_out}
+        merged = {each.commit for each in plan.branches if each.name not in left_out}
+        world = self.world
+        if str(world.tip) != meant.after or len(merged) != meant.merged or not merged <= world.commits[world.tip]:
             return False
         self._taken_in(meant.after)
         return True
@@ -143,21 +161,36 @@ class Life:
         else:
             self.log.note(FixResumed(at=NOW))
         branch = cast("FixBranch", Tree(self.world, self.course))
-        ground = BranchGround(branch, self.log, check=self.check, run=self.run, purse=Purse(), told=lambda text: None)
+        ground = BranchGround(
+            branch,
+            self.log,
+            check=self.check,
+            run=self.run,
+            purse=Purse(),
+            told=lambda text: None,
+            give_up=self.world.running.discard,
+        )
         return iterate(ground, self.log)
 
     def check(self, number: int, directory: Path, run_id: str | None = None) -> Checked:
         world = self.world
         if run_id is not None:
-            if run_id not in world.checks:
+            if run_id not in world.checks.keys() | world.running:
                 raise CheckLost("it had not begun")
-            world.point()
-            return world.checks[run_id]
+            return self._told(run_id)
         name = f"check-{world.points}"
         self.log.note(CheckIntended(number=number, run_id=name))
         assert world.head == world.tip == int(self.course.commit or 0)  # what is checked is what is committed
         world.executed[f"check {number}"] += 1
-        world.checks[name] = self._found()
+        world.running.add(name)
+        return self._told(name)
+
+    def _told(self, name: str) -> Checked:
+        world = self.world
+        world.point()
+        if name not in world.checks:
+            world.checks[name] = self._found()
+            world.running.remove(name)
         world.point()
         return world.checks[name]
 
@@ -223,6 +256,8 @@ def same_end(seed: int, most: int, deadly: dict[int, type[BaseException]]) -> No
     expected, found = lives(calm), lives(hard)
     assert plain(found) == plain(expected)
     assert hard.commits[hard.tip] == calm.commits[calm.tip]
+    # no check goes on that nobody waits for
+    assert not hard.running
     # no batch twice, and no merge that was applied is applied again
     assert {name: number for name, number in hard.executed.items() if name.startswith("batch")} == {
         name: number for name, number in calm.executed.items() if name.startswith("batch")
@@ -245,6 +280,17 @@ def test_whichever_fact_was_its_last_it_comes_to_the_same_end(seed: int, death: 
         same_end(seed, 3, {point: death})
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_one_that_was_killed_while_it_kept_what_an_interrupted_run_had_done_loses_nothing_of_the_rest(
+    seed: int,
+) -> None:
+    calm = World(seed, 1)
+    lives(calm)
+    for point in range(1, calm.points + 1):
+        for later in range(point + 1, point + 8):
+            same_end(seed, 1, {point: KeyboardInterrupt, later: Killed})
+
+
 @given(
     st.integers(0, 500),
     st.integers(1, 4),
@@ -254,3 +300,44 @@ def test_however_often_it_dies_it_comes_to_the_same_end(
     seed: int, most: int, deadly: dict[int, type[BaseException]]
 ) -> None:
     same_end(seed, most, deadly)
+
+
+def test_in_a_shared_directory_a_check_that_was_begun_is_ended_before_the_next_begins(tmp_path: Path) -> None:
+    happened: list[str] = []
+
+    def check(number: int, directory: Path, run_id: str | None = None) -> Checked:
+        happened.append(f"check {number} {run_id}")
+        return Checked(passed=True, errors=0)
+
+    def run(step: Work, directory: Path, purse: Purse) -> dict[str, Any]:
+        raise AssertionError("there is nothing to be mended")
+
+    course = Course()
+    ground = SharedGround(tmp_path, course, check=check, run=run, purse=Purse(), give_up=happened.append)
+    course.apply(
+        FixOpened(fix_id="1", command="", where="", kind="shared", workspace="", most=1, order="", at=NOW),
+    )
+    course.apply(CheckIntended(number=1, run_id="first"))
+    for ending in (None, Ending.INFRASTRUCTURE):
+        if ending is not None:
+            course.apply(FixEnded(ending=ending, at=NOW))
+        course.apply(FixResumed(at=NOW))
+        step = next_step(course)
+        assert isinstance(step, Check)
+        ground.check(step)
+        assert happened == ["first", "check 1 None"], ending
+        happened.clear()
+    course.apply(CheckIntended(number=1, run_id="second"))
+    assert next_step(course) == Check(number=1, run_id="second")
+
+
+def test_what_a_round_left_out_is_known_though_its_fix_was_killed_before_the_next_check() -> None:
+    course, errors = Course(), Checked(passed=False, errors=2, batches=2)
+    course.apply(CheckEnded(number=1, checked=errors))
+    whole = Worked(run_id="run", merged=1)
+    course.apply(RoundEnded(number=1, worked=replace(whole, interrupted=True)))
+    assert course.settled == []  # all of it is done again, and then known
+    course.apply(RoundEnded(number=1, worked=whole))
+    assert [each.worked for each in course.settled] == [whole]
+    course.apply(CheckEnded(number=2, checked=errors))
+    assert [each.after for each in course.settled] == [errors]

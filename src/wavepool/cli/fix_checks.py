@@ -18,7 +18,7 @@ from wavepool.core.fixes.facts import CheckIntended
 from wavepool.core.fixes.values import Checked
 from wavepool.errors import DriverUnavailable
 from wavepool.fixing.checks import CheckLost
-from wavepool.fixing.contained import may_yet_tell, new_check_id
+from wavepool.fixing.contained import give_up, may_yet_tell, new_check_id
 from wavepool.fixing.planning import Planned, PlanOrder, plan_check
 from wavepool.inputs import parse_mounts
 from wavepool.plan import Plan, parse_plan
@@ -104,6 +104,10 @@ class FixChecks:
             took_s=time.monotonic() - began_s,
             plan=document,
         )
+
+    def give_up(self, run_id: str) -> None:
+        """End what a process before has begun as a check. Raises WavepoolError."""
+        give_up(StateDir(self._settings.state_dir), run_id, remark)
 
     def _order(self, number: int, directory: Path) -> PlanOrder:
         order = plan_order(self._check, self._settings, directory)

@@ -58,8 +58,9 @@ def _on_its_ground(asked: Asked, place: FixPlace, log: FixLog, stage: Stage, eve
         with _removed(place):
             runs = _runs(asked, log, None, events)
             checks = _checks(asked, log)
-            shared = SharedGround(asked.where.workspace, log.course, check=checks, run=runs, purse=asked.purse)
-            fixed = _iterate(asked, shared, log, stage, runs, asked.where.workspace, None)
+            directory, give_up = asked.where.workspace, checks.give_up
+            shared = SharedGround(directory, log.course, check=checks, run=runs, purse=asked.purse, give_up=give_up)
+            fixed = _iterate(asked, shared, log, stage, runs, directory, None)
             stage.finish(fixed, asked.setting, asked.shared.output)
             return fixed
     goes_on = log.course.opened is not None
@@ -74,7 +75,9 @@ def _on_its_ground(asked: Asked, place: FixPlace, log: FixLog, stage: Stage, eve
         branch.left_out = _left_out(StateDir(asked.settings.state_dir), log.course)
         runs = _runs(asked, log, branch, events)
         checks = _checks(asked, log)
-        ground = BranchGround(branch, log, check=checks, run=runs, purse=asked.purse, told=remark)
+        ground = BranchGround(
+            branch, log, check=checks, run=runs, purse=asked.purse, told=remark, give_up=checks.give_up
+        )
         begun = BranchBegun(repository=str(repository.top), name=branch.name, base=branch.base)
         fixed = _iterate(asked, ground, log, stage, runs, branch.tree, begun)
         if fixed.ending is Ending.FIXED:
@@ -143,8 +146,7 @@ def _runs(asked: Asked, log: FixLog, branch: FixBranch | None, events: JsonLines
 def _left_out(state_dir: StateDir, course: Course) -> list[Branch]:
     """Branches of the batches of rounds before that are in no branch of the fix, as their runs tell."""
     found: list[Branch] = []
-    rounds = course.iterations[:-1] if course.iterations and course.iterations[-1].after is None else course.iterations
-    for each in rounds:
+    for each in course.settled:
         with suppress(WavepoolError):  # it was pruned: nobody knows them any more
             plan = merge_plan(open_history(state_dir, each.worked.run_id or "").report().result(), state_dir.path)
             names = {left.branch for left in each.worked.left_out}

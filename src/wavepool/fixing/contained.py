@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from wavepool.core.facts import Outcome, RunFinished
+from wavepool.core.facts import Outcome, RunFinished, Stamped
 from wavepool.engine.attempts.saving import limited_words
 from wavepool.engine.attempts.streams import stream_pieces
 from wavepool.engine.control.client import NobodyHolds, open_control
@@ -32,7 +32,7 @@ from wavepool.model import Isolation, Mount, Rules, Surroundings, VerdictKind, W
 from wavepool.plan import Plan, TierMap, parse_plan
 from wavepool.statedir import RunDir, StateDir, new_run_id
 from wavepool.units import GIB, format_duration, format_size, human_size
-from wavepool.wiring import GoingOn, Hooks, RunRequest, resume_run, run_plan
+from wavepool.wiring import GoingOn, Hooks, RunRequest, end_run, resume_run, run_plan
 
 MEMORY_BYTES = 2 * GIB
 TASK = "check"
@@ -139,9 +139,25 @@ def may_yet_tell(state_dir: StateDir, run_id: str) -> bool:
     """
     files = state_dir.run(run_id)
     last = last_fact(files) if files.journal.exists() else None
-    if last is None:
-        return False
-    return not isinstance(last.fact, RunFinished) or last.fact.outcome in (Outcome.SUCCESS, Outcome.FAILED)
+    return last is not None and (not isinstance(last.fact, RunFinished) or _has_told(last))
+
+
+def _has_told(last: Stamped | None) -> bool:
+    """Whether this is the last fact of a run that came to its own end."""
+    finished = None if last is None else last.fact
+    return isinstance(finished, RunFinished) and finished.outcome in (Outcome.SUCCESS, Outcome.FAILED)
+
+
+def give_up(state_dir: StateDir, run_id: str, tell: Tell = lambda text: None) -> None:
+    """Stop a check that another process has begun, and leave nothing of its container; blocks. Nothing happens to one
+    that has ended by itself.
+
+    Raises:
+        InfrastructureError: no Docker, a process works on it, or its journal cannot be read.
+    """
+    if has_begun(state_dir, run_id) and not _has_told(last_fact(state_dir.run(run_id))):
+        how = GoingOn(hooks=Hooks(notice=tell), learn=False)
+        anyio.run(partial(end_run, run_id, state_dir=state_dir.path, how=how))
 
 
 def _soon(group: TaskGroup, stop: Callable[[], Coroutine[None, None, None]], _force: bool) -> None:

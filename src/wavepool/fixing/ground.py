@@ -62,12 +62,23 @@ class SharedGround:
     Args:
         course: of the fix, as it goes on.
         purse: of all iterations together.
+        give_up: ends the run of a check that a process before has begun, and that nobody waits for.
     """
 
-    def __init__(self, directory: Path, course: Course, *, check: RunCheck, run: RunBatches, purse: Purse) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        course: Course,
+        *,
+        check: RunCheck,
+        run: RunBatches,
+        purse: Purse,
+        give_up: Callable[[str], None] = lambda run_id: None,
+    ) -> None:
         self._directory = directory
         self._course = course
         self._check = check
+        self._give_up = give_up
         self._run = run
         self._purse = purse
 
@@ -77,9 +88,16 @@ class SharedGround:
         Raises:
             WavepoolError: as the check.
         """
+        self._end_other(step)
         before = standing(self._directory)
         checked = self._check(step.number, self._directory)
         return replace(checked, changed=changed_since(before, self._directory))
+
+    def _end_other(self, step: Check) -> None:
+        """What another process has begun would still write there, and stay."""
+        for run_id in (step.run_id, step.left):
+            if run_id is not None:
+                self._give_up(run_id)
 
     def work(self, step: Work) -> Worked:
         """A run of all batches. Raises WavepoolError."""
@@ -114,8 +132,9 @@ class BranchGround(SharedGround):
         run: RunBatches,
         purse: Purse,
         told: Callable[[str], None],
+        give_up: Callable[[str], None] = lambda run_id: None,
     ) -> None:
-        super().__init__(branch.tree, log.course, check=check, run=run, purse=purse)
+        super().__init__(branch.tree, log.course, check=check, run=run, purse=purse, give_up=give_up)
         self._branch = branch
         self._log = log
         self._told = told
@@ -134,6 +153,7 @@ class BranchGround(SharedGround):
         return None
 
     def _anew(self, step: Check) -> Checked:
+        self._end_other(step)
         if self._branch.as_it_was:  # a check may have left half of its work there
             self._branch.restore()
         return self._check(step.number, self._directory)

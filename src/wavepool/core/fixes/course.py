@@ -28,10 +28,16 @@ from wavepool.core.fixes.values import Checked, Ending, Iteration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Run the check. `run_id`: of the run that a process before has begun for it, which may have told already."""
+    """Run the check.
+
+    Attributes:
+        run_id: of the run that a process before has begun for it, which may have told already.
+        left: of one that such a process had to end, and perhaps could not: it has told nothing.
+    """
 
     number: int
     run_id: str | None = None
+    left: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,7 @@ class Course:
         self.runs: list[str] = []
         self.check_runs: list[str] = []
         self._check: CheckIntended | None = None
+        self._left_check: str | None = None
         self._round: RoundIntended | None = None
         self._merge: MergeIntended | None = None
         self._taken_up = False
@@ -97,7 +104,7 @@ class Course:
             case FixResumed():
                 self._take_up()
             case CheckIntended(run_id=run_id):
-                self._check = fact
+                self._check, self._left_check = fact, None
                 if run_id is not None:
                     self.check_runs.append(run_id)
             case CheckEnded(number=number, checked=checked):
@@ -114,6 +121,7 @@ class Course:
 
     def _take_up(self) -> None:
         if self.ending is not None:  # its process has ended what it was at itself: nothing of it is worth waiting for
+            self._left_check = self._left_check if self._check is None else self._check.run_id
             self._check = None
         self.ending, self.problem = None, ""
         last = self.iterations[-1] if self.iterations else None
@@ -144,6 +152,11 @@ class Course:
         return self._round is not None or bool(self.iterations and self.iterations[-1].after is None)
 
     @property
+    def settled(self) -> list[Iteration]:
+        """The rounds whose work nobody does again, be they checked or not."""
+        return [each for each in self.iterations if each.after is not None or not each.worked.cut_off]
+
+    @property
     def under_way(self) -> str:
         """What its process was at when it was last heard of, for people."""
         if self._check is not None:
@@ -167,6 +180,11 @@ class Course:
     def check(self) -> CheckIntended | None:
         """The check that was begun and has told nothing yet."""
         return self._check
+
+    @property
+    def left_check(self) -> str | None:
+        """The run of a check that told nothing before its process had to end the fix; nobody waits for it."""
+        return self._left_check
 
     @property
     def round(self) -> RoundIntended | None:
@@ -225,7 +243,8 @@ def _after_work(course: Course, last: Iteration) -> Step:
 
 def _check(course: Course, number: int) -> Check:
     begun = course.check
-    return Check(number=number, run_id=begun.run_id if begun is not None and begun.number == number else None)
+    run_id = begun.run_id if begun is not None and begun.number == number else None
+    return Check(number=number, run_id=run_id, left=course.left_check)
 
 
 def _work(course: Course, number: int) -> Step:
