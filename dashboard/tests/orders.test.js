@@ -34,6 +34,7 @@ test("prompts go as they are written, with how many work on each", () => {
   });
   assert.equal(seenOf("prompts", source).words, "1 prompt");
   assert.equal(lineOf("prompts", { ...source, flags: "" }, OPTIONS, {}), "wavepool task 'Fix it'\\''s end\n'");
+  assert.equal(lineOf("prompts", { ...source, prompts: ["@me"], flags: "" }, OPTIONS, {}), "wavepool task @@me");
   assert.equal(seenOf("prompts", sourceOf()), null);
   assert.deepEqual(orderOf("tasks", { ...sourceOf(), text: "- id: a" }, OPTIONS, {}), { path: "tasks", body: { task_list: "- id: a", options: {} } });
 });
@@ -51,7 +52,7 @@ test("a refusal is shown at the field that it is about", () => {
   assert.equal(about("body.options.budget.str: Input should be a valid string"), "budget");
   assert.equal(about("body.agents: Input should be a valid string"), "agents");
   assert.equal(about("directory: got 'x', expected the absolute path of a directory of this host"), "directory");
-  for (const message of ["waves[0].batches[1].memory: got 'x'", "PLAN: cannot read p.json", "PROMPT 2: got ''", "tasks[0].id: missing", "--prompt-file: cannot read"]) {
+  for (const message of ["waves[0].batches[1].memory: got 'x'", "PLAN: cannot read p.json", "PROMPT 2: got ''", "tasks[0].id: missing", "--prompt-file: cannot read", "standard input: got 'x', expected a list of tasks"]) {
     assert.equal(about(message), "source", message);
   }
   assert.equal(about("the server does not answer"), "");

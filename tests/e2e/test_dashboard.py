@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from dashboard_scene import Scene, agree, figure, open_task, run_of, scene_in, task_row, text_of
-from playwright.sync_api import Browser, ViewportSize, expect
+from playwright.sync_api import Browser, Route, ViewportSize, expect
 from user_git import git
 from wavepool_cli import TEST_IMAGE, batch, plan_of, wave
 
@@ -214,7 +214,17 @@ def test_agents_are_given_a_prompt_and_the_run_is_given_up_after_a_look_at_what_
     page.get_by_role("button", name="Give up old runs").click()
     dialog = page.get_by_role("dialog", name="Give up old runs")
     dialog.get_by_label("Max size").fill("1")
-    dialog.get_by_role("button", name="Look what would go").click()
+    look = dialog.get_by_role("button", name="Look what would go")
+    held: list[Route] = []
+    page.route("**/api/prune", lambda route: held.append(route))
+    with page.expect_request("**/api/prune"):
+        look.click()
+    dialog.get_by_label("Max size").fill("1t")
+    held[0].continue_()
+    expect(look).to_be_enabled()  # what came was by the other bound: nothing is offered by it
+    page.unroute("**/api/prune")
+    dialog.get_by_label("Max size").fill("1")
+    look.click()
     expect(dialog.get_by_role("row").filter(has_text=run_id)).to_contain_text("goes")
     assert scene.run(run_id)["state"] == "success"
     dialog.get_by_role("button", name=re.compile("^Give up [0-9]+$")).click()

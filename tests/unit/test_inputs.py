@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from wavepool.errors import SettingError, UnreadableFile
 from wavepool.inputs import (
+    LATEST,
     check_workspace,
     hostpaths,
     parse_env_file,
     parse_environment,
     parse_mount,
     parse_mounts,
+    parse_new_run_id,
     parse_pattern,
     parse_run_id,
     parse_secret,
@@ -244,3 +246,9 @@ def test_a_run_id_is_safe_as_a_directory(text: str) -> None:
     assert parse_run_id("20261120-231530-4f2a") == "20261120-231530-4f2a"
     with pytest.raises(SettingError, match="--run-id"):
         parse_run_id(text)
+
+
+def test_no_run_is_given_the_word_for_the_newest_one() -> None:
+    assert parse_new_run_id("latest-1") == "latest-1"
+    with pytest.raises(SettingError, match="--run-id: got 'latest', expected an id of its own"):
+        parse_new_run_id(LATEST)

@@ -1,7 +1,7 @@
 // Which field of a form a refusal is about: as the server tells it (`about`), else by how its message begins.
 // The command line names an option or a place in a file, the server a member of what it was sent.
 
-const SOURCE = /^(--prompt-file\b|PLAN|FILE|PROMPT|waves|tasks|task_list|plan|plan_file|task_file|prompts|body\.(plan|prompts|task_))/;
+const SOURCE = /^(--prompt-file\b|standard input\b|PLAN|FILE|PROMPT|waves|tasks|task_list|plan|plan_file|task_file|prompts|body\.(plan|prompts|task_))/;
 const OF_A_TASK = /^tasks\[\d+\]\.([a-z_]+)/;
 
 // A name of one of these options, `source` (what is to be run), `directory`, or "" where it is none of them. Of prompts

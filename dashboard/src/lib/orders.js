@@ -49,12 +49,17 @@ export function orderOf(kind, source, options, values) {
   return { path: "tasks", body: { ...work, ...beside, options: given, ...(flags.length ? { flags } : {}), ...where } };
 }
 
+// There a prompt that begins with @ would name a file.
+function asWord(prompt) {
+  return prompt.startsWith("@") ? `@${prompt}` : prompt;
+}
+
 // The same in a terminal.
 export function lineOf(kind, source, options, values) {
   const path = source.path.trim();
   const what =
     kind === "prompts"
-      ? source.prompts.filter((prompt) => prompt.trim()).map((prompt) => quoted(prompt.length > 40 ? `${prompt.slice(0, 39)}…` : prompt))
+      ? source.prompts.filter((prompt) => prompt.trim()).map((prompt) => quoted(asWord(prompt.length > 40 ? `${prompt.slice(0, 39)}…` : prompt)))
       : [path ? quoted(path) : kind === "plan" ? "plan.json" : "tasks.yaml"];
   const flags = kind === "plan" ? [] : wordsOf(source.flags).map(quoted);
   return ["wavepool", KINDS[kind].verb, ...what, ...commandOf(options, values), ...(flags.length ? ["--", ...flags] : [])].join(" ");

@@ -116,7 +116,7 @@ def main() -> None:
 
 def _call(app: typer.Typer, *, as_json: bool) -> None:
     """Raises SystemExit, or what the verb raises; for a program also what is wrong with its words, which Typer says."""
-    ended = app(standalone_mode=not as_json)
+    ended = app(prog_name="wavepool", standalone_mode=not as_json)
     sys.exit(ended if isinstance(ended, int) else 0)
 
 

@@ -70,7 +70,19 @@ def _of_usage(cause: BaseException) -> InputError | None:
         return None
     context = getattr(cause, "ctx", None)
     advice = "" if context is None else f"`{context.command_path} --help` tells what it takes."
-    return InputError(words(), advice=advice, code="usage")
+    spelled = getattr(getattr(cause, "param", None), "opts", None) or [getattr(cause, "option_name", None) or ""]
+    return _Usage(words(), advice=advice, option=spelled[-1])
+
+
+class _Usage(InputError):
+    """Words of the command line that no verb takes; `name` is the option that is at fault, where it is one."""
+
+    code = "usage"
+    about_fields = ("name",)
+
+    def __init__(self, message: str, *, advice: str, option: str) -> None:
+        super().__init__(message, advice=advice)
+        self.name = option if option.startswith("-") else ""
 
 
 def _prose(found: WavepoolError) -> str:

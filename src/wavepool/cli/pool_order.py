@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from wavepool.cli.given import read_given
 from wavepool.engine.control.pools import TaskOrder
-from wavepool.errors import InputError, SettingError, UnreadableFile
+from wavepool.errors import InputError, SettingError
 from wavepool.inputs import parse_env_file, parse_environment, parse_secrets, parse_timeout, read_secret
 from wavepool.units import DOCKER_MEMORY_MIN_BYTES, parse_size
 
@@ -77,13 +76,6 @@ def _size(text: str) -> int:
 
 def _text(path: str, option: str) -> str:
     try:
-        return _read(path, option).decode("utf-8")
+        return read_given(path, option).decode("utf-8")
     except UnicodeDecodeError:
         raise SettingError(option, path, "a file in UTF-8") from None
-
-
-def _read(path: str, option: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
-        raise UnreadableFile(option, path, error) from None

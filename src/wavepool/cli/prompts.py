@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from wavepool.cli.given import STDIN, read_given
 from wavepool.cli.request import limit_policy_of
 from wavepool.config import Settings
 from wavepool.errors import SettingError, UnreadableFile
 from wavepool.model import AgentOrder
 from wavepool.plan import Plan, TaskDefaults, TierMap, parse_task_list
 
-STDIN = "-"
 FILE_MARK = "@"
 _HOW = "Give it as one word in quotes, as @FILE, or as - for standard input."
 _YAML = {".yaml": True, ".yml": True, ".json": False}
@@ -58,7 +57,7 @@ def read_text(path: str, option: str) -> str:
     Raises:
         UnreadableFile: it cannot be read, or is no UTF-8.
     """
-    raw = _bytes(path, option)
+    raw = read_given(path, option)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -67,24 +66,13 @@ def read_text(path: str, option: str) -> str:
         raise UnreadableFile(option, shown, ValueError(wrong)) from None
 
 
-def _bytes(path: str, option: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
-        raise UnreadableFile(option, path, error) from None
-
-
 def read_tasks(path: str, usual: TaskDefaults) -> Plan:
     """The task list in a file, or in standard input for ``-``. Names of prompt files count from where it is.
 
     Raises:
         InputError: it cannot be read, or something in it is wrong.
     """
-    try:
-        raw = _bytes(path, "FILE")
-    except UnreadableFile as error:
-        error.advice = "Name a task list as JSON or YAML, or - for standard input."
-        raise
+    raw = read_given(path, "FILE", advice="Name a task list as JSON or YAML, or - for standard input.")
     base = Path() if path == STDIN else Path(path).parent
 
     def read_prompt(name: str) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wavepool.cli.given import read_given
 from wavepool.config import Settings
-from wavepool.errors import InputError, SettingError, UnreadableFile
+from wavepool.errors import InputError, SettingError
 from wavepool.inputs import (
     check_workspace,
     parse_env_file,
     parse_environment,
     parse_mounts,
-    parse_run_id,
+    parse_new_run_id,
     parse_secrets,
     read_secret,
 )
@@ -51,13 +51,10 @@ def read_plan(path: str, settings: Settings) -> Plan:
     """The plan of a file, or of standard input for ``-``; any readable file, a process substitution too.
 
     Raises:
-        UnreadableFile: it cannot be read.
+        UnreadableFile: it cannot be read, or is larger than any plan.
         PlanError: it is wrong.
     """
-    try:
-        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
-        raise UnreadableFile("PLAN", path, error, advice="Name a wave plan as JSON, or - for standard input.") from None
+    raw = read_given(path, "PLAN", advice="Name a wave plan as JSON, or - for standard input.")
     return parse_plan(
         raw,
         source="standard input" if path == "-" else path,
@@ -176,7 +173,7 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
         budget=settings.budget,
         warm=settings.warm,
         allow_host=settings.allow_host,
-        run_id=None if raw.run_id is None else parse_run_id(raw.run_id),
+        run_id=None if raw.run_id is None else parse_new_run_id(raw.run_id),
         state_dir=settings.state_dir,
         signals=True,
         reconcile_s=settings.poll_interval,
@@ -187,8 +184,6 @@ def build_request(settings: Settings, plan: Plan, raw: RawOptions) -> RunRequest
 
 def _read_text(path: str) -> str:
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UnreadableFile("--env-file", path, error) from None
+        return read_given(path, "--env-file", stdin=False).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SettingError("--env-file", path, "a file in UTF-8") from None

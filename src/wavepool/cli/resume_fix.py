@@ -18,12 +18,12 @@ from wavepool.config import Settings
 from wavepool.core.fixes.course import Course
 from wavepool.core.fixes.facts import FixOpened
 from wavepool.engine.history.fixes import DAMAGED, LIVE, FixStory, fix_of_run, story_named
-from wavepool.engine.history.runs import LATEST, UnknownRun, find_run
+from wavepool.engine.history.runs import UnknownRun, find_run
 from wavepool.errors import InfrastructureError, InputError, WavepoolError
 from wavepool.fixing.dead import clear_up, dead_fix
 from wavepool.fixing.iterations import fixed_of, told_before
 from wavepool.fixing.report import Setting
-from wavepool.inputs import parse_secrets
+from wavepool.inputs import LATEST, parse_secrets
 from wavepool.listeners import JsonLinesListener
 from wavepool.statedir import StateDir
 

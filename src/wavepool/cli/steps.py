@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import anyio
 
+from wavepool.cli.given import read_given
 from wavepool.engine.signals import forward_interrupts
 from wavepool.engine.steps.manifest import Manifest, parse_manifest
-from wavepool.errors import InfrastructureError, UnreadableFile
+from wavepool.errors import InfrastructureError
 from wavepool.statedir import StateDir
 
 NOBODY = "nobody"
@@ -24,11 +23,8 @@ def read_manifest(path: str, wave: int | None) -> Manifest:
     Raises:
         InputError: it cannot be read, or is wrong.
     """
-    try:
-        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        advice = "Name what `wavepool spawn` printed, or - for standard input."
-        raise UnreadableFile("--containers", path, error, advice=advice) from None
+    advice = "Name what `wavepool spawn` printed, or - for standard input."
+    raw = read_given(path, "--containers", advice=advice)
     return parse_manifest(raw, "standard input" if path == "-" else path).only(wave)
 
 

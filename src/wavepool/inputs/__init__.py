@@ -7,9 +7,11 @@ are pure; those about host paths look at the file system.
 from wavepool.inputs.environment import parse_env_file, parse_environment, variable_problem
 from wavepool.inputs.hostpaths import check_workspace, parse_mount, parse_mounts
 from wavepool.inputs.names import (
+    LATEST,
     NamePattern,
     image_problem,
     network_problem,
+    parse_new_run_id,
     parse_pattern,
     parse_run_id,
     parse_timeout,
@@ -17,6 +19,7 @@ from wavepool.inputs.names import (
 from wavepool.inputs.secrets import parse_secret, parse_secrets, read_secret
 
 __all__ = [
+    "LATEST",
     "NamePattern",
     "check_workspace",
     "image_problem",
@@ -25,6 +28,7 @@ __all__ = [
     "parse_environment",
     "parse_mount",
     "parse_mounts",
+    "parse_new_run_id",
     "parse_pattern",
     "parse_run_id",
     "parse_secret",

@@ -10,6 +10,9 @@ from wavepool.errors import InputError, SettingError
 from wavepool.units import parse_duration
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
+LATEST = "latest"
+"""Stands for the run that began last."""
+
 _PATTERN = re.compile(r"[A-Za-z0-9_.*?-]{1,200}", re.ASCII)
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@\[\]-]{0,511}", re.ASCII)
@@ -58,6 +61,17 @@ def parse_run_id(text: str, *, option: str = "--run-id") -> str:
             option, text, "1 to 63 lower case letters, digits, _, . and -, starting with a letter or digit"
         )
     return text
+
+
+def parse_new_run_id(text: str, *, option: str = "--run-id") -> str:
+    """The id that a run is given, which must be no word for another one.
+
+    Raises:
+        SettingError: as `parse_run_id`, or `LATEST`.
+    """
+    if text == LATEST:
+        raise SettingError(option, text, "an id of its own: that word stands for the newest run")
+    return parse_run_id(text, option=option)
 
 
 def parse_timeout(value: str | float, *, option: str = "--timeout") -> float:

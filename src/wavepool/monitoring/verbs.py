@@ -25,6 +25,9 @@ COMMAND = (sys.executable, "-P", "-c", "from wavepool.cli import main; main()")
 """`wavepool` of this very release, whatever lies in the working directory or comes first in PATH."""
 
 _ERROR = '{"error": '
+START_S = 300.0
+"""A run that is not held by then never will be: what it is to read is a pipe that nobody writes to, say."""
+
 _WORDS = 2000
 """Characters of what a command said last that are told at most."""
 
@@ -73,6 +76,7 @@ async def run_verb(
     kept: Sequence[int] = (),
     directory: Path | None = None,
     stdout: int | None = None,
+    patience_s: float | None = None,
 ) -> Ended:
     """Run `wavepool ARGUMENTS...` to its end, in a session of its own, so that no Ctrl-C of ours reaches it.
 
@@ -84,10 +88,11 @@ async def run_verb(
         kept: descriptors of ours that it has too, by the same numbers.
         directory: where it works; ours unless told.
         stdout: a descriptor that it writes to, in place of what `Ended` tells.
+        patience_s: after which it is killed; None for never.
 
     Raises:
         InputError: it cannot work in that directory.
-        InfrastructureError: no process can be started.
+        InfrastructureError: no process can be started, or it did not end in time.
     """
     variables = {name: value for name, value in (os.environ if env is None else env).items() if name not in OURS_ALONE}
     variables |= dict([ERRORS_AS_JSON])
@@ -104,6 +109,7 @@ async def run_verb(
             start_new_session=True,
             check=False,
             cwd=directory,
+            timeout=patience_s,
         )
 
     try:
@@ -112,6 +118,12 @@ async def run_verb(
         if directory is not None and error.filename == str(directory):
             raise UnreadableFile("directory", str(directory), error) from error
         raise InfrastructureError(f"`wavepool {' '.join(arguments)}` cannot be started: {error.strerror}") from error
+    except subprocess.TimeoutExpired:
+        raise InfrastructureError(
+            f"`wavepool {arguments[0]}` has not ended within {patience_s:g} s, and was killed",
+            advice="Is one of its files a pipe that nobody writes to, or on a disk that does not answer?",
+            code="verb_failed",
+        ) from None
     return Ended(exit_code=done.returncode, stdout=done.stdout or b"", stderr=done.stderr.decode(errors="replace"))
 
 
@@ -131,7 +143,8 @@ async def start_detached(
     Raises:
         InputError, InfrastructureError: what it refused with; no run goes on then.
     """
-    ended = await run_verb([verb, "--detach", *arguments], given=given, env=env, kept=kept, directory=directory)
+    words = [verb, "--detach", *arguments]
+    ended = await run_verb(words, given=given, env=env, kept=kept, directory=directory, patience_s=START_S)
     if ended.exit_code:
         raise ended.error()
     return ended.result()

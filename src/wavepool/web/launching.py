@@ -21,7 +21,7 @@ from anyio.abc import TaskStatus
 from wavepool.engine.history.runs import RunHistory
 from wavepool.engine.recover.runs import RunState, look_at
 from wavepool.errors import InputError, NotNow, RunLocked, SettingError, WavepoolError, in_one_line
-from wavepool.inputs import parse_run_id
+from wavepool.inputs import parse_new_run_id
 from wavepool.inputs.environment import string_problem
 from wavepool.inputs.secrets import secret_name_problem
 from wavepool.monitoring.verbs import start_detached
@@ -199,7 +199,7 @@ class Launches:
 
     def _id_of(self, order: LaunchOrder) -> str:
         given = order.options.get("run_id")
-        return new_run_id(datetime.now(UTC)) if given is None else parse_run_id(str(given), option="run_id")
+        return new_run_id(datetime.now(UTC)) if given is None else parse_new_run_id(str(given), option="run_id")
 
     async def _record_of(self, run_id: str) -> ServedRun | None:
         records = await anyio.to_thread.run_sync(self._served.all)

@@ -25,6 +25,7 @@ from wavepool.engine.pools.session import SESSION_PREFIX
 from wavepool.engine.report import RunReport
 from wavepool.engine.worktime import WorkTime
 from wavepool.errors import InfrastructureError, InputError, JournalError, shorten
+from wavepool.inputs import LATEST
 from wavepool.journal.reading import JournalReader
 from wavepool.statedir import SPAWN_RECORD, RunDir, StateDir, size_of
 
@@ -62,9 +63,6 @@ class Standing(StrEnum):
 
 _RESUMABLE = frozenset({Standing.UNFINISHED, Standing.INTERRUPTED, Standing.INFRASTRUCTURE})
 
-
-LATEST = "latest"
-"""Stands for the run that began last, where a run is asked for."""
 
 NAMED = 5
 """Runs that an error names at most."""

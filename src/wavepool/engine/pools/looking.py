@@ -29,7 +29,8 @@ class Looking:
         Raises:
             DriverUnavailable: the engine is away.
         """
-        running = {run.name: run for run in self._runs() if run.name and run.name in names and run.runs_now}
+        wanted = frozenset(names)
+        running = {run.name: run for run in self._runs() if run.name and run.name in wanted and run.runs_now}
         handles = {name: handle for name, run in running.items() if (handle := run.progress.container.handle)}
         found = await self._driver.usage(handles.values()) if handles else {}
         return {name: found[handle] for name, handle in handles.items() if handle in found}

@@ -67,7 +67,7 @@ class AgentOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    prompts: Annotated[list[Prompt], Field(max_length=PROMPTS_MAX)] | None = Field(
+    prompts: Annotated[list[Prompt], Field(min_length=1, max_length=PROMPTS_MAX)] | None = Field(
         default=None, description="Each is a task; it reaches its agent byte for byte."
     )
     agents: Text | None = Field(default=None, description="How many work on each prompt.")
