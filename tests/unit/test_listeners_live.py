@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from wavepool.core.events import Now
-from wavepool.core.facts import RunPaused, RunUnpaused, Stamped, WaveOpened
+from wavepool.core.facts import RunPaused, RunStopped, RunUnpaused, Stamped, WaveOpened
 from wavepool.engine.clock import SystemClock
 from wavepool.listeners.live import LiveListener, render
 from wavepool.listeners.progress import Progress
@@ -152,5 +152,10 @@ def test_a_paused_run_says_since_when_and_what_lets_it_go_on_and_no_time_left() 
     shown = "\n".join(screen(progress, when, width=200))
     assert f"paused since {when.utc:%H:%M:%S}Z, nothing new starts: `wavepool unpause simulated-8` lets" in shown
     assert progress.time_left_s(when) is None
+    stopped = Progress()
+    stopped.take_all(facts[: half + 1])
+    for fact in (RunPaused(at_s=when.boot_s, at=when.utc), RunStopped(cause="no daemon", infrastructure=True)):
+        stopped.take(Stamped(when.boot_s, when.utc, fact))
+    assert "wavepool unpause" not in "\n".join(screen(stopped, when, width=200))  # nothing would go on
     progress.take(Stamped(when.boot_s, when.utc, RunUnpaused(at_s=when.boot_s, at=when.utc)))
     assert "paused" not in "\n".join(screen(progress, when, width=200))

@@ -10,7 +10,7 @@ from wavepool.listeners.wording import count, printable, time_of
 def held_back(progress: Progress, now: Now) -> list[str]:
     """One phrase for each reason, empty where nothing does it."""
     course, pending = progress.course, progress.totals.pending
-    if course.paused is not None and pending and not course.draining and progress.run is not None:
+    if course.paused is not None and pending and not course.is_ending and progress.run is not None:
         go_on = f"`wavepool unpause {printable(progress.run.run_id)}` lets starts go on"
         return [f"paused since {time_of(course.paused, now.utc)}, nothing new starts: {go_on}"]
     words = []
