@@ -172,3 +172,19 @@ def test_a_run_without_a_page_or_a_soft_limit_is_recorded_by_each_of_its_process
     assert {each.task_id for each in whole.attempts} == {"a", "b", "c"}
     assert 50 <= sum(each.read_s for each in whole.together) <= 75
     assert max(each.attempts for each in whole.together) == 3
+
+
+def test_of_what_ends_while_nothing_can_be_written_no_more_is_gathered_than_a_file_keeps(tmp_path: Path) -> None:
+    path, away = tmp_path / "there" / "usage", tmp_path / "away"
+    path.parent.mkdir()
+
+    def read(second: int) -> dict[AttemptId, Usage]:
+        if second == 5:
+            path.parent.rename(away)
+        if second == 35:
+            away.rename(path.parent)
+        return {AttemptId(f"t{second}-{n}", 1): used(1, 1.0) for n in range(60 if 5 < second < 35 else 1)}
+
+    record_while(path, 60, read)
+    assert path.read_bytes().count(b'["attempt",') <= ATTEMPTS + 60
+    assert AttemptId("t34-0", 1) in read_record(path).attempts

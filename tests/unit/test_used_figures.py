@@ -107,12 +107,13 @@ def test_what_is_not_there_is_said_and_what_is_torn_is_read_up_to_that(directory
     missing = Told(find_run(state, "simulated"), Now(0.0, NOW))
     assert (missing.used, missing.usage_problem) == (None, "nobody wrote down what it used")
     assert "used_bytes" not in missing.load
-    assert "of memory at most" not in markdown_of(missing)
+    assert "of memory" not in markdown_of(missing).lower()
     data = whole.usage.read_bytes()
     copy.usage.write_bytes(data[: len(data) // 2] + b"\n" + data[len(data) // 2 :])
     torn = Told(find_run(state, "simulated"), Now(0.0, NOW))
     assert torn.used is not None
     assert "damaged from byte" in torn.usage_problem
+    assert f"Of memory and CPU used: {torn.usage_problem}." in markdown_of(torn)
     assert "usage: what it used is damaged" in call(tmp_path, "show", "simulated")
 
 

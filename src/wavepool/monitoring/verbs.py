@@ -25,7 +25,7 @@ COMMAND = (sys.executable, "-P", "-c", "from wavepool.cli import main; main()")
 """`wavepool` of this very release, whatever lies in the working directory or comes first in PATH."""
 
 _ERROR = '{"error": '
-START_S = 300.0
+START_S = 600.0
 """A run that is not held by then never will be: what it is to read is a pipe that nobody writes to, say."""
 
 _WORDS = 2000

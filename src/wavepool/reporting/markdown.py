@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from wavepool.engine.usage.figures import used_words
+from wavepool.engine.usage.record import MISSING
 from wavepool.listeners.wording import count, printable
 from wavepool.monitoring.documents.runs import TaskEntry
 from wavepool.reporting.tails import Tail
@@ -100,6 +101,9 @@ def _head(told: Told) -> Iterator[str]:
     if told.used is not None:
         yield ""
         yield f"Used {used_words(told.used)}; {_promised(told)}."
+    if told.usage_problem not in ("", MISSING):
+        yield ""
+        yield f"Of memory and CPU used: {shown(told.usage_problem, WHY_SHOWN)}."
     if not told.is_over:
         more = f"; go on with it: {code(line['resume'])}" if "resume" in line else ""
         yield ""

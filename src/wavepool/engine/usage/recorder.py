@@ -169,6 +169,7 @@ class UsageRecorder:
             pen = self._pens.pop(attempt)
             pen.close()
             self._over.append((attempt, pen))
+        del self._over[:-ATTEMPTS]  # nothing could be written for long; no file keeps more
         if len(self._cpu_s) > len(running):
             self._cpu_s = {each: cpu_s for each, cpu_s in self._cpu_s.items() if each in running}
 
