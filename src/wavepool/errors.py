@@ -48,7 +48,7 @@ ERRORS_AS_JSON = ("WAVEPOOL_ERRORS", "json")
 def in_one_line(words: str) -> str:
     """A message and its advice, or any lines, as sentences of one line; the last has no full stop."""
     lines = (" ".join(line.split()).rstrip(".") for line in words.splitlines() if line.strip())
-    return ". ".join(lines).replace(":. ", ": ")
+    return ". ".join(lines).replace(":. ", ": ").replace("?. ", "? ")
 
 
 class WavepoolError(Exception):

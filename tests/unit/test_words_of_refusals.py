@@ -77,3 +77,4 @@ def test_a_message_and_its_advice_make_one_line() -> None:
     error = NotStarted("the directory belongs to root", advice="Give it to another user.\n  Or a clone.")
     assert in_one_line(str(error)) == "the directory belongs to root. Give it to another user. Or a clone"
     assert in_one_line("It said:\n  no\n") == "It said: no"
+    assert in_one_line("Is it there?\nSee.") == "Is it there? See"

@@ -102,5 +102,6 @@ async def _answer(
     try:
         await hub.follow(outbox, channel)
     except (TooMany, WavepoolError) as error:
-        return {"error": f"{in_one_line(str(error))}.", "channel": channel}
+        said = in_one_line(str(error))
+        return {"error": said if said.endswith("?") else f"{said}.", "channel": channel}
     return None
