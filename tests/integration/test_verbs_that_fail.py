@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from wavepool.errors import InfrastructureError, InputError
 from wavepool.monitoring.verbs import run_verb
+from wavepool.web.api.upkeep import prune
+from wavepool.web.jobs import open_jobs
 
 pytestmark = pytest.mark.anyio
 
@@ -36,3 +41,13 @@ async def test_a_file_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
     error = (await run_verb(words, patience_s=120)).error()
     assert (error.code, error.about) == ("unreadable_file", {"what": "PLAN", "path": "/dev/zero"})
     assert "it has more than 268435456 bytes" in error.message
+
+
+async def test_what_is_too_long_to_be_answered_is_said_to_be_done(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", "print('x' * 5_000_000)")
+    async with open_jobs(tmp_path, command=command) as jobs:
+        serving: Any = SimpleNamespace(jobs=jobs)
+        with pytest.raises(
+            InfrastructureError, match="`wavepool prune` has ended, with exit code 0, and told too much"
+        ):
+            await prune(serving)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from wavepool.errors import InfrastructureError
 from wavepool.monitoring.verbs import Ended
 from wavepool.web.api.documents import VerbResult
 from wavepool.web.api.errors import answers
@@ -68,9 +69,16 @@ async def _told(serving: Services, arguments: Sequence[str]) -> VerbResult:
     """
     job = await serving.jobs.start([*arguments, "--json"])
     await job.ended.wait()
+    whole = job.stdout.whole()
+    if whole is None:
+        raise InfrastructureError(
+            f"`wavepool {job.verb}` has ended, with exit code {job.exit_code}, and told too much for an answer",
+            advice=f"GET /api/jobs/{job.id}/output has the end of it; the same on the command line tells all.",
+            code="verb_failed",
+        )
     ended = Ended(
         exit_code=job.exit_code or 0,
-        stdout=job.stdout.whole() or b"",
+        stdout=whole,
         stderr=job.stderr.read(job.stderr.start, job.stderr.kept)[1].decode(errors="replace"),
     )
     return VerbResult(exit_code=ended.exit_code, result=ended.result())
