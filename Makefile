@@ -6,9 +6,8 @@ SHELL := /bin/bash
 
 # What people and CI may set: make test PYTEST_ARGS="-k budget -x" JOBS=0
 PYTEST_ARGS ?=
-# How many test files run side by side; 0 runs all in one process, as a debugger wants it. Most tests wait for the
-# engine or for processes: four keep two cores busy. The long proofs measure, too: two at a time.
-JOBS ?=
+# How many test files run side by side; 0 runs all in one process, as a debugger wants it.
+JOBS ?= 2
 BENCH_ARGS ?=
 
 # A file stays in one process, as its tests share what is costly; which comes when says tests/conftest.py.
@@ -45,10 +44,10 @@ demo: $(PAGE) ## run a real plan in waves, with live progress
 	@scripts/engine run scripts/demo
 
 test: $(PAGE) ## all tests but the long proofs (PYTEST_ARGS="..." passes options on)
-	scripts/engine run $(BIN)/pytest -m "not slow" -n $(or $(JOBS),4) $(DEAL) $(PYTEST_ARGS)
+	scripts/engine run $(BIN)/pytest -m "not slow" -n $(JOBS) $(DEAL) $(PYTEST_ARGS)
 
 prove: $(PAGE) ## the long proofs
-	scripts/engine run $(BIN)/pytest -m slow -n $(or $(JOBS),2) $(DEAL) $(PYTEST_ARGS)
+	scripts/engine run $(BIN)/pytest -m slow -n $(JOBS) $(DEAL) $(PYTEST_ARGS)
 
 bench: $(PAGE) ## measure against the rivals (BENCH_ARGS="NAME... --json")
 	scripts/engine run $(BIN)/python -m bench $(BENCH_ARGS)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from wavepool.core import facts
 from wavepool.core.facts import Fact
+from wavepool.core.fixes.values import Checked, Worked
 from wavepool.errors import InvariantBroken
 from wavepool.journal import codec
 from wavepool.model import (
@@ -139,6 +140,11 @@ def all_fields(kind: type, **known: st.SearchStrategy[Any]) -> st.SearchStrategy
 
 
 st.register_type_strategy(AgentReport, all_fields(AgentReport, cost_usd=optional_numbers))
+st.register_type_strategy(Checked, all_fields(Checked, took_s=numbers_that_are_checked_before))
+st.register_type_strategy(
+    Worked,
+    all_fields(Worked, took_s=numbers_that_are_checked_before, cost_usd=numbers_that_are_checked_before),
+)
 st.register_type_strategy(AgentOrder, all_fields(AgentOrder, max_cost_usd=optional_numbers))
 
 

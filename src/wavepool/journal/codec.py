@@ -26,7 +26,7 @@ def encode(fact: Fact) -> bytes:
     """UTF-8 JSON of `fact`; `decode` gives back an equal value of the same type.
 
     Values in `extra` must be what a JSON parser yields; a tuple there would come back as a list. Limits, rules and
-    timeouts of tasks are finite (the plan and the options are checked before).
+    timeouts of tasks are finite (the plan and the options are checked before), and so is what a fix measures.
 
     Raises:
         InvariantBroken: it is no fact, or holds a value that JSON cannot.
