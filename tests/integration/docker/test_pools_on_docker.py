@@ -212,6 +212,7 @@ async def restart_under(daemon: OwnDaemon, driver: DockerDriver, path: Path) -> 
 
             group.start_soon(hold)
             await up.wait()
+            await pool.warm(count=3)  # full again
             await daemon.restart()
         (held,) = found
         assert held.verdict.kind is VerdictKind.LOST, held.verdict

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from wavepool.core.pools import Park, PoolBook, Retire, Why
+from wavepool.core.pools.refill import LOST_PAUSE_S
 from wavepool.errors import InputError, InvariantBroken
 from wavepool.model import AgentType, Limits, PoolSettings
 
@@ -193,6 +194,10 @@ def test_one_that_died_unused_counts_as_ill_until_it_is_replaced() -> None:
     reading = pool.book.snapshot(pool.now_s)
     assert (reading.lost, reading.unhealthy, reading.idle) == (1, 1, 1)
     pool.settle()
+    assert pool.idle == ["c2"]  # what ended it, an engine that goes down, may end the next one half made
+    assert pool.book.next_look_s(pool.now_s) == LOST_PAUSE_S
+    pool.wait(LOST_PAUSE_S)
+    assert len(pool.idle) == 2
     assert pool.book.snapshot(pool.now_s).unhealthy == 0
 
 
@@ -370,6 +375,7 @@ def test_what_is_ill_counts_until_each_is_replaced_or_not_wanted() -> None:
     pool = warm(replace(FIXED, size=3))
     for key in ("c1", "c2"):
         pool.book.lost(key, pool.now_s)
+    pool.now_s += LOST_PAUSE_S
     assert pool.book.decide(pool.now_s) == [Park()]
     pool.book.begin_park(pool.now_s)
     pool.book.parked("c9", pool.now_s)

@@ -162,6 +162,7 @@ class PoolBook:
         """It died, unused: it is gone already. Of one that is not idle this says nothing: its task's end does."""
         self._note(now_s)
         if self._idle.pop(key, None) is not None:
+            self._refill.lost(now_s)
             self._count_lost()
 
     def unhealthy(self, key: str, now_s: float) -> None:

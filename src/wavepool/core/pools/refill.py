@@ -1,4 +1,4 @@
-"""The making of containers for one pool: one at a time, with a pause between two, and longer ones after failures."""
+"""The making of containers for one pool: one at a time, with a pause between two, longer after a loss or failures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from wavepool.errors import InvariantBroken
 
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
+LOST_PAUSE_S = 5.0
+"""Nothing is made for so long after one has died: an engine that goes down ends what is parked first, and of what it
+makes in its last second the file system stays mounted, so that the next engine can never remove it (Docker 20.10 and
+26.1, seen in tests/integration/docker/test_pools_on_docker.py)."""
 
 
 class Refill:
@@ -59,6 +63,10 @@ class Refill:
         backoff_s = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(self._failures, 16))
         self._failures += 1
         self._next_s = now_s + max(backoff_s, self._pause_s)
+
+    def lost(self, now_s: float) -> None:
+        """One has died, unused: the next may be made after a pause."""
+        self._next_s = max(self._next_s, now_s + LOST_PAUSE_S)
 
     def try_again(self) -> None:
         """The cause of the failures so far is over: the next may be made at once."""
