@@ -8,8 +8,8 @@ FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
 LOST_PAUSE_S = 5.0
 """Nothing is made for so long after one has died: an engine that goes down ends what is parked first, and of what it
-makes in its last second the file system stays mounted, so that the next engine can never remove it (Docker 20.10 and
-26.1, seen in tests/integration/docker/test_pools_on_docker.py)."""
+makes in its last second the file system stays mounted, so that the next engine can never remove it (Docker 20.10;
+tests/integration/docker/test_pools_on_docker.py)."""
 
 
 class Refill:
