@@ -35,6 +35,7 @@ TERMINAL = frozenset(
 
 def forms() -> Forms:
     """Of all verbs that have one. Brings these verbs in, which takes a while."""
+    # An app of several verbs is a group, which the type that Typer promises does not say.
     commands: Mapping[str, Any] = typer.main.get_command(app_of(VERBS)).commands  # type: ignore[attr-defined]
     return Forms(verbs={verb: _form(commands[verb], settings) for verb, settings in VERBS.items()})
 

@@ -12,7 +12,7 @@ from .launcher import detach, report
 from .supervising import Supervisor
 
 
-def supervise(directory: str, order: dict) -> None:  # type: ignore[type-arg]
+def supervise(directory: str, order: dict) -> None:  # type: ignore[type-arg]  # Any: typing is slow to import
     started_at = time.time()
     boot_id = (read_text("/proc/sys/kernel/random/boot_id") or "").strip()
     mark = {"by": "supervisor", "pid": os.getpid(), "ticks": start_ticks(), "boot_id": boot_id, "at": started_at}

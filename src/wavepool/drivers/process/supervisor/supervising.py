@@ -23,7 +23,7 @@ DEFAULT_GRACE_S = 10.0
 class Supervisor:
     """Runs one task from fork to exit record."""
 
-    def __init__(self, directory: str, order: dict, started_at: float) -> None:  # type: ignore[type-arg]
+    def __init__(self, directory: str, order: dict, started_at: float) -> None:  # type: ignore[type-arg]  # Any: typing is slow to import
         self._directory, self._order, self._started_at = directory, order, started_at
         self._poller = select.poll()
         self._streams: dict[int, int] = {}
@@ -57,7 +57,7 @@ class Supervisor:
         self._close_log(number, len(commands))
         return self._record()
 
-    def _run_one(self, command: list) -> None:  # type: ignore[type-arg]
+    def _run_one(self, command: list[str]) -> None:
         """From its fork until nothing of it is left."""
         self._status = None
         self._fork(command)
@@ -89,7 +89,7 @@ class Supervisor:
         times = {"started_at": self._started_at, "finished_at": time.time()}
         return {"version": 1, **times, "lost" if began else "setup_error": text}
 
-    def _fork(self, command: list) -> None:  # type: ignore[type-arg]
+    def _fork(self, command: list[str]) -> None:
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
         (out, out_end), (err, err_end), (self._told, told_end) = pipes
         own_pid = os.getpid()

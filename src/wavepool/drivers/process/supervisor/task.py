@@ -10,7 +10,14 @@ import os
 from .kernel import PR_SET_PDEATHSIG, prctl, write_control
 
 
-def become_task(order: dict, command: list, supervisor_pid: int, out: int, err: int, told: int) -> None:  # type: ignore[type-arg]
+def become_task(
+    order: dict,  # type: ignore[type-arg]  # Any: typing is slow to import
+    command: list[str],
+    supervisor_pid: int,
+    out: int,
+    err: int,
+    told: int,
+) -> None:
     """In the fork: take on session, streams, limits and user, then execute. Tells of a failure through `told`."""
     stage = "setup"
     try:
@@ -46,7 +53,7 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def take_limits_and_user(order: dict) -> None:  # type: ignore[type-arg]
+def take_limits_and_user(order: dict) -> None:  # type: ignore[type-arg]  # Any: typing is slow to import
     if order["rlimit_data"] is not None:
         import resource
 
